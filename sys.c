@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: 0BSD */
+/* System calls that libc lacks. One wrapper, one call, one fallback: the caller cannot tell */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+
+#include "util.h"
+
+/* From 424 on calls have one number everywhere, plus a base on MIPS; headers of older SDKs lack them */
+#if defined(_MIPS_SIM) && _MIPS_SIM == _ABIO32
+#define CALL(n) (4000 + (n))
+#elif defined(_MIPS_SIM) && _MIPS_SIM == _ABI64
+#define CALL(n) (5000 + (n))
+#elif defined(_MIPS_SIM)
+#define CALL(n) (6000 + (n))
+#else
+#define CALL(n) (n)
+#endif
+enum {
+	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_pidfd_open = CALL(434), NR_clone3 = CALL(435),
+	NR_close_range = CALL(436), NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
+};
+
+enum { RANGE_CLOEXEC = 4 };  /* CLOSE_RANGE_CLOEXEC, 5.11 */
+
+static const char *denied = "";
+
+void
+sys_deny(const char *names)
+{
+	denied = names ? names : "";
+}
+
+static bool
+missing(const char *call)
+{
+	const char *p = denied;
+	size_t n, len = strlen(call);
+
+	for (; *p; p += n + (p[n] == ',')) {
+		n = strcspn(p, ",");
+		if ((n == len && memcmp(p, call, n) == 0) || (n == 3 && memcmp(p, "new", 3) == 0)) {
+			errno = ENOSYS;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- opening below a tree that we do not trust ------------------------ */
+
+static int
+openat2_in(int dir, const char *path, int flags)
+{
+	struct { uint64_t flags, mode, resolve; } how = {
+		.flags = (uint64_t)(unsigned int)flags | O_CLOEXEC,
+		.mode = flags & O_CREAT ? 0644 : 0,
+		.resolve = 0x10 | 0x02,  /* RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS: openat2(2) */
+	};
+
+	return missing("openat2") ? -1 : (int)syscall(NR_openat2, dir, path, &how, sizeof(how));
+}
+
+/* The walk by hand: every step by fd and without following, ".." by our own memory of the way down */
+struct walk {
+	int fd[40];
+	int depth, links;
+	char rest[PATH_MAX];
+};
+
+static void
+walk_up(struct walk *w, int depth)
+{
+	while (w->depth > depth)
+		close(w->fd[w->depth--]);
+}
+
+static int
+walk_link(struct walk *w, const char *name, const char *tail)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(w->fd[w->depth], name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -1;
+	target[n] = 0;
+	if (++w->links > 40 || (size_t)n + strlen(tail) + 2 > sizeof(w->rest)) {
+		errno = ELOOP;
+		return -1;
+	}
+	memmove(w->rest + n + 1, tail, strlen(tail) + 1);
+	memcpy(w->rest, target, (size_t)n);
+	w->rest[n] = '/';
+	if (target[0] == '/')
+		walk_up(w, 0);
+	return 0;
+}
+
+static int
+walk_step(struct walk *w, int flags, bool *last)
+{
+	char *name = w->rest + strspn(w->rest, "/");
+	size_t n = strcspn(name, "/");
+	char *tail = name + n + strspn(name + n, "/");
+	char step[NAME_MAX + 1];
+	struct stat st;
+	int fd;
+
+	*last = !*tail;
+	if (n > NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(step, name, n);
+	step[n] = 0;
+	if (n == 0 || streq(step, ".") || streq(step, "..")) {
+		if (n == 2 && w->depth > 0)
+			walk_up(w, w->depth - 1);
+		memmove(w->rest, tail, strlen(tail) + 1);
+		return *last ? openat(w->fd[w->depth], ".", flags | O_CLOEXEC) : -2;
+	}
+	if (fstatat(w->fd[w->depth], step, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)
+	    && !(*last && flags & O_NOFOLLOW))
+		return walk_link(w, step, tail) < 0 ? -1 : (*last = false, -2);
+	fd = openat(w->fd[w->depth], step, (*last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 || *last)
+		return fd;
+	if (w->depth + 1 == (int)LEN(w->fd)) {
+		close(fd);
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	w->fd[++w->depth] = fd;
+	memmove(w->rest, tail, strlen(tail) + 1);
+	return -2;
+}
+
+static int
+walk_in(int dir, const char *path, int flags)
+{
+	struct walk w = { .fd = { dir } };
+	bool last;
+	int fd;
+
+	if (strlen(path) >= sizeof(w.rest)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(w.rest, path);
+	do
+		fd = walk_step(&w, flags, &last);
+	while (fd == -2);
+	{
+		int saved = errno;
+
+		walk_up(&w, 0);
+		errno = saved;
+	}
+	return fd;
+}
+
+static int
+open_in(int dir, const char *path, int flags)
+{
+	int fd = openat2_in(dir, path, flags);
+
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		return walk_in(dir, path, flags);
+	return fd;
+}
+
+int
+sys_open_in(int dir, const char *path, int flags, int kind)
+{
+	char self[32];
+	struct stat st;
+	int fd, again;
+
+	if (kind != IN_REGULAR || flags & (O_PATH | O_CREAT))
+		return open_in(dir, path, flags | (kind == IN_DIR ? O_DIRECTORY : 0) | O_NOCTTY);
+	/* look before opening: it may be a device, and opening one does things */
+	fd = open_in(dir, path, O_PATH);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return drop(fd);
+	if (!S_ISREG(st.st_mode)) {
+		close(fd);
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		return -1;
+	}
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	again = open(self, flags | O_CLOEXEC | O_NOCTTY);
+	if (again < 0 && errno == ENOENT)  /* no /proc here */
+		again = open_in(dir, path, flags | O_NONBLOCK | O_NOCTTY);
+	drop(fd);
+	return again;
+}
+
+/* ---- fds -------------------------------------------------------------- */
+
+int
+sys_pidfd_open(pid_t pid)
+{
+	int fd;
+
+	if (missing("pidfd_open"))
+		return -1;
+	fd = (int)syscall(NR_pidfd_open, pid, 0);
+	return fd;
+}
+
+static void
+cloexec(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags >= 0)
+		fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+void
+sys_cloexec_from(unsigned int low)
+{
+	struct dirent *e;
+	long fd, top;
+	DIR *d;
+
+	if (!missing("close_range") && syscall(NR_close_range, low, ~0U, RANGE_CLOEXEC) == 0)
+		return;
+	d = opendir("/proc/self/fd");
+	if (d) {
+		while ((e = readdir(d)))
+			if (*e->d_name != '.' && (fd = strtol(e->d_name, NULL, 10)) >= (long)low)
+				cloexec((int)fd);
+		closedir(d);
+		return;
+	}
+	top = sysconf(_SC_OPEN_MAX);
+	for (fd = (long)low; fd < (top > 0 ? top : 1024); fd++)
+		cloexec((int)fd);
+}
+
+ssize_t
+sys_send(int sock, const void *data, size_t len, int fd)
+{
+	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int))]; } c = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		m.msg_control = &c;
+		m.msg_controllen = sizeof(c.room);
+		c.h.cmsg_level = SOL_SOCKET;
+		c.h.cmsg_type = SCM_RIGHTS;
+		c.h.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&c.h), &fd, sizeof(int));
+	}
+	return sendmsg(sock, &m, MSG_NOSIGNAL);
+}
+
+ssize_t
+sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int) * 8) + CMSG_SPACE(sizeof(struct ucred))];
+	} c;
+	struct iovec iov = { data, len };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c.room) };
+	struct cmsghdr *h;
+	struct ucred who;
+	ssize_t n;
+	size_t i, fds;
+	int got;
+
+	if (fd)
+		*fd = -1;
+	if (sender)
+		*sender = 0;
+	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return -1;
+	for (h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
+		if (h->cmsg_level != SOL_SOCKET)
+			continue;
+		if (h->cmsg_type == SCM_CREDENTIALS && sender && h->cmsg_len >= CMSG_LEN(sizeof(who))) {
+			memcpy(&who, CMSG_DATA(h), sizeof(who));
+			*sender = who.pid;
+		}
+		if (h->cmsg_type != SCM_RIGHTS)
+			continue;
+		fds = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < fds; i++) {  /* more than asked for is an attack: close it */
+			memcpy(&got, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
+			if (fd && *fd < 0)
+				*fd = got;
+			else
+				close(got);
+		}
+	}
+	return n;
+}
+
+/* ---- mounts ----------------------------------------------------------- */
+
+int
+sys_pivot_root(const char *new_root, const char *put_old)
+{
+	return missing("pivot_root") ? -1 : (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+int
+sys_open_tree(int dir, const char *path, unsigned int flags)
+{
+	return missing("open_tree") ? -1 : (int)syscall(NR_open_tree, dir, path, flags);
+}
+
+int
+sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags)
+{
+	return missing("move_mount") ? -1 : (int)syscall(NR_move_mount, from, fromname, to, toname, flags);
+}
+
+int
+sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear)
+{
+	struct { uint64_t set, clr, propagation, userns; } attr = { set, clear, 0, 0 };
+
+	if (missing("mount_setattr"))
+		return -1;
+	return (int)syscall(NR_mount_setattr, dir, path, 0x8000 /* AT_RECURSIVE */ | AT_EMPTY_PATH, &attr, sizeof(attr));
+}
+
+/* ---- credentials ------------------------------------------------------ */
+
+int
+sys_capget(uint64_t *permitted)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -1;
+	*permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+	return 0;
+}
+
+int
+sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ (uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable },
+		{ (uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32) },
+	};
+
+	return (int)syscall(SYS_capset, &head, data);
+}
+
+int
+sys_join_session_keyring(void)
+{
+	return (int)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}
+
+/* ---- a child in new namespaces ---------------------------------------- */
+
+#define INTO_CGROUP 0x200000000ULL  /* CLONE_INTO_CGROUP, 5.7 */
+
+struct clone_words {  /* clone3(2), up to and with cgroup */
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+/*
+ * clone3 with our memory shared and a stack of its own: a C function cannot return from that
+ * call twice, so the child goes straight on into fn. Where it is not written out, the child is
+ * a copy instead: slower by a tenth of a start, else the same.
+ */
+static long
+clone3_shared(struct clone_words *words, int (*fn)(void *), void *arg)
+{
+#if defined(__x86_64__) && !defined(__ILP32__)
+	register long ret __asm__("rax") = NR_clone3;
+	register int (*f)(void *) __asm__("r12") = fn;
+	register void *a __asm__("r13") = arg;
+
+	__asm__ volatile(
+		"syscall\n\t"
+		"test %%rax, %%rax\n\t"
+		"jnz 1f\n\t"
+		"xor %%ebp, %%ebp\n\t"
+		"mov %%r13, %%rdi\n\t"
+		"call *%%r12\n\t"
+		"ud2\n"
+		"1:"
+		: "+r"(ret)
+		: "D"(words), "S"(sizeof(*words)), "r"(f), "r"(a)
+		: "rcx", "r11", "memory");
+	if (ret < 0) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return ret;
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = NR_clone3;
+	register long x0 __asm__("x0") = (long)words;
+	register long x1 __asm__("x1") = sizeof(*words);
+	register int (*f)(void *) __asm__("x19") = fn;
+	register void *a __asm__("x20") = arg;
+
+	__asm__ volatile(
+		"svc 0\n\t"
+		"cbnz x0, 1f\n\t"
+		"mov x29, xzr\n\t"
+		"mov x0, x20\n\t"
+		"blr x19\n\t"
+		"brk 1\n"
+		"1:"
+		: "+r"(x0)
+		: "r"(x8), "r"(x1), "r"(f), "r"(a)
+		: "memory", "x30");
+	if (x0 < 0) {
+		errno = (int)-x0;
+		return -1;
+	}
+	return x0;
+#else
+	long pid;
+
+	words->flags &= ~(uint64_t)(CLONE_VM | CLONE_VFORK);
+	words->stack = words->stack_size = 0;
+	pid = syscall(NR_clone3, words, sizeof(*words));
+	if (pid == 0)
+		_exit(fn(arg));
+	return pid;
+#endif
+}
+
+pid_t
+sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	struct clone_words words = {
+		.flags = (uint64_t)(unsigned int)(namespaces | CLONE_VM | CLONE_VFORK) | INTO_CGROUP,
+		.exit_signal = SIGCHLD, .stack = (uintptr_t)stack, .stack_size = sizeof(stack),
+		.cgroup = (uint64_t)cgroup,
+	};
+	long pid;
+
+	*placed = true;
+	if (cgroup >= 0 && !missing("clone3")) {
+		pid = clone3_shared(&words, fn, arg);
+		if (pid > 0)
+			return (pid_t)pid;
+	}
+	*placed = cgroup < 0;
+	pid = missing("vfork") ? -1 : clone(fn, stack + sizeof(stack), namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
+	/* before 3.13 a new pid namespace wanted a memory of its own */
+	if (pid < 0 && (errno == EINVAL || errno == ENOSYS))
+		pid = clone(fn, stack + sizeof(stack), namespaces | SIGCHLD, arg);
+	return (pid_t)pid;
+}

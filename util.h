@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: 0BSD */
+/* layers 0 and 1 in plain types: words, files, system calls, netlink */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LEN(a)    (sizeof(a) / sizeof((a)[0]))
+#define PRINTF(n) __attribute__((format(printf, n, n + 1)))
+
+/* exit statuses of our own; see env(1) for the last two */
+enum { FAIL = 1, CANNOT_EXEC = 126, NOT_FOUND = 127 };
+
+/* ---- util.c: words, lists, files, and how we speak ------------------- */
+
+/* what stands before a message: "nspawn-lite: ", or "" under the names of the originals */
+extern const char *speaker;
+extern bool verbose;  /* -v: say each step */
+
+/* where die and warn go when set: a socket to the supervisor, which speaks for all; else -1 */
+extern int wirefd;
+
+/* notes on the wire: the first byte says which, the text follows (for DEATH after a status byte) */
+enum {
+	NOTE_WARN = 'w', NOTE_SAY = 'v', NOTE_DEATH = 'd', NOTE_FOREIGN = 'f',
+	NOTE_CONSOLE = 'c', NOTE_ALIVE = 'a', NOTE_MAX = 2048,
+};
+
+/* say it and end: status FAIL, or the one given; a trailing colon adds the text of errno */
+_Noreturn void die(const char *fmt, ...) PRINTF(1);
+_Noreturn void die_with(int status, const char *fmt, ...) PRINTF(2);
+void warn(const char *fmt, ...) PRINTF(1);  /* say it and go on; quiet does not hush it */
+void say(const char *fmt, ...) PRINTF(1);   /* only with -v */
+void print(int fd, const char *fmt, ...) PRINTF(2);  /* whole, or not at all */
+void vsay(int kind, int status, const char *fmt, va_list ap);
+
+/* memory is never freed: planning ends with exec or exit; both die when there is none */
+void *xalloc(size_t size);  /* zeroed */
+char *xstrdup(const char *s);
+char *fmt(const char *fmt, ...) PRINTF(1);
+void grow(char ***list, const char *word);  /* append to a NULL-ended list; word is not copied */
+size_t count(char *const *list);
+
+bool streq(const char *a, const char *b);
+const char *after(const char *s, const char *prefix);  /* rest of s behind prefix, or NULL */
+int parse_bool(const char *s);  /* 1, 0, or -1 */
+bool parse_number(const char *s, long long min, long long max, long long *out);  /* decimal, all of s */
+bool parse_size(const char *s, uint64_t *out);  /* K M G T P E of 1024; "infinity" is UINT64_MAX */
+int word_index(const char *words, const char *s);  /* place of s in "a|b|c", or -1 */
+enum { NAME_LONGEST = 64 };
+bool name_char(char c);         /* letters, digits, "-" and "_" */
+bool name_valid(const char *name);  /* of a machine: labels as of host names, "_" too, at most 64 */
+bool utf8_clean(const char *s);  /* valid UTF-8 without control characters */
+
+/* close and say -1, keeping errno */
+int drop(int fd);
+/* bytes read until the end or size - 1, ended with 0; -1 with errno */
+ssize_t read_all(int fd, char *buf, size_t size);
+ssize_t read_at(int dir, const char *path, char *buf, size_t size);
+/* write a whole file; made with mode if missing, never through a symlink; -1 with errno */
+int write_at(int dir, const char *path, mode_t mode, const char *text);
+/* put one value into a file of /proc or a cgroup: one write; -1 with errno */
+int put_at(int dir, const char *path, const char *text);
+/* each line of text in turn, cut out with 0; NULL at the end */
+char *next_line(char **text);
+void random_bytes(void *buf, size_t size);
+uint64_t siphash24(const void *data, size_t len, const uint8_t key[16]);
+/* 32 hex digits, dashes allowed, to 16 bytes; false if it is not that */
+bool parse_id128(const char *s, uint8_t id[16]);
+void format_uuid(const uint8_t id[16], char out[37]);
+void format_id128(const uint8_t id[16], char out[33]);
+
+/* ---- sys.c: what libc lacks, with its ways on old kernels ------------ */
+
+/* calls to take for missing, by name, comma separated: tests set it from NSPAWN_LITE_DENY */
+void sys_deny(const char *names);
+
+enum { IN_DIR = 1, IN_REGULAR = 2 };
+/* open below dir as if dir were /: no link leads out, no FIFO blocks; kind is checked. 5.6, else by hand */
+int sys_open_in(int dir, const char *path, int flags, int kind);
+int sys_pidfd_open(pid_t pid);  /* 5.3; -1 with ENOSYS before */
+/* all fds from low on are closed when exec works. 5.11, else through /proc/self/fd, else one by one */
+void sys_cloexec_from(unsigned int low);
+int sys_pivot_root(const char *new_root, const char *put_old);
+int sys_capget(uint64_t *permitted);
+int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+int sys_join_session_keyring(void);
+/* a copy of a mount, not attached anywhere, as an fd. 5.2 */
+int sys_open_tree(int dir, const char *path, unsigned int flags);
+int sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags);
+/* set or clear MOUNT_ATTR_* below path with all under it. 5.12 */
+int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
+/*
+ * A child in new namespaces (CLONE_NEW*), in cgroup (fd, or -1), running fn, which must not return.
+ * It may share our memory, and we then sleep until it has exec'd or ended: so it tells us all it
+ * has to say over a socket, and we let it see nothing half-made. *placed: it is in the cgroup.
+ */
+pid_t sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
+/* send data with an fd (or -1); receive the same. -1 with errno */
+ssize_t sys_send(int sock, const void *data, size_t len, int fd);
+ssize_t sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender);
+
+/* ---- netlink.c ------------------------------------------------------- */
+
+int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
