@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: 0BSD */
+/* The machine's share: its control group, cgroup2 where there is one, else the v1 hierarchy of systemd */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "nspawn-lite.h"
+
+#define PAYLOAD "payload"  /* the guest's part: what is above is not its own */
+
+void
+cgroup_check(const struct plan *p)
+{
+	if (p->slice && (!name_valid(p->slice) || strlen(p->slice) < 7
+	                 || !streq(p->slice + strlen(p->slice) - 6, ".slice")))
+		die("--slice=%s: not a name that ends in .slice", p->slice);
+}
+
+static bool
+is_mounted(const char *path, long magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
+}
+
+/* where we are ourselves, below the mount point */
+static char *
+own_path(bool v1)
+{
+	char text[4096], *rest = text, *line;
+	const char *path;
+
+	if (read_at(-1, "/proc/self/cgroup", text, sizeof(text)) < 0)
+		return NULL;
+	while ((line = next_line(&rest))) {
+		path = v1 ? strstr(line, ":name=systemd:") : strncmp(line, "0::", 3) == 0 ? line + 2 : NULL;
+		if (path)
+			return fmt("%s", strchr(path + 1, v1 ? ':' : '/') + v1);
+	}
+	return NULL;
+}
+
+/* a-b.slice is a.slice/a-b.slice: systemd.slice(5) */
+static char *
+slice_path(const char *slice)
+{
+	char *path = xstrdup("");
+	const char *dash;
+
+	for (dash = strchr(slice, '-'); dash; dash = strchr(dash + 1, '-'))
+		path = fmt("%s/%.*s.slice", path, (int)(dash - slice), slice);
+	return fmt("%s/%s", path, slice);
+}
+
+/* in a unit's name a dash stands for a slash, so that a dash needs another face: systemd.unit(5) */
+static char *
+scope_name(const char *machine)
+{
+	char *name = xstrdup("machine-");
+	const char *c;
+
+	for (c = machine; *c; c++)
+		name = *c == '-' ? fmt("%s\\x2d", name) : fmt("%s%c", name, *c);
+	return fmt("%s.scope", name);
+}
+
+void
+cgroup_choose(const struct plan *p, struct run *r)
+{
+	const char *base = NULL;
+	char *above = NULL;
+
+	if (p->unified != NO) {
+		if (is_mounted("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
+			base = "/sys/fs/cgroup";
+		else if (is_mounted("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
+			base = "/sys/fs/cgroup/unified";
+	}
+	if (!base && is_mounted("/sys/fs/cgroup/systemd", CGROUP_SUPER_MAGIC)) {
+		base = "/sys/fs/cgroup/systemd";
+		r->cgroup_v1 = true;
+	}
+	if (!base) {
+		if (p->boot)
+			warn("no control group hierarchy is mounted on this host; an init that needs one will say so");
+		return;
+	}
+	/* below a systemd that manages the host, only what it gave to us is ours to divide */
+	if (p->keep_unit || access("/run/systemd/system", F_OK) == 0)
+		above = own_path(r->cgroup_v1);
+	if (!above)
+		above = slice_path(p->slice ? p->slice : "machine.slice");
+	if (streq(above, "/"))
+		above = xstrdup("");
+	r->cgroup_path = fmt("%s%s/%s", base, above, scope_name(r->name));
+}
+
+/* the directory and all below it: directories only, and no process is in them any more */
+static int
+remove_below(int dir, const char *name, int depth)
+{
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	fd = depth > 64 ? -1 : openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return drop(fd);
+	while ((e = readdir(d)))
+		if (e->d_type == DT_DIR && !streq(e->d_name, ".") && !streq(e->d_name, ".."))
+			remove_below(dirfd(d), e->d_name, depth + 1);
+	closedir(d);
+	return unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+bool
+cgroup_remove(const char *path)
+{
+	const char *slash, *up;
+
+	if (remove_below(AT_FDCWD, path, 0) < 0)
+		return errno == ENOENT;
+	/* slices that we may have made: a full one stays, and so does one that others made */
+	for (slash = strrchr(path, '/'); slash; slash = up) {
+		for (up = slash - 1; up > path && *up != '/'; up--)
+			;
+		if (up <= path || slash - up < 7 || memcmp(slash - 6, ".slice", 6) != 0
+		    || rmdir(fmt("%.*s", (int)(slash - path), path)) < 0)
+			break;
+	}
+	return true;
+}
+
+static void
+cgroup_undo(struct run *r)
+{
+	drop(r->cgroup);
+	r->cgroup = -1;
+	if (!cgroup_remove(r->cgroup_path))
+		warn("remove control group %s:", r->cgroup_path);
+}
+
+static int
+make_with_parents(const char *path)
+{
+	const char *slash;
+
+	if (mkdir(path, 0755) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -1;
+	for (slash = strchr(path + strlen("/sys/fs/cgroup"), '/'); slash; slash = strchr(slash + 1, '/'))
+		mkdir(fmt("%.*s", (int)(slash - path), path), 0755);
+	return mkdir(path, 0755);
+}
+
+void
+cgroup_make(const struct plan *p, struct run *r)
+{
+	int tries = 0;
+
+	(void)p;
+	if (!r->cgroup_path)
+		return;
+	/* another machine may end just now, and take away the slice that we both need */
+	while (make_with_parents(r->cgroup_path) < 0) {
+		if (errno == EEXIST)  /* left by one that was killed: nobody else may have our name */
+			cgroup_remove(r->cgroup_path);
+		else if (errno != ENOENT)
+			break;
+		if (++tries > 20)
+			break;
+	}
+	undo(r, cgroup_undo);
+	if (mkdir(fmt("%s/" PAYLOAD, r->cgroup_path), 0755) == 0)
+		r->cgroup = open(fmt("%s/" PAYLOAD, r->cgroup_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->cgroup >= 0)
+		return;
+	if (p->slice)
+		die("make control group %s:", r->cgroup_path);
+	warn("make control group %s, going on without:", r->cgroup_path);
+	run_unwind_last(r);
+	r->cgroup_path = NULL;
+}
+
+void
+cgroup_enter(const struct plan *p, struct run *r)
+{
+	if (r->cgroup < 0)
+		return;
+	if (!r->placed && put_at(r->cgroup, "cgroup.procs", "0") < 0) {
+		warn("enter control group %s:", r->cgroup_path);
+		r->cgroup = -1;
+		return;
+	}
+	if (p->cgroup_namespace == NO || unshare(CLONE_NEWCGROUP) < 0) {
+		if (p->cgroup_namespace != NO)
+			warn("no control group namespace (needs Linux 4.6): /sys/fs/cgroup stays empty");
+		r->cgroup = -1;
+	}
+}
+
+void
+cgroup_mount(const struct plan *p, struct run *r)
+{
+	static const unsigned long flags = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+
+	(void)p;
+	if (r->cgroup < 0)
+		return;
+	if (!r->cgroup_v1) {
+		if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) < 0)
+			warn("mount /sys/fs/cgroup:");
+		return;
+	}
+	if (mount("tmpfs", "/sys/fs/cgroup", "tmpfs", flags, "mode=755,size=4m,nr_inodes=1k") < 0
+	    || mkdir("/sys/fs/cgroup/systemd", 0755) < 0
+	    || mount("cgroup", "/sys/fs/cgroup/systemd", "cgroup", flags, "none,name=systemd,xattr") < 0
+	    || mount(NULL, "/sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0)
+		warn("mount /sys/fs/cgroup/systemd:");
+}

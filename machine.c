@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: 0BSD */
+/* The registry: one file per running machine, held by a lock, and nothing that outlives it */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nspawn-lite.h"
+
+static int
+make_dirs(const char *path)
+{
+	char *step = xstrdup(path);
+	char *slash;
+
+	for (slash = strchr(step + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(step, 0755);
+		*slash = '/';
+	}
+	return mkdir(step, 0755) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+static int
+open_state(const char *path)
+{
+	return open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+}
+
+/* what a killed supervisor's file says is still there: only its control group can be. true: it is gone */
+static bool
+sweep_leftovers(int fd)
+{
+	char text[4096], *rest = text, *line;
+	const char *path;
+	bool gone = true;
+
+	if (read_all(fd, text, sizeof(text)) <= 0)
+		return true;
+	while ((line = next_line(&rest)))
+		if ((path = after(line, "CGROUP=")) && *path)
+			gone &= cgroup_remove(path);
+	return gone;
+}
+
+/* the whole file anew; what may be left behind by kill -9 stands in it before it is made */
+static void
+write_facts(struct run *r)
+{
+	struct timespec now;
+	char id[33], *text;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	format_id128(r->uuid, id);
+	text = fmt("NAME=%s\nCGROUP=%s\nROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nHIDDEN=%d\nSUPERVISOR=%d\nLEADER=%d\n",
+	           r->name, r->cgroup_path ? r->cgroup_path : "", r->root, id,
+	           (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, r->hidden, (int)getpid(), (int)r->pid);
+	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
+		die("write %s:", r->claim_path);
+}
+
+static void
+release(struct run *r)
+{
+	unlink(r->claim_path);
+	drop(r->claim);
+	r->claim = -1;
+}
+
+/* Owners lock it for themselves, sweepers share it, and only for a moment: wait for those */
+static bool
+lock(int fd)
+{
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || flock(fd, LOCK_SH | LOCK_NB) < 0)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+/*
+ * The name is ours while we hold the lock of its file. The file goes with the machine; whoever
+ * waited for the lock of one that went meanwhile sees that it has no name any more.
+ */
+void
+machine_claim(const struct plan *p, struct run *r)
+{
+	struct stat st;
+
+	r->hidden = p->registered == NO;
+	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
+	for (;;) {
+		r->claim = open_state(r->claim_path);
+		if (r->claim < 0 && errno == ENOENT && make_dirs(run_state_dir()) == 0)
+			r->claim = open_state(r->claim_path);
+		if (r->claim < 0)
+			die("make %s:", r->claim_path);
+		if (!lock(r->claim))
+			die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
+		if (fstat(r->claim, &st) < 0)
+			die("look at %s:", r->claim_path);
+		if (st.st_nlink > 0)
+			break;
+		close(r->claim);
+	}
+	undo(r, release);
+	if (st.st_size > 0) {
+		sweep_leftovers(r->claim);
+		if (ftruncate(r->claim, 0) < 0)
+			die("empty %s:", r->claim_path);
+	}
+	write_facts(r);
+}
+
+void
+machine_register(const struct plan *p, struct run *r)
+{
+	(void)p;
+	write_facts(r);
+}
+
+/* no owner holds the file, and none can come while we share its lock */
+static void
+sweep_one(int dir, const char *name)
+{
+	struct stat st;
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0 && sweep_leftovers(fd))
+		unlinkat(dir, name, 0);
+	close(fd);
+}
+
+/*
+ * Look at a few of the other files in passing, and take away what has no owner. A few, since a
+ * start shall cost the same with a thousand machines: each begins at another letter.
+ */
+void
+machine_sweep(const struct run *r)
+{
+	enum { AT_MOST = 4 };
+	struct dirent *e;
+	unsigned char from;
+	int seen = 0, turn;
+	DIR *d = opendir(run_state_dir());
+
+	if (!d)
+		return;
+	random_bytes(&from, sizeof(from));
+	/* one sweeper at a time */
+	for (turn = flock(dirfd(d), LOCK_EX | LOCK_NB) == 0 ? 0 : 2; turn < 2; turn++, rewinddir(d))
+		while (seen < AT_MOST && (e = readdir(d))) {
+			if (*e->d_name == '.' || (r && streq(e->d_name, r->name))
+			    || (turn == 0) != ((unsigned char)*e->d_name >= (from & 63) + 64))
+				continue;
+			seen++;
+			sweep_one(dirfd(d), e->d_name);
+		}
+	closedir(d);
+}

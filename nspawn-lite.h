@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: 0BSD */
+/* layers 2 and 3: the plan, the run, and the doors of the rooms */
+
+#include "util.h"
+
+#include <poll.h>
+#include <sys/resource.h>
+
+#define VERSION "0.1"
+
+enum { SHOW_NOTHING, SHOW_HELP, SHOW_VERSION, SHOW_WORDS };
+
+/* one more than the place in the words of the option's row; 0 is "not said" */
+enum { YES = 1, NO };
+enum { SETTINGS_NO = 1, SETTINGS_YES, SETTINGS_OVERRIDE, SETTINGS_TRUSTED };
+enum { VOLATILE_NO = 1, VOLATILE_YES, VOLATILE_STATE, VOLATILE_OVERLAY };
+enum { CONSOLE_INTERACTIVE = 1, CONSOLE_READ_ONLY, CONSOLE_PASSIVE, CONSOLE_PIPE, CONSOLE_AUTOPIPE };
+enum {
+	RESOLV_OFF = 1, RESOLV_COPY_HOST, RESOLV_COPY_STATIC, RESOLV_COPY_UPLINK, RESOLV_COPY_STUB,
+	RESOLV_REPLACE_HOST, RESOLV_REPLACE_STATIC, RESOLV_REPLACE_UPLINK, RESOLV_REPLACE_STUB,
+	RESOLV_BIND_HOST, RESOLV_BIND_STATIC, RESOLV_BIND_UPLINK, RESOLV_BIND_STUB, RESOLV_DELETE, RESOLV_AUTO,
+};
+enum { ZONE_OFF = 1, ZONE_COPY, ZONE_BIND, ZONE_SYMLINK, ZONE_DELETE, ZONE_AUTO };
+enum { JOURNAL_NO = 1, JOURNAL_HOST, JOURNAL_TRY_HOST, JOURNAL_GUEST, JOURNAL_TRY_GUEST, JOURNAL_AUTO };
+enum { VFS_NO = 1, VFS_YES, VFS_NETWORK };
+
+/*
+ * What was asked for: filled by plan.c from words, constant afterwards. It holds words; one with
+ * a grammar is parsed by the room that owns it, once in plan_check and again at use.
+ */
+struct plan {
+	/* how to speak, what to read */
+	bool quiet, verbose, no_defaults;
+	int show, settings;
+	const char *show_option;
+	/* image */
+	char *directory, *machine, *image_root;
+	bool ephemeral, read_only;
+	int volat;
+	/* payload */
+	bool boot, as_pid2;
+	char *chdir, *user, *kill_signal;
+	char **setenv, **cmd;
+	int notify_ready;
+	/* identity */
+	char *hostname, *uuid, *slice;
+	bool keep_unit;
+	int registered;
+	/* network */
+	bool private_network;
+	/* rights */
+	char **capability, **drop_capability, **ambient_capability;
+	int no_new_privileges;
+	/* limits */
+	char **rlimit, **cpu_affinity, *oom_score_adjust, *personality;
+	/* integration */
+	int resolv_conf, timezone, link_journal;
+	char **set_credential, **load_credential;
+	/* terminal */
+	int console;
+	/* what the original takes from its environment */
+	int tmpfs_tmp, share_ipc, share_pid, share_uts, cgroup_namespace, unified, lock, check_os_release;
+	int api_vfs_writable;
+	char *container_service;
+};
+
+/* what became of it: owned by the supervisor, copied into the child; every fd is -1 until open */
+struct run {
+	/* the tree, once found */
+	char *root;           /* canonical, absolute, no slash at its end */
+	int tree;             /* its fd, which holds its lock */
+	bool read_only;       /* the tree itself must not be written to */
+	bool bare_root;       /* the host's root is an initramfs: nothing to pivot */
+	/* who it is */
+	char *name, *hostname, *container;
+	uint8_t uuid[16], boot_id[16];
+	char *host_release;   /* the host's os-release, or NULL */
+	char *host_resolv, *host_zone, *host_zone_data, *host_tz;
+	size_t host_zone_size;
+	bool has_tun;
+	char *journal_path;   /* the host's journal directory of this machine, to be seen inside */
+	int journal;
+	char **credential;    /* ids and values in turn */
+	int claim;            /* our file in the run directory, locked */
+	char *claim_path;
+	bool hidden;          /* not in lists */
+	/* who the payload is, once looked up in the tree */
+	uid_t uid;
+	gid_t gid, groups[64];
+	size_t ngroups;
+	char *user, *home, *shell;
+	uint64_t keep;        /* capabilities */
+	struct rlimit nproc, sigpending;  /* those of the host's PID 1 */
+	/* its share */
+	char *cgroup_path;    /* the machine's directory on cgroup2, or NULL */
+	int cgroup;           /* the payload's directory */
+	bool cgroup_v1;       /* only the hierarchy name=systemd */
+	bool placed;          /* the child was born in it */
+	/* its life */
+	pid_t pid;
+	int status;           /* of wait(2), once it has ended */
+	int wire[2], notify;
+	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
+	bool ready, exec_done;
+	int halting;          /* how often it was asked to end */
+	const char *want;     /* "reboot" or "poweroff", by the escape keys */
+	/* its terminal */
+	int mode, master, slave;
+	pid_t guard;          /* sets the terminal right if we are killed */
+	int guard_wire;
+	int relay[3];         /* the payload's ends of relayed fds */
+	bool quiet, console_lost, draining;
+	struct lane {
+		int from, to;         /* to is -1 when nobody wants it */
+		bool keys, close_to, ended;
+		size_t start, len;
+		char buf[4096];
+	} *lane;
+	size_t nlane;
+	/* what is alive */
+	struct undo { void (*fn)(struct run *); } undo[16];
+	size_t nundo;
+	struct watch { int fd; short events; void (*fn)(struct run *, int fd, short revents); } watch[16];
+	size_t nwatch;
+	bool done;
+	int listen_fds;
+};
+
+/* ---- run.c: what is alive --------------------------------------------- */
+
+char *run_path(const char *path);                    /* below NSPAWN_LITE_ROOT, if that is set */
+const char *run_state_dir(void);
+void undo(struct run *r, void (*fn)(struct run *));  /* who makes a thing says here how it is unmade */
+void run_unwind(void);                               /* backwards, once; also by exit */
+void run_unwind_last(struct run *r);                 /* only what was said last */
+void run_begin(struct run *r);                       /* all fds -1, unwinding at exit, signals */
+void watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, short));
+void unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short));
+void run_signals(void);                              /* blocked but in run_wait; SIGPIPE harmless */
+void run_signal_too(int sig);                         /* take this one too */
+void run_signals_as_found(void);                     /* before we exec ourselves */
+void run_signals_child(void);                        /* all as a new program expects them */
+bool run_signalled(int sig);                         /* did it come since we last asked */
+int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
+/* the wire: notes of the child, until it has exec'd or ended */
+void run_listen(struct run *r, void (*got)(struct run *, char kind, int fd, const char *text));
+
+/* ---- image.c: which tree ---------------------------------------------- */
+
+char *image_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
+char *image_search(const struct plan *p, const char *name);  /* in config.h's path; NULL if not there */
+void image_take(const struct plan *p, struct run *r);        /* open, lock, name */
+void image_look(const struct plan *p, struct run *r);        /* ids, os-release: what the tree says */
+
+/* ---- root.c: what the machine sees as / -------------------------------- */
+
+void root_look(const struct plan *p, struct run *r);     /* what is needed of the host, before */
+void root_check(const struct plan *p);
+void root_enter(const struct plan *p, struct run *r);    /* private mounts, tree, pivot: "/" is the tree */
+void root_volatile(const struct plan *p, struct run *r);
+void root_proc(const struct plan *p, struct run *r);
+void root_sys(const struct plan *p, struct run *r);
+void root_dev(const struct plan *p, struct run *r);
+void root_run(const struct plan *p, struct run *r);
+void root_masks(const struct plan *p, struct run *r);
+void root_credentials(const struct plan *p, struct run *r);
+void root_files(const struct plan *p, struct run *r);    /* resolv.conf, localtime, journal */
+void root_leave_host(const struct plan *p, struct run *r);  /* what was before is out of reach */
+
+/* ---- user.c: who the payload is and what it may do ---------------------- */
+
+void user_check(const struct plan *p);
+void user_list(const char *option);                      /* the words an option takes, one a line */
+int user_signal(const char *word);                       /* number of a signal, or 0 */
+const char *user_signal_name(int sig);                   /* "KILL" */
+void user_host(const struct plan *p, struct run *r);     /* what there is to give */
+void user_look(const struct plan *p, struct run *r);     /* passwd and group of the tree */
+void user_settle(const struct plan *p, struct run *r);   /* host name, keyring, scores, affinity */
+void user_become(const struct plan *p, struct run *r);   /* ids, capabilities, limits: the last */
+
+/* ---- cgroup.c: its share ------------------------------------------------ */
+
+void cgroup_check(const struct plan *p);
+void cgroup_choose(const struct plan *p, struct run *r); /* where it will be; nothing is made yet */
+void cgroup_make(const struct plan *p, struct run *r);
+void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: see only its own */
+void cgroup_mount(const struct plan *p, struct run *r);
+bool cgroup_remove(const char *path);                    /* the machine's directory, with what is below */
+
+/* ---- console.c: its terminal -------------------------------------------- */
+
+void console_open(const struct plan *p, struct run *r);  /* choose the mode, make relays */
+void console_make(const struct plan *p, struct run *r);  /* child: a pty of the guest's devpts, to us */
+void console_take(const struct plan *p, struct run *r);  /* child: it is 0, 1 and 2 now */
+void console_begin(struct run *r);                       /* raw mode, forwarding */
+void console_resize(struct run *r);                      /* after SIGWINCH */
+bool console_again(struct run *r);                       /* true: call again in a while */
+void console_drain(struct run *r);                       /* the last words */
+
+/* ---- payload.c: what runs as PID 1 -------------------------------------- */
+
+void payload_prepare(const struct plan *p, struct run *r);
+void payload_exec(const struct plan *p, struct run *r) __attribute__((noreturn));
+int payload_stub(int argc, char **argv);                 /* PID 1 of -a */
+char **payload_environment(const struct plan *p, struct run *r);
+
+/* ---- halt.c: how each init is asked to end ------------------------------- */
+
+bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "poweroff", "reboot" */
+
+/* ---- machine.c: the registry -------------------------------------------- */
+
+void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
+void machine_register(const struct plan *p, struct run *r);
+void machine_sweep(const struct run *r);                           /* what killed supervisors left */
+
+/* ---- plan.c: words to plan, plan to words -------------------------------- */
+
+extern const char *plan_called;  /* for messages like getopt's */
+void plan_parse(struct plan *p, char **words);               /* all of argv behind the name, and defaults */
+void plan_check(const struct plan *p);
+char **plan_words(const struct plan *p);                     /* the same plan again */
+void plan_help(void);
+void plan_words_of(const char *option);                      /* the words of a choice */
+void plan_completion(void);
+void plan_manual(void);

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: 0BSD */
+/* What is alive: the undo list, the watch list, signals, the wire */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nspawn-lite.h"
+#include CONFIG
+
+static struct run *current;
+static volatile sig_atomic_t came[65];
+static sigset_t outside;  /* the mask we came with */
+
+char *
+run_path(const char *path)
+{
+	const char *above = getenv("NSPAWN_LITE_ROOT");
+
+	return above && *above ? fmt("%s%s", above, path) : xstrdup(path);
+}
+
+const char *
+run_state_dir(void)
+{
+	static char *dir;
+
+	return dir ? dir : (dir = run_path(STATE_DIR));
+}
+
+void
+undo(struct run *r, void (*fn)(struct run *))
+{
+	if (r->nundo == LEN(r->undo))
+		die("too many things to undo");
+	r->undo[r->nundo++].fn = fn;
+}
+
+void
+run_unwind(void)
+{
+	struct run *r = current;
+
+	while (r && r->nundo > 0)
+		r->undo[--r->nundo].fn(r);
+}
+
+void
+run_unwind_last(struct run *r)
+{
+	r->undo[--r->nundo].fn(r);
+}
+
+void
+run_begin(struct run *r)
+{
+	current = r;
+	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->journal = -1;
+	r->wire[0] = r->wire[1] = -1;
+	r->relay[0] = r->relay[1] = r->relay[2] = -1;
+	atexit(run_unwind);
+}
+
+void
+watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, short))
+{
+	size_t i;
+
+	for (i = 0; i < r->nwatch; i++)
+		if (r->watch[i].fd == fd && r->watch[i].fn == fn)
+			break;
+	if (i == LEN(r->watch))
+		die("too many things to watch");
+	if (i == r->nwatch)
+		r->nwatch++;
+	r->watch[i].fd = fd;
+	r->watch[i].events = events;
+	r->watch[i].fn = fn;
+}
+
+void
+unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short))
+{
+	size_t i;
+
+	for (i = 0; i < r->nwatch; i++)
+		if (r->watch[i].fd == fd && r->watch[i].fn == fn)
+			r->watch[i].fd = -1;  /* poll(2) skips it; run_wait closes the gap */
+}
+
+static void
+note(int sig)
+{
+	came[sig] = 1;
+}
+
+void
+run_signals(void)
+{
+	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE };
+	struct sigaction act = { .sa_handler = note };
+	sigset_t all;
+	size_t i;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &outside);
+	/* a handler, not SIG_IGN: exec turns the one into the default and would keep the other */
+	for (i = 0; i < LEN(handled); i++)
+		sigaction(handled[i], &act, NULL);
+	for (i = 0; i < LEN(handled); i++)
+		sigdelset(&outside, handled[i]);
+}
+
+void
+run_signal_too(int sig)
+{
+	struct sigaction act = { .sa_handler = note };
+
+	sigaction(sig, &act, NULL);
+	sigdelset(&outside, sig);
+}
+
+void
+run_signals_as_found(void)
+{
+	sigprocmask(SIG_SETMASK, &outside, NULL);
+}
+
+/* what our caller ignores (nohup, a shell's background) would be ignored for ever in the machine */
+void
+run_signals_child(void)
+{
+	struct sigaction act = { .sa_handler = SIG_DFL };
+	unsigned long long ignored = ~0ULL;
+	char status[2048], *at;
+	sigset_t none;
+	int sig;
+
+	if (read_at(-1, "/proc/self/status", status, sizeof(status)) > 0 && (at = strstr(status, "\nSigIgn:")))
+		ignored = strtoull(at + 8, NULL, 16);
+	for (sig = 1; ignored && sig <= 64; sig++)
+		if (ignored >> (sig - 1) & 1)
+			sigaction(sig, &act, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+bool
+run_signalled(int sig)
+{
+	bool yes = came[sig];
+
+	came[sig] = 0;
+	return yes;
+}
+
+int
+run_wait(struct run *r, int ms)
+{
+	struct pollfd fds[LEN(r->watch)];
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+	size_t i, n = 0;
+	int ready;
+
+	for (i = 0; i < r->nwatch; i++)
+		if (r->watch[i].fd >= 0)
+			r->watch[n++] = r->watch[i];
+	r->nwatch = n;
+	for (i = 0; i < n; i++)
+		fds[i] = (struct pollfd){ r->watch[i].fd, r->watch[i].events, 0 };
+	ready = ppoll(fds, (nfds_t)n, ms < 0 ? NULL : &t, &outside);
+	if (ready < 0) {
+		if (errno != EINTR)
+			die("poll:");
+		return 1;
+	}
+	for (i = 0; i < n; i++)
+		if (fds[i].revents && r->watch[i].fd == fds[i].fd)
+			r->watch[i].fn(r, fds[i].fd, fds[i].revents);
+	return ready;
+}
+
+void
+run_listen(struct run *r, void (*got)(struct run *, char, int, const char *))
+{
+	char note_text[NOTE_MAX];
+	ssize_t n;
+	int fd;
+
+	for (;;) {
+		n = sys_recv(r->wire[0], note_text, sizeof(note_text) - 1, &fd, NULL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 2)
+			return;
+		note_text[n] = 0;
+		switch (note_text[0]) {
+		case NOTE_DEATH:
+			print(2, "%s%s\n", speaker, note_text + 2);
+			exit(note_text[1]);
+		case NOTE_WARN:
+		case NOTE_SAY:
+			print(2, "%s%s\n", speaker, note_text + 2);
+			break;
+		default:
+			got(r, note_text[0], fd, note_text + 2);
+		}
+	}
+}
