@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: 0BSD */
+/* The machine's terminal: a pty of the guest's own devpts, forwarding, escape keys; or pipes */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nspawn-lite.h"
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)  /* 4.13 */
+#endif
+
+enum { ESCAPE = 0x1d, ESCAPE_WITHIN_MS = 1000 };
+
+static struct termios before;  /* of the terminal we were called on */
+static bool raw;
+
+/* ---- choosing -------------------------------------------------------------- */
+
+static struct lane *
+add_lane(struct run *r, int from, int to)
+{
+	struct lane *l;
+
+	if (!r->lane)
+		r->lane = xalloc(3 * sizeof(*l));
+	l = &r->lane[r->nlane++];
+	l->from = from;
+	l->to = to;
+	return l;
+}
+
+/*
+ * A terminal handed in as it is could be written to (TIOCSTI) by a guest that is root: it gets a
+ * pipe instead, and we carry what goes through.
+ */
+static void
+relay(struct run *r, int fd)
+{
+	int ends[2];
+	struct lane *l;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		die("make a pipe:");
+	r->relay[fd] = ends[fd != 0];
+	l = fd == 0 ? add_lane(r, 0, ends[1]) : add_lane(r, ends[0], fd);
+	l->close_to = fd == 0;
+}
+
+void
+console_open(const struct plan *p, struct run *r)
+{
+	bool in = isatty(0), out = isatty(1);
+
+	r->mode = p->console;
+	if (r->mode == CONSOLE_AUTOPIPE)
+		r->mode = in && out ? CONSOLE_INTERACTIVE : CONSOLE_PIPE;
+	if (!r->mode)
+		/* the original would let a command without a terminal read for ever from nowhere */
+		r->mode = in && out ? CONSOLE_INTERACTIVE : p->boot ? CONSOLE_READ_ONLY : CONSOLE_PIPE;
+	if (r->mode == CONSOLE_INTERACTIVE && !in)
+		die("--console=interactive: standard input is no terminal");
+	if (r->mode != CONSOLE_PIPE)
+		return;
+	if (in)
+		relay(r, 0);
+	if (out)
+		relay(r, 1);
+	if (isatty(2))
+		relay(r, 2);
+}
+
+/* ---- in the child ------------------------------------------------------------ */
+
+void
+console_make(const struct plan *p, struct run *r)
+{
+	static const char note[2] = { NOTE_CONSOLE, 0 };
+	struct winsize size;
+	int zero = 0;
+
+	(void)p;
+	if (r->mode == CONSOLE_PIPE)
+		return;
+	r->master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (r->master < 0)
+		die("open a terminal of the machine's own:");
+	if (ioctl(r->master, TIOCSPTLCK, &zero) < 0)
+		die("unlock the machine's terminal:");
+	if (r->mode == CONSOLE_INTERACTIVE && ioctl(0, TIOCGWINSZ, &size) == 0)
+		ioctl(r->master, TIOCSWINSZ, &size);
+	if (sys_send(wirefd, note, sizeof(note), r->master) < 0)
+		die("hand over the machine's terminal:");
+}
+
+static void
+take(int fd, int as)
+{
+	if (dup2(fd, as) < 0)
+		die("take the terminal:");
+}
+
+void
+console_take(const struct plan *p, struct run *r)
+{
+	int fd, i;
+
+	if (r->mode == CONSOLE_PIPE) {
+		for (i = 0; i < 3; i++)
+			if (r->relay[i] >= 0)
+				take(r->relay[i], i);
+		return;
+	}
+	fd = open(r->mode == CONSOLE_PASSIVE ? "/dev/null" : "/dev/pts/0", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		die("open the machine's terminal:");
+	for (i = 0; i < 3; i++)
+		take(fd, i);
+	if (r->mode == CONSOLE_PASSIVE)
+		return;
+	if (r->uid && fchown(0, r->uid, (gid_t)-1) < 0)
+		die("give the terminal to %s:", r->user);
+	/* below our small init the payload leads the session */
+	if (!p->as_pid2 && ioctl(0, TIOCSCTTY, 0) < 0)
+		die("take the terminal as our own:");
+}
+
+/* ---- in the supervisor: lanes --------------------------------------------------- */
+
+static void lane_in(struct run *r, int fd, short revents);
+static void lane_out(struct run *r, int fd, short revents);
+
+static struct lane *
+lane_of(struct run *r, int fd, bool reading)
+{
+	size_t i;
+
+	for (i = 0; i < r->nlane; i++)
+		if ((reading ? r->lane[i].from : r->lane[i].to) == fd && !r->lane[i].ended)
+			return &r->lane[i];
+	return NULL;
+}
+
+static long long
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ^] three times within a second kills; after two of them r reboots and p powers off */
+static void
+look_for_escape(struct run *r, struct lane *l)
+{
+	static int escapes;
+	static long long first;
+	size_t i;
+
+	for (i = 0; i < l->len; i++) {
+		if (escapes && now_ms() - first > ESCAPE_WITHIN_MS)
+			escapes = 0;
+		if (l->buf[i] == ESCAPE) {
+			if (escapes++ == 0)
+				first = now_ms();
+			if (escapes == 3)
+				r->want = "kill";
+		} else if (escapes == 2 && (l->buf[i] == 'r' || l->buf[i] == 'p')) {
+			r->want = l->buf[i] == 'r' ? "reboot" : "poweroff";
+		} else {
+			escapes = 0;
+		}
+		if (r->want) {  /* what was typed to us is not for the guest */
+			escapes = 0;
+			l->len = i;
+			return;
+		}
+	}
+}
+
+static void
+lane_end(struct run *r, struct lane *l)
+{
+	unwatch(r, l->from, lane_in);
+	l->ended = true;
+	if (l->close_to)
+		close(l->to);
+}
+
+static void
+lane_in(struct run *r, int fd, short revents)
+{
+	struct lane *l = lane_of(r, fd, true);
+	ssize_t n;
+
+	(void)revents;
+	if (!l)
+		return;
+	n = read(fd, l->buf, sizeof(l->buf));
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0 && fd == r->master && !r->draining) {
+		/* all ends inside are closed, or were hung up: hold one open, until somebody comes back */
+		if (r->slave >= 0)
+			close(r->slave);
+		r->slave = ioctl(r->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (r->slave >= 0)
+			return;
+		unwatch(r, fd, lane_in);
+		r->console_lost = true;  /* an old kernel: look again in a while */
+		return;
+	}
+	if (n <= 0) {
+		lane_end(r, l);
+		return;
+	}
+	l->start = 0;
+	l->len = (size_t)n;
+	if (l->keys)
+		look_for_escape(r, l);
+	if (l->to < 0 || !l->len)  /* nobody is there to read it */
+		return;
+	unwatch(r, fd, lane_in);
+	watch(r, l->to, POLLOUT, lane_out);
+}
+
+static void
+lane_out(struct run *r, int fd, short revents)
+{
+	struct lane *l = lane_of(r, fd, false);
+	ssize_t n;
+
+	(void)revents;
+	if (!l || !l->len)
+		return;
+	n = write(fd, l->buf + l->start, l->len);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n < 0) {
+		unwatch(r, fd, lane_out);
+		l->len = 0;
+		if (l->from == 0) {  /* typed for nobody */
+			lane_end(r, l);
+			return;
+		}
+		if (l->from != r->master) {  /* the payload shall notice: EPIPE, SIGPIPE */
+			lane_end(r, l);
+			close(l->from);
+			return;
+		}
+		l->to = -1;
+		watch(r, l->from, POLLIN, lane_in);
+		return;
+	}
+	l->start += (size_t)n;
+	l->len -= (size_t)n;
+	if (l->len)
+		return;
+	unwatch(r, fd, lane_out);
+	watch(r, l->from, POLLIN, lane_in);
+}
+
+/* ---- the terminal we were called on ---------------------------------------------- */
+
+static void
+restore(struct run *r)
+{
+	if (raw)
+		tcsetattr(0, TCSADRAIN, &before);
+	raw = false;
+	if (r->guard > 0) {
+		kill(r->guard, SIGKILL);
+		while (waitpid(r->guard, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	r->guard = 0;
+}
+
+/* kill -9 gives us no time to set the terminal right: somebody else waits for our end, and does it */
+static void
+post_guard(struct run *r)
+{
+	int ends[2], fd;
+	char c;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	r->guard = fork();
+	if (r->guard != 0) {
+		close(ends[0]);
+		r->guard_wire = ends[1];
+		return;
+	}
+	for (fd = 1; fd < 256; fd++)
+		if (fd != ends[0])
+			close(fd);
+	setsid();  /* no signal of the terminal's reaches us, and none stops us from setting it */
+	while (read(ends[0], &c, 1) < 0 && errno == EINTR)
+		;
+	tcsetattr(0, TCSADRAIN, &before);
+	_exit(0);
+}
+
+static void
+set_raw(struct run *r)
+{
+	struct termios t;
+
+	if (tcgetattr(0, &before) < 0)
+		die("read the terminal's settings:");
+	undo(r, restore);
+	post_guard(r);
+	t = before;
+	cfmakeraw(&t);
+	if (tcsetattr(0, TCSADRAIN, &t) < 0)
+		die("set the terminal to raw mode:");
+	raw = true;
+}
+
+void
+console_resize(struct run *r)
+{
+	struct winsize size;
+
+	if (r->mode == CONSOLE_INTERACTIVE && ioctl(1, TIOCGWINSZ, &size) == 0)
+		ioctl(r->master, TIOCSWINSZ, &size);
+}
+
+void
+console_begin(struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		if (r->relay[i] >= 0)
+			close(r->relay[i]);
+	if (r->master >= 0) {
+		if (r->mode == CONSOLE_INTERACTIVE) {
+			run_signal_too(SIGWINCH);
+			run_signal_too(SIGHUP);
+			set_raw(r);
+			console_resize(r);
+			add_lane(r, 0, r->master)->keys = true;
+		}
+		add_lane(r, r->master, r->mode == CONSOLE_PASSIVE ? -1 : 1);
+	}
+	for (i = 0; i < r->nlane; i++)
+		watch(r, r->lane[i].from, POLLIN, lane_in);
+}
+
+bool
+console_again(struct run *r)
+{
+	bool lost = r->console_lost;
+
+	r->console_lost = false;
+	if (lost)
+		watch(r, r->master, POLLIN, lane_in);
+	return lost;
+}
+
+/* nothing in there lives any more: what it wrote last comes out, and its end of the line with it */
+void
+console_drain(struct run *r)
+{
+	struct lane *l;
+	bool more;
+	size_t i;
+
+	r->draining = true;
+	if (r->slave >= 0)
+		close(r->slave);
+	r->slave = -1;
+	console_again(r);
+	do {
+		more = false;
+		for (i = 0; i < r->nlane; i++) {
+			l = &r->lane[i];
+			if (l->from == 0 && !l->ended)
+				lane_end(r, l);
+			more |= !l->ended && (l->to >= 0 || l->from != r->master);
+		}
+	} while (more && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
+	restore(r);
+}

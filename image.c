@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: 0BSD */
+/* Images at rest: finding one, its lock, its name, what it says of itself */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "nspawn-lite.h"
+#include CONFIG
+
+static char *
+host_name(void)
+{
+	char name[256];
+
+	return gethostname(name, sizeof(name)) == 0 && *name ? xstrdup(name) : NULL;
+}
+
+char *
+image_derive_name(const char *path)
+{
+	char real[PATH_MAX], name[NAME_LONGEST + 1];
+	const char *base, *end, *c;
+	size_t n = 0;
+
+	end = path + strlen(path);
+	while (end > path && end[-1] == '/')
+		end--;
+	for (base = end; base > path && base[-1] != '/'; base--)
+		;
+	if (base == end)
+		return *path ? host_name() : NULL;
+	if (((end - base == 1 && *base == '.') || (end - base == 2 && base[0] == '.' && base[1] == '.')))
+		return realpath(path, real) && real[1] ? image_derive_name(real) : host_name();
+	if (end - base > 4 && memcmp(end - 4, ".raw", 4) == 0)
+		end -= 4;
+	for (c = base; c < end && n < NAME_LONGEST; c++) {
+		if (!name_char(*c) && *c != '.')
+			continue;
+		if ((*c == '.' || *c == '-') && (n == 0 || name[n - 1] == '.'))
+			continue;
+		if (*c == '.' && name[n - 1] == '-')
+			n--;
+		name[n++] = *c;
+	}
+	while (n > 0 && (name[n - 1] == '.' || name[n - 1] == '-'))
+		n--;
+	name[n] = 0;
+	return n && name_valid(name) ? xstrdup(name) : NULL;
+}
+
+char *
+image_search(const struct plan *p, const char *name)
+{
+	static const char *const path[] = { IMAGE_PATH };
+	char *dir;
+	struct stat st;
+	size_t i;
+
+	if (p->image_root) {
+		dir = fmt("%s/%s", p->image_root, name);
+		return stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? dir : NULL;
+	}
+	for (i = 0; i < LEN(path); i++) {
+		dir = run_path(fmt("%s/%s", path[i], name));
+		if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+			return dir;
+	}
+	return NULL;
+}
+
+static void
+take_lock(const struct plan *p, struct run *r)
+{
+	bool shared = p->read_only || p->ephemeral || p->volat > VOLATILE_NO;
+
+	if (p->lock == NO || flock(r->tree, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+		return;
+	if (errno == EWOULDBLOCK)
+		die("Directory tree %s is currently busy.", r->root);
+	say("%s cannot be locked, going on: %s", r->root, strerror(errno));
+}
+
+static void
+take_name(const struct plan *p, struct run *r)
+{
+	uint64_t random;
+
+	r->name = p->machine ? p->machine : image_derive_name(r->root);
+	if (!r->name)
+		die("%s gives no valid name for a machine; say one with -M", r->root);
+	if (p->ephemeral && !p->machine) {
+		random_bytes(&random, sizeof(random));
+		r->name = fmt("%.47s-%016llx", r->name, (unsigned long long)random);
+	}
+	r->hostname = p->hostname ? p->hostname : r->name;
+	r->container = p->container_service ? p->container_service : "systemd-nspawn";
+}
+
+void
+image_take(const struct plan *p, struct run *r)
+{
+	const char *path = p->directory;
+	char real[PATH_MAX];
+	ssize_t n;
+
+	if (!path && p->machine) {
+		path = image_search(p, p->machine);
+		if (!path)
+			die("No image for machine '%s'.", p->machine);
+	}
+	if (!path)
+		path = ".";
+	r->tree = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->tree < 0)
+		die("Failed to open tree %s:", path);
+	n = readlink(fmt("/proc/self/fd/%d", r->tree), real, sizeof(real) - 1);
+	if (n > 0)
+		real[n] = 0;
+	else if (!realpath(path, real))
+		die("Failed to open tree %s:", path);
+	r->root = xstrdup(real);
+	if (streq(r->root, "/") && !p->ephemeral && p->volat != VOLATILE_YES && p->volat != VOLATILE_STATE)
+		die("Spawning container on root directory is not supported. "
+		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");
+	take_name(p, r);
+	take_lock(p, r);
+}
+
+static void
+look_for_id(const struct plan *p, struct run *r)
+{
+	static const uint8_t zero[16];
+	char text[64];
+	int fd = sys_open_in(r->tree, "etc/machine-id", O_RDONLY, IN_REGULAR);
+
+	if (fd >= 0) {
+		if (read_all(fd, text, sizeof(text)) < 0)
+			*text = 0;
+		close(fd);
+		text[strcspn(text, "\n")] = 0;
+		if (parse_id128(text, r->uuid)) {
+			if (memcmp(r->uuid, zero, sizeof(zero)) == 0)
+				die("%s/etc/machine-id is all zero; empty it", r->root);
+			return;
+		}
+	}
+	if (p->uuid) {
+		parse_id128(p->uuid, r->uuid);
+		return;
+	}
+	random_bytes(r->uuid, sizeof(r->uuid));
+	r->uuid[6] = (uint8_t)((r->uuid[6] & 0x0f) | 0x40);  /* RFC 4122, version 4 */
+	r->uuid[8] = (uint8_t)((r->uuid[8] & 0x3f) | 0x80);
+}
+
+void
+image_look(const struct plan *p, struct run *r)
+{
+	int fd;
+
+	look_for_id(p, r);
+	random_bytes(r->boot_id, sizeof(r->boot_id));
+	r->boot_id[6] = (uint8_t)((r->boot_id[6] & 0x0f) | 0x40);
+	r->boot_id[8] = (uint8_t)((r->boot_id[8] & 0x3f) | 0x80);
+	if (!p->boot || p->check_os_release == NO)
+		return;
+	fd = sys_open_in(r->tree, "etc/os-release", O_PATH, 0);
+	if (fd < 0)
+		fd = sys_open_in(r->tree, "usr/lib/os-release", O_PATH, 0);
+	if (fd < 0)
+		warn("Directory %s doesn't look like an OS root directory (os-release file is missing).", r->root);
+	drop(fd);
+}

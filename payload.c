@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: 0BSD */
+/* What runs in the machine: its environment, the exec, and a small PID 1 for -a */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/reboot.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nspawn-lite.h"
+#include CONFIG
+
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define STUB_NAME    "(sd-stubinit)"
+
+/* ---- environment ----------------------------------------------------------------- */
+
+/* NAME=VALUE; a later one of the same name takes the place of the earlier */
+static void
+put_env(char ***env, const char *word)
+{
+	size_t i, n = strcspn(word, "=") + 1;
+
+	for (i = 0; *env && (*env)[i]; i++)
+		if (strncmp((*env)[i], word, n) == 0) {
+			(*env)[i] = (char *)(uintptr_t)word;
+			return;
+		}
+	grow(env, word);
+}
+
+/* the value of a key in os-release(5) form, or NULL */
+static char *
+release_value(const char *text, const char *key)
+{
+	size_t n = strlen(key), len;
+	const char *p;
+
+	for (p = text; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+		if (strncmp(p, key, n) != 0 || p[n] != '=')
+			continue;
+		p += n + 1;
+		if (*p == '"' || *p == '\'')
+			return fmt("%.*s", (int)strcspn(p + 1, *p == '"' ? "\"\n" : "'\n"), p + 1);
+		len = strcspn(p, " \t\n");
+		return len ? fmt("%.*s", (int)len, p) : NULL;
+	}
+	return NULL;
+}
+
+char **
+payload_environment(const struct plan *p, struct run *r)
+{
+	static const struct { const char *key, *name; } host[] = {
+		{ "VERSION_ID", "container_host_version_id" }, { "ID", "container_host_id" },
+		{ "BUILD_ID", "container_host_build_id" }, { "VARIANT_ID", "container_host_variant_id" },
+	};
+	char **env = NULL, **w, *value, uuid[37];
+	size_t i;
+
+	grow(&env, "PATH=" PATH_DEFAULT);
+	grow(&env, fmt("container=%s", r->container));
+	if ((value = getenv("TERM")))
+		grow(&env, fmt("TERM=%s", value));
+	grow(&env, fmt("HOME=%s", r->home));
+	grow(&env, fmt("USER=%s", r->user));
+	grow(&env, fmt("LOGNAME=%s", r->user));
+	format_uuid(r->uuid, uuid);
+	grow(&env, fmt("container_uuid=%s", uuid));
+	if (!p->boot)
+		grow(&env, "LANG=C.UTF-8");
+	if (r->credential)
+		grow(&env, "CREDENTIALS_DIRECTORY=/run/host/credentials");
+	if (r->notify >= 0)
+		grow(&env, "NOTIFY_SOCKET=/run/host/notify");
+	for (i = 0; i < LEN(host); i++)
+		if ((value = release_value(r->host_release, host[i].key)))
+			grow(&env, fmt("%s=%s", host[i].name, value));
+	if (r->listen_fds) {
+		grow(&env, fmt("LISTEN_FDS=%d", r->listen_fds));
+		grow(&env, "LISTEN_PID=1");
+	}
+	/* routers keep their zone in words */
+	if (r->host_tz)
+		grow(&env, fmt("TZ=%s", r->host_tz));
+	for (w = p->setenv; w && *w; w++) {
+		if (strchr(*w, '='))
+			put_env(&env, *w);
+		else if ((value = getenv(*w)))
+			put_env(&env, fmt("%s=%s", *w, value));
+	}
+	return env;
+}
+
+static const char *
+env_value(char *const *env, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *env; env++)
+		if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
+			return *env + n + 1;
+	return NULL;
+}
+
+/* ---- why an exec failed ------------------------------------------------------------- */
+
+static const struct { unsigned int machine; const char *name; } machines_of_elf[] = {
+	{ EM_386, "i386" }, { EM_X86_64, "x86_64" }, { EM_ARM, "arm" }, { EM_AARCH64, "aarch64" },
+	{ EM_MIPS, "mips" }, { EM_PPC, "ppc" }, { EM_PPC64, "ppc64" }, { EM_S390, "s390x" },
+	{ 243, "riscv" }, { 258, "loongarch64" }, { EM_SPARC, "sparc" }, { EM_SPARCV9, "sparc64" },
+	{ EM_68K, "m68k" }, { EM_SH, "sh4" },
+};
+
+/* as qemu and binfmt_misc call it; NULL if head is no ELF */
+static char *
+elf_arch(const unsigned char *head)
+{
+	bool big = head[EI_DATA] == ELFDATA2MSB, wide = head[EI_CLASS] == ELFCLASS64;
+	unsigned int machine = big ? (unsigned int)head[18] << 8 | head[19] : (unsigned int)head[19] << 8 | head[18];
+	size_t i;
+
+	if (memcmp(head, ELFMAG, SELFMAG) != 0)
+		return NULL;
+	for (i = 0; i < LEN(machines_of_elf); i++)
+		if (machines_of_elf[i].machine == machine)
+			break;
+	if (i == LEN(machines_of_elf))
+		return fmt("machine %u", machine);
+	if (machine == EM_MIPS)
+		return fmt("mips%s%s", wide ? "64" : "", big ? "" : "el");
+	if (machine == EM_ARM && big)
+		return xstrdup("armeb");
+	if (machine == EM_PPC64 && !big)
+		return xstrdup("ppc64le");
+	if (machine == 243)
+		return xstrdup(wide ? "riscv64" : "riscv32");
+	return xstrdup(machines_of_elf[i].name);
+}
+
+/* the interpreter that the file names: of a script, or of a dynamic program; NULL if none is named */
+static char *
+interpreter(const char *head, ssize_t n)
+{
+	const unsigned char *h = (const unsigned char *)head;
+	const char *p;
+	size_t len;
+
+	if (n > 2 && head[0] == '#' && head[1] == '!') {
+		p = head + 2 + strspn(head + 2, " \t");
+		len = strcspn(p, " \t\n");
+		return len ? fmt("%.*s", (int)len, p) : NULL;
+	}
+	if (n < (ssize_t)sizeof(Elf64_Ehdr) || memcmp(h, ELFMAG, SELFMAG) != 0)
+		return NULL;
+	/* it stands near the start in practice: look for the path instead of walking hostile headers */
+	for (p = head; p < head + n - 4; p++)
+		if (*p == '/' && p > head && p[-1] == 0 && (strncmp(p, "/lib", 4) == 0 || strstr(p, "ld-") || strstr(p, "/ld")))
+			return xstrdup(p);
+	return NULL;
+}
+
+/* the sentence for an exec that failed; ends us */
+static _Noreturn void
+explain(const char *path, int err)
+{
+	char head[1024] = "", note[NOTE_MAX], *arch, *needs;
+	struct stat st;
+	ssize_t n = -1;
+	int root, fd;
+
+	if (err == ENOENT && lstat(path, &st) < 0)
+		die_with(NOT_FOUND, "%s: not found in the tree", path);
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = sys_open_in(root, path, O_RDONLY, IN_REGULAR);
+	if (fd >= 0)
+		n = read_all(fd, head, sizeof(head));
+	if (err == ENOENT) {
+		needs = interpreter(head, n);
+		die_with(NOT_FOUND, needs ? "%s: needs %s, which is not in the tree" : "%s: it, or what runs it, is not in the tree",
+		         path, needs);
+	}
+	if (err == ENOEXEC && n >= 20 && (arch = elf_arch((unsigned char *)head))) {
+		size_t len = strlen(path) + 1 + strlen(arch);
+
+		if (len + 3 < sizeof(note)) {
+			note[0] = NOTE_FOREIGN;
+			note[1] = 0;
+			strcpy(note + 2, arch);
+			strcpy(note + 2 + strlen(arch) + 1, path);
+			sys_send(wirefd, note, len + 3, -1);
+			_exit(CANNOT_EXEC);
+		}
+	}
+	if (err == EACCES && stat(path, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			die_with(CANNOT_EXEC, "%s: is a directory", path);
+		if (S_ISREG(st.st_mode) && !(st.st_mode & 0111))
+			die_with(CANNOT_EXEC, "%s: not executable (mode %03o)", path, st.st_mode & 0777);
+	}
+	errno = err;
+	die_with(CANNOT_EXEC, "execute %s:", path);
+}
+
+/* ---- exec --------------------------------------------------------------------------- */
+
+static void
+run(const char *path, char **argv, char **env)
+{
+	char head[4] = "", **again = NULL;
+	int err;
+
+	execve(path, argv, env);
+	if (errno != ENOEXEC)
+		return;
+	/* a script without a first line is for the shell, as execvp(3) has it */
+	if (read_at(AT_FDCWD, path, head, sizeof(head)) > 0 && memcmp(head, ELFMAG, 3) != 0) {
+		grow(&again, "/bin/sh");
+		grow(&again, path);
+		while (*++argv)
+			grow(&again, *argv);
+		execve("/bin/sh", again, env);
+		err = ENOEXEC;
+		errno = err;
+		return;
+	}
+	errno = ENOEXEC;
+}
+
+static _Noreturn void
+run_in_path(char **argv, char **env)
+{
+	const char *path = env_value(env, "PATH"), *dir;
+	char *file, *found = NULL;
+	size_t n;
+	int err = ENOENT;
+
+	if (!*argv[0])
+		die_with(NOT_FOUND, "the command is an empty word");
+	if (strchr(argv[0], '/')) {
+		run(argv[0], argv, env);
+		explain(argv[0], errno);
+	}
+	for (dir = path ? path : PATH_DEFAULT; *dir; dir += n + (dir[n] == ':')) {
+		n = strcspn(dir, ":");
+		file = n ? fmt("%.*s/%s", (int)n, dir, argv[0]) : fmt("./%s", argv[0]);
+		run(file, argv, env);
+		if (errno != ENOENT && errno != ENOTDIR && !found) {
+			found = file;
+			err = errno;
+		} else if (errno == ENOENT && !found && access(file, F_OK) == 0) {
+			found = file;
+		}
+	}
+	if (found)
+		explain(found, err);
+	die_with(NOT_FOUND, "%s: not found in the tree's %s", argv[0], path ? path : PATH_DEFAULT);
+}
+
+/* words behind -b are for init */
+static _Noreturn void
+run_init(const struct plan *p, char **env)
+{
+	static const char *const inits[] = { INIT_PATH };
+	char **argv = NULL, **w, *list;
+	size_t i;
+
+	for (i = 0; i < LEN(inits); i++) {
+		argv = NULL;
+		grow(&argv, inits[i]);
+		for (w = p->cmd; w && *w; w++)
+			grow(&argv, *w);
+		run(inits[i], argv, env);
+		if (errno != ENOENT && errno != ENOTDIR)
+			explain(inits[i], errno);
+		if (access(inits[i], F_OK) == 0)
+			explain(inits[i], ENOENT);
+	}
+	list = fmt("%s", inits[0]);
+	for (i = 1; i < LEN(inits); i++)
+		list = fmt("%s, %s", list, inits[i]);
+	die_with(NOT_FOUND, "the tree has no init: none of %s is there", list);
+}
+
+static _Noreturn void
+run_shell(char **env)
+{
+	char *bash[] = { "-bash", NULL }, *sh[] = { "-sh", NULL };
+
+	execve("/bin/bash", bash, env);
+	if (errno != ENOENT && errno != ENOTDIR)
+		explain("/bin/bash", errno);
+	execve("/bin/sh", sh, env);
+	if (errno != ENOENT && errno != ENOTDIR)
+		explain("/bin/sh", errno);
+	if (access("/bin/sh", F_OK) == 0)
+		explain("/bin/sh", ENOENT);
+	die_with(NOT_FOUND, "the tree has no shell: neither /bin/bash nor /bin/sh is there");
+}
+
+/*
+ * The stub stays: so that no guest ever has the host's own binary open as /proc/1/exe, it runs
+ * from a copy in the machine's memory, which has no name any more.
+ */
+static int
+copy_ourselves(struct run *r)
+{
+	static const char path[] = "/dev/.nspawn-lite";
+	char buf[4096];
+	ssize_t n;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+
+	if (fd < 0)
+		die("make %s:", path);
+	while ((n = read(r->exe, buf, sizeof(buf))) > 0)
+		if (write(fd, buf, (size_t)n) != n)
+			die("write %s:", path);
+	if (n < 0)
+		die("read our own binary:");
+	close(fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	unlink(path);
+	if (fd < 0)
+		die("open %s:", path);
+	return fd;
+}
+
+void
+payload_exec(const struct plan *p, struct run *r)
+{
+	char **env = payload_environment(p, r), **argv = NULL, **w;
+	char *path;
+	int fd;
+
+	if (p->chdir ? chdir(p->chdir) < 0 : !p->cmd && !p->boot ? chdir(r->home) < 0 && chdir("/") < 0 : 0)
+		die("change to directory %s:", p->chdir ? p->chdir : "/");
+	for (fd = 3; fd < 3 + r->listen_fds; fd++)
+		fcntl(fd, F_SETFD, 0);
+	if (r->stub >= 0) {
+		path = fmt("/proc/self/fd/%d", r->stub);
+		grow(&argv, STUB_NAME);
+		grow(&argv, fmt("%d", wirefd));
+		for (w = p->cmd; w && *w; w++)
+			grow(&argv, *w);
+		fcntl(wirefd, F_SETFD, 0);
+		execve(path, argv, env);
+		die("start our init:");
+	}
+	umask(0022);
+	if (p->boot)
+		run_init(p, env);
+	if (p->cmd)
+		run_in_path(p->cmd, env);
+	run_shell(env);
+}
+
+void
+payload_prepare(const struct plan *p, struct run *r)
+{
+	r->stub = p->as_pid2 ? copy_ourselves(r) : -1;
+}
+
+/* ---- PID 1 of -a -------------------------------------------------------------------- */
+
+enum { RT = 34 };  /* SIGRTMIN as guests count; see user.c */
+
+static void
+stub_down(int how)
+{
+	struct timespec patience = { STUB_PATIENCE, 0 };
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	kill(-1, SIGTERM);
+	kill(-1, SIGCONT);
+	kill(-1, SIGHUP);
+	for (;;) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+			break;
+		if (sigtimedwait(&child, NULL, &patience) < 0 && errno == EAGAIN)
+			break;
+	}
+	kill(-1, SIGKILL);
+	reboot(how);
+	_exit(0);
+}
+
+static int
+stub_wait(pid_t payload)
+{
+	sigset_t all;
+	pid_t pid;
+	int sig, status;
+
+	sigfillset(&all);
+	for (;;) {
+		sig = sigwaitinfo(&all, NULL);
+		if (sig == SIGCHLD) {
+			while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+				if (pid == payload)
+					return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		} else if (sig == SIGINT || sig == RT + 5 || sig == RT + 6 || sig == RT + 15 || sig == RT + 16) {
+			stub_down(RB_AUTOBOOT);
+		} else if (sig == RT + 3 || sig == RT + 4 || sig == RT + 13 || sig == RT + 14) {
+			stub_down(RB_POWER_OFF);
+		} else if (sig > 0 && sig != SIGTTIN && sig != SIGTTOU && sig != SIGTSTP && sig != SIGPIPE) {
+			kill(payload, sig);
+		}
+	}
+}
+
+/* argv: our name, the wire's fd, the payload's words or none */
+int
+payload_stub(int argc, char **argv)
+{
+	struct sigaction def = { .sa_handler = SIG_DFL };
+	sigset_t all, none;
+	pid_t payload;
+	int wire = argc > 1 ? atoi(argv[1]) : -1;
+
+	if (getpid() != 1 || wire < 3)
+		return FAIL;
+	prctl(PR_SET_NAME, STUB_NAME);
+	fcntl(wire, F_SETFD, FD_CLOEXEC);
+	wirefd = wire;
+	sigfillset(&all);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	sigaction(SIGCHLD, &def, NULL);
+	payload = fork();
+	if (payload < 0)
+		die("fork:");
+	if (payload == 0) {
+		setsid();
+		if (isatty(0))
+			ioctl(0, TIOCSCTTY, 0);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		umask(0022);
+		if (argc > 2)
+			run_in_path(argv + 2, environ);
+		run_shell(environ);
+	}
+	close(wire);
+	wirefd = -1;
+	return stub_wait(payload);
+}

@@ -1,0 +1,961 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * What the machine sees as /. All of it is built by a child in a mount namespace of its own, and
+ * nearly all after the tree has become its root: from then on no path leads to the host, whatever
+ * links the tree holds.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nspawn-lite.h"
+#include CONFIG
+
+#define NOTHING_SPECIAL (MS_NOSUID | MS_NOEXEC | MS_NODEV)
+enum { ATTR_RDONLY = 1 };  /* MOUNT_ATTR_RDONLY of mount_setattr(2) */
+
+static const char *const mount_points[] = { "proc", "sys", "dev", "run", "tmp" };
+
+/* ---- words -------------------------------------------------------------------- */
+
+static bool
+clean_absolute(const char *path)
+{
+	return *path == '/' && !strstr(path, "/../") && strlen(path) < PATH_MAX
+	    && !(strlen(path) >= 3 && streq(path + strlen(path) - 3, "/.."));
+}
+
+/* ID:VALUE; the id is a file name */
+static const char *
+credential_value(const char *word)
+{
+	const char *colon = strchr(word, ':');
+	size_t n = colon ? (size_t)(colon - word) : 0;
+
+	if (!colon || n == 0 || n > NAME_MAX || memchr(word, '/', n) || (n <= 2 && strncmp(word, "..", n) == 0))
+		return NULL;
+	return colon + 1;
+}
+
+void
+root_check(const struct plan *p)
+{
+	char **w;
+
+	if (p->chdir && !clean_absolute(p->chdir))
+		die("--chdir=%s: not an absolute path without \"..\"", p->chdir);
+	for (w = p->set_credential; w && *w; w++)
+		if (!credential_value(*w))
+			die("--set-credential=%s: not ID:VALUE with a file name as ID", *w);
+	for (w = p->load_credential; w && *w; w++)
+		if (!credential_value(*w) || !*credential_value(*w))
+			die("--load-credential=%s: not ID:PATH with a file name as ID", *w);
+}
+
+/* ---- the host's side, before ----------------------------------------------------- */
+
+static char *
+host_file(const char *const *paths)
+{
+	static char text[16384];
+
+	for (; *paths; paths++)
+		if (read_at(AT_FDCWD, *paths, text, sizeof(text)) > 0)
+			return xstrdup(text);
+	return NULL;
+}
+
+static int
+resolv_mode(const struct plan *p, const struct run *r)
+{
+	if (p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
+		return p->resolv_conf;
+	return p->private_network ? RESOLV_OFF : r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
+}
+
+static void
+look_at_resolv(const struct plan *p, struct run *r)
+{
+	static const char *const ours[] = { "/etc/resolv.conf", NULL };
+	static const char *const fixed[] = { "/usr/lib/systemd/resolv.conf", "/etc/resolv.conf", NULL };
+	static const char *const uplink[] = { "/run/systemd/resolve/resolv.conf", "/etc/resolv.conf", NULL };
+	static const char *const stub[] = { "/run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf", NULL };
+	static const char *const *const sources[] = { ours, fixed, uplink, stub };
+	int mode = resolv_mode(p, r);
+
+	if (mode != RESOLV_OFF && mode != RESOLV_DELETE)
+		r->host_resolv = host_file(sources[(mode - RESOLV_COPY_HOST) % 4]);
+}
+
+/* the host's zone: a name below zoneinfo, or the file itself */
+static void
+look_at_zone(const struct plan *p, struct run *r)
+{
+	char link[PATH_MAX], *at;
+	ssize_t n;
+	int fd;
+
+	if (p->timezone == ZONE_OFF || p->timezone == ZONE_DELETE)
+		return;
+	n = readlink("/etc/localtime", link, sizeof(link) - 1);
+	if (n < 0 && errno == ENOENT && read_at(AT_FDCWD, "/etc/TZ", link, sizeof(link)) > 0) {
+		link[strcspn(link, "\n")] = 0;  /* as routers keep it */
+		r->host_tz = xstrdup(link);
+		return;
+	}
+	if (n > 0) {
+		link[n] = 0;
+		at = strstr(link, "/zoneinfo/");
+		if (at)
+			r->host_zone = xstrdup(at + strlen("/zoneinfo/"));
+	}
+	/* UTC is what a guest without the zone's file has anyway */
+	if ((n < 0 && errno == ENOENT) || p->timezone == ZONE_SYMLINK
+	    || (r->host_zone && (!p->timezone || p->timezone == ZONE_AUTO) && strstr(r->host_zone, "UTC")))
+		return;
+	fd = open("/etc/localtime", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	r->host_zone_data = xalloc(65536);
+	n = read_all(fd, r->host_zone_data, 65536);
+	r->host_zone_size = n > 0 ? (size_t)n : 0;
+	close(fd);
+}
+
+static void
+look_at_journal(const struct plan *p, struct run *r)
+{
+	int mode = p->link_journal ? p->link_journal : JOURNAL_AUTO;
+	char id[33];
+	char *path;
+
+	if (mode == JOURNAL_NO)
+		return;
+	format_id128(r->uuid, id);
+	path = run_path(fmt("/var/log/journal/%s", id));
+	r->journal_path = path;
+	if (mode == JOURNAL_AUTO && access(path, F_OK) < 0) {
+		r->journal_path = NULL;
+		return;
+	}
+	if (mode == JOURNAL_TRY_HOST || mode == JOURNAL_TRY_GUEST)
+		if (p->ephemeral || access(run_path("/var/log/journal"), F_OK) < 0) {
+			r->journal_path = NULL;
+			return;
+		}
+	if (mode == JOURNAL_GUEST || mode == JOURNAL_TRY_GUEST) {
+		/* the host sees the guest's own directory under its usual name */
+		char *guest = fmt("%s/var/log/journal/%s", r->root, id);
+		char now[PATH_MAX];
+		ssize_t n = readlink(path, now, sizeof(now) - 1);
+
+		r->journal_path = NULL;
+		if (n > 0 && (now[n] = 0, streq(now, guest)))
+			return;
+		mkdir(run_path("/var/log/journal"), 0755);
+		unlink(path);
+		if (symlink(guest, path) < 0)
+			mode == JOURNAL_GUEST ? die("link the journal %s:", path) : say("no journal link %s", path);
+		return;
+	}
+	mkdir(run_path("/var/log/journal"), 0755);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST && mode != JOURNAL_AUTO)
+		die("make the journal directory %s:", path);
+}
+
+/* a service manager gives file names relative to its own credentials */
+static char *
+load_credential(const char *path)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	static char data[1 << 20];
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	if (*path != '/') {
+		if (!dir)
+			die("--load-credential: %s is relative, and CREDENTIALS_DIRECTORY is not set", path);
+		path = fmt("%s/%s", dir, path);
+	}
+	if (stat(path, &st) < 0)
+		die("read credential %s:", path);
+	if (S_ISSOCK(st.st_mode)) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (strlen(path) >= sizeof(a.sun_path))
+			die("read credential %s: the name is too long for a socket", path);
+		strcpy(a.sun_path, path);
+		if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+			die("connect to credential %s:", path);
+	} else {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	}
+	if (fd < 0 || (n = read_all(fd, data, sizeof(data))) < 0)
+		die("read credential %s:", path);
+	close(fd);
+	if (n == sizeof(data) - 1)
+		die("credential %s is larger than a megabyte", path);
+	if (memchr(data, 0, (size_t)n))
+		die("credential %s holds bytes of zero; only text can be passed", path);
+	return xstrdup(data);
+}
+
+/* \n \t \\ \xNN and the like: C escapes of a value from the command line */
+static char *
+unescape(const char *s)
+{
+	static const char names[] = "abfnrtv\\\"'s", bytes[] = "\a\b\f\n\r\t\v\\\"' ";
+	char *out = xstrdup(s), *to = out;
+	const char *at;
+	unsigned int c;
+	int len;
+
+	for (; *s; s++) {
+		if (*s != '\\') {
+			*to++ = *s;
+			continue;
+		}
+		s++;
+		if (*s && (at = strchr(names, *s))) {
+			*to++ = bytes[at - names];
+		} else if (*s == 'x' && sscanf(s + 1, "%2x%n", &c, &len) == 1 && len == 2 && c) {
+			*to++ = (char)c;
+			s += 2;
+		} else if (sscanf(s, "%3o%n", &c, &len) == 1 && len == 3 && c && c < 256) {
+			*to++ = (char)c;
+			s += 2;
+		} else {
+			die("--set-credential: \\%.3s is no escape", s);
+		}
+	}
+	*to = 0;
+	return out;
+}
+
+static void
+look_at_credentials(const struct plan *p, struct run *r)
+{
+	char **w;
+
+	for (w = p->set_credential; w && *w; w++) {
+		grow(&r->credential, fmt("%.*s", (int)strcspn(*w, ":"), *w));
+		grow(&r->credential, unescape(credential_value(*w)));
+	}
+	for (w = p->load_credential; w && *w; w++) {
+		grow(&r->credential, fmt("%.*s", (int)strcspn(*w, ":"), *w));
+		grow(&r->credential, load_credential(credential_value(*w)));
+	}
+}
+
+void
+root_look(const struct plan *p, struct run *r)
+{
+	static const char *const release[] = { "/etc/os-release", "/usr/lib/os-release", NULL };
+	struct statvfs fs;
+
+	/* what this run may not write to, whoever says so */
+	r->read_only = p->read_only || p->volat == VOLATILE_STATE
+	    || (!p->ephemeral && p->volat <= VOLATILE_NO && fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY);
+	r->host_release = host_file(release);
+	r->has_tun = access("/dev/net/tun", F_OK) == 0;
+	look_at_resolv(p, r);
+	look_at_zone(p, r);
+	look_at_journal(p, r);
+	look_at_credentials(p, r);
+}
+
+/* ---- mounting ---------------------------------------------------------------------- */
+
+/* mount at path of the tree, which is made if it is not there */
+static int
+attach(const char *source, const char *path, const char *type, unsigned long flags, const char *data)
+{
+	if (mount(source, path, type, flags, data) == 0)
+		return 0;
+	if (errno != ENOENT || (mkdir(path, 0755) < 0 && errno != EEXIST))
+		return -1;
+	return mount(source, path, type, flags, data);
+}
+
+static void
+must_attach(const char *type, const char *path, unsigned long flags, const char *data)
+{
+	if (attach(type, path, type, flags, data) < 0)
+		die("mount %s on %s:", type, path);
+}
+
+/* a mount becomes read-only, and keeps what else it is */
+static int
+make_read_only(const char *path, unsigned long flags)
+{
+	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL);
+}
+
+/* mountinfo of /proc: the mount points below a path, deepest last, NULL-ended; octal escapes undone */
+static char **
+mounts_below(const char *path)
+{
+	size_t size = 1 << 16, len = strlen(path);
+	char *text, *rest, *line, *at, *to, **list = NULL;
+	ssize_t n;
+	int i;
+
+	for (;; size *= 2) {
+		text = malloc(size);
+		n = text ? read_at(AT_FDCWD, "/proc/self/mountinfo", text, size) : -1;
+		if (n < 0 || (size_t)n < size - 1)
+			break;
+		free(text);
+	}
+	rest = n < 0 ? NULL : text;
+	while ((line = next_line(&rest))) {
+		for (i = 0, at = line; i < 4; i++) {
+			at += strcspn(at, " ");
+			at += *at == ' ';
+		}
+		at[strcspn(at, " ")] = 0;
+		for (line = to = at; *at; at++, to++) {
+			*to = *at;
+			if (*at == '\\' && at[1] && at[2] && at[3]) {
+				*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+				at += 3;
+			}
+		}
+		*to = 0;
+		if (strncmp(line, path, len) == 0 && (len == 1 || line[len] == '/' || !line[len]))
+			grow(&list, line);
+	}
+	return list;
+}
+
+static unsigned long
+mount_flags(const char *path)
+{
+	struct statvfs fs;
+	unsigned long flags = 0;
+
+	if (statvfs(path, &fs) < 0)
+		return 0;
+	if (fs.f_flag & ST_NOSUID)
+		flags |= MS_NOSUID;
+	if (fs.f_flag & ST_NODEV)
+		flags |= MS_NODEV;
+	if (fs.f_flag & ST_NOEXEC)
+		flags |= MS_NOEXEC;
+	if (fs.f_flag & ST_NOATIME)
+		flags |= MS_NOATIME;
+	if (fs.f_flag & ST_NODIRATIME)
+		flags |= MS_NODIRATIME;
+	if (fs.f_flag & ST_RELATIME)
+		flags |= MS_RELATIME;
+	return flags;
+}
+
+/* the tree at path and all that is mounted in it */
+static void
+make_tree_read_only(const char *path)
+{
+	char **list;
+
+	if (sys_mount_setattr(AT_FDCWD, path, ATTR_RDONLY, 0) == 0)
+		return;
+	for (list = mounts_below(path); list && *list; list++)
+		if (make_read_only(*list, mount_flags(*list)) < 0)
+			die("make %s read-only:", *list);
+	if (make_read_only(path, mount_flags(path)) < 0)
+		die("make %s read-only:", path);
+}
+
+/* ---- the tree becomes / --------------------------------------------------------------- */
+
+/* one entry of a tree that we must not write to, seen through a directory that we may */
+static void
+mirror(int tree, const char *name)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	fd = openat(tree, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		die("look at %s of the tree:", name);
+	if (S_ISLNK(st.st_mode)) {
+		n = readlinkat(tree, name, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = 0;
+		if (n < 0 || symlink(target, name) < 0)
+			die("make link %s:", name);
+		close(fd);
+		return;
+	}
+	if (S_ISDIR(st.st_mode) ? mkdir(name, 0755) < 0 : mknod(name, S_IFREG | 0644, 0) < 0)
+		die("make %s:", name);
+	if (mount(fmt("/proc/self/fd/%d", fd), name, NULL, MS_BIND | MS_REC, NULL) < 0)
+		die("bind %s of the tree:", name);
+	close(fd);
+}
+
+static void
+lay_tmpfs(const char *stage)
+{
+	if (mount("tmpfs", stage, "tmpfs", MS_STRICTATIME, "mode=755," SIZE_ROOT) < 0)
+		die("mount a tmpfs as the root:");
+	if (chdir(stage) < 0)
+		die("enter %s:", stage);
+}
+
+/* the tree lacks a mount point and cannot be given one: a root in memory that shows what it has */
+static void
+lay_mirror(const char *stage, int tree)
+{
+	struct dirent *e;
+	DIR *d;
+
+	lay_tmpfs(stage);
+	d = fdopendir(fcntl(tree, F_DUPFD_CLOEXEC, 0));
+	if (!d)
+		die("list the tree:");
+	while ((e = readdir(d)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+			mirror(tree, e->d_name);
+	closedir(d);
+}
+
+/* a root in memory with only the tree's /usr in it, read-only */
+static void
+lay_usr(const char *stage, int tree)
+{
+	static const char *const links[] = { "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
+	struct stat st;
+	size_t i;
+
+	if (fstatat(tree, "bin", &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode))
+		die("--volatile=yes needs a tree whose /bin is a link into /usr");
+	if (fstatat(tree, "usr", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+		die("--volatile=yes needs a tree with a directory /usr");
+	lay_tmpfs(stage);
+	mirror(tree, "usr");
+	make_tree_read_only("usr");
+	for (i = 0; i < LEN(links); i++)
+		if (fstatat(tree, links[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+			mirror(tree, links[i]);
+	mkdir("etc", 0755);
+	mkdir("var", 0755);
+	mkdir("root", 0700);
+}
+
+/* the tree below, memory above */
+static void
+lay_overlay(const char *stage, int tree)
+{
+	int upper;
+
+	lay_tmpfs(stage);
+	upper = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (upper < 0 || mkdir("upper", 0755) < 0 || mkdir("work", 0755) < 0)
+		die("make a place for changes:");
+	if (mount("overlay", stage, "overlay", 0, fmt("lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,"
+	                                              "workdir=/proc/self/fd/%d/work", tree, upper, upper)) < 0)
+		die(errno == ENODEV ? "lay an overlay over the tree: the kernel has none (CONFIG_OVERLAY_FS, module overlay)"
+		                    : "lay an overlay over the tree:");
+	close(upper);
+	if (chdir(stage) < 0)
+		die("enter the overlay:");
+}
+
+static bool
+lacks_mount_points(int tree)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < LEN(mount_points); i++)
+		if (fstatat(tree, mount_points[i], &st, 0) < 0 || !S_ISDIR(st.st_mode))
+			return true;
+	return false;
+}
+
+/* what becomes of the tree before it is entered; the way is chosen here, and said */
+static void
+lay(const struct plan *p, struct run *r, const char *stage)
+{
+	int tree;
+
+	if (!p->ephemeral && p->volat <= VOLATILE_NO && !r->read_only)
+		return;
+	tree = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tree < 0)
+		die("open the tree:");
+	if (p->volat == VOLATILE_YES) {
+		lay_usr(stage, tree);
+	} else if (p->volat == VOLATILE_OVERLAY || p->ephemeral) {
+		lay_overlay(stage, tree);
+	} else if (lacks_mount_points(tree)) {
+		say("the tree lacks mount points and is read-only: its root is made in memory");
+		make_tree_read_only(".");
+		lay_mirror(stage, tree);
+	} else {
+		make_tree_read_only(".");
+	}
+	close(tree);
+}
+
+/*
+ * The host's root is an initramfs, which cannot be pivoted away. All else that is mounted goes,
+ * the tree is moved over it, and root_leave_host locks the door behind.
+ */
+static void
+move_to_root(struct run *r, const char *stage)
+{
+	char **list = mounts_below("/");
+	size_t n, len = strlen(stage);
+
+	if (!list)
+		die("pivot_root is refused, as on an initramfs, and /proc is not mounted: mount it first");
+	for (n = count(list); n-- > 0;)
+		if (list[n][1] && !(strncmp(list[n], stage, len) == 0 && (list[n][len] == '/' || !list[n][len])))
+			umount2(list[n], MNT_DETACH);
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
+		die("move the tree to /:");
+	if (chroot(".") < 0)
+		die("make the tree the root:");
+	r->bare_root = true;
+}
+
+void
+root_enter(const struct plan *p, struct run *r)
+{
+	const char *stage = run_state_dir();  /* any directory will do: nobody else sees it covered */
+
+	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		die("make the mounts our own:");
+	if (chdir(r->root) < 0)
+		die("enter %s:", r->root);
+	if (mount(".", stage, NULL, MS_BIND | MS_REC, NULL) < 0)
+		die("bind %s:", r->root);
+	if (chdir(stage) < 0)
+		die("enter the tree:");
+	if (r->journal_path)
+		r->journal = open(r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	lay(p, r, stage);
+	if (sys_pivot_root(".", ".") < 0) {
+		if (errno != EINVAL && errno != ENOSYS)
+			die("pivot_root into the tree:");
+		move_to_root(r, stage);
+	}
+	if (chdir("/") < 0)
+		die("enter the new root:");
+	umask(0);
+}
+
+/* After B2 a root inside could still unmount "/" and re-enter its own namespace: lab notes in root.c's tests */
+static void
+lock_mounts(void)
+{
+	int ready[2], hold[2], fd;
+	char c, *path;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(hold, O_CLOEXEC) < 0)
+		die("make a pipe:");
+	pid = fork();
+	if (pid < 0)
+		die("fork:");
+	if (pid == 0) {
+		close(hold[1]);
+		c = unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+		(void)!write(ready[1], &c, 1);
+		(void)!read(hold[0], &c, 1);
+		_exit(0);
+	}
+	close(ready[1]);
+	close(hold[0]);
+	path = fmt("/proc/%d/ns/mnt", (int)pid);
+	if (read(ready[0], &c, 1) == 1 && c) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || setns(fd, CLONE_NEWNS) < 0)
+			die("enter the locked mounts:");
+		close(fd);
+		if (chdir("/") < 0)
+			die("enter /:");
+	} else {
+		warn("the root is an initramfs and the kernel has no user namespaces (CONFIG_USER_NS): "
+		     "root inside can reach it by unmounting /");
+	}
+	close(hold[1]);
+	close(ready[0]);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+void
+root_leave_host(const struct plan *p, struct run *r)
+{
+	(void)p;
+	if (r->bare_root) {
+		lock_mounts();
+		return;
+	}
+	/* the old root was stacked on the new one: what is topmost at "." goes */
+	if (umount2(".", MNT_DETACH) < 0)
+		die("detach the host's root:");
+}
+
+void
+root_volatile(const struct plan *p, struct run *r)
+{
+	(void)r;
+	if (p->volat == VOLATILE_STATE)
+		must_attach("tmpfs", "/var", MS_STRICTATIME, "mode=755," SIZE_ROOT);
+}
+
+/* ---- API file systems: features of the Container Interface ------------------------------ */
+
+void
+root_proc(const struct plan *p, struct run *r)
+{
+	(void)p;
+	(void)r;
+	must_attach("proc", "/proc", NOTHING_SPECIAL, NULL);
+}
+
+void
+root_sys(const struct plan *p, struct run *r)
+{
+	static const char *const shown[] = { "block", "bus", "class", "dev", "devices", "kernel" };
+	size_t i;
+
+	(void)r;
+	if (p->api_vfs_writable == VFS_YES) {
+		must_attach("sysfs", "/sys", NOTHING_SPECIAL, NULL);
+		return;
+	}
+	must_attach("sysfs", "/sys", NOTHING_SPECIAL | MS_RDONLY, NULL);
+	if (!p->private_network)
+		return;
+	/* only what says nothing of the host: from the one below, where we stand, to the one above */
+	if (chdir("/sys") < 0)
+		die("enter /sys:");
+	must_attach("tmpfs", "/sys", NOTHING_SPECIAL, "mode=555,size=4m,nr_inodes=1k");
+	for (i = 0; i < LEN(shown); i++) {
+		char *path = fmt("/sys/%s", shown[i]);
+
+		if (attach(shown[i], path, NULL, MS_BIND | MS_REC, NULL) < 0)
+			say("no /sys/%s", shown[i]);
+	}
+	mkdir("/sys/fs", 0755);
+	mkdir("/sys/fs/cgroup", 0755);
+	if (make_read_only("/sys", NOTHING_SPECIAL) < 0)
+		die("make /sys read-only:");
+	if (chdir("/") < 0)
+		die("enter /:");
+}
+
+static void
+make_node(const char *path, mode_t mode, unsigned int major, unsigned int minor)
+{
+	if (mknod(path, mode, makedev(major, minor)) < 0)
+		die("make device %s:", path);
+}
+
+void
+root_dev(const struct plan *p, struct run *r)
+{
+	static const struct { const char *name; unsigned int major, minor; } nodes[] = {
+		{ "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 },
+		{ "tty", 5, 0 },
+	};
+	static const struct { const char *name, *target; } links[] = {
+		{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
+		{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" }, { "core", "/proc/kcore" },
+		{ "console", "pts/0" },  /* last: not without a terminal */
+	};
+	size_t i;
+
+	(void)p;
+	must_attach("tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=64k");
+	if (chdir("/dev") < 0 || mkdir("char", 0755) < 0)
+		die("make /dev/char:");
+	for (i = 0; i < LEN(nodes); i++) {
+		make_node(nodes[i].name, S_IFCHR | 0666, nodes[i].major, nodes[i].minor);
+		(void)!symlink(fmt("../%s", nodes[i].name), fmt("char/%u:%u", nodes[i].major, nodes[i].minor));
+	}
+	if (r->has_tun && mkdir("net", 0755) == 0) {
+		make_node("net/tun", S_IFCHR | 0666, 10, 200);
+		(void)!symlink("../net/tun", "char/10:200");
+	}
+	for (i = 0; i < LEN(links) - (r->mode == CONSOLE_PIPE); i++)
+		if (symlink(links[i].target, links[i].name) < 0)
+			die("make link /dev/%s:", links[i].name);
+	if (attach("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5") < 0)
+		die("mount devpts on /dev/pts:");
+	if (attach("tmpfs", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_SHM) < 0)
+		die("mount tmpfs on /dev/shm:");
+	if (attach("mqueue", "mqueue", "mqueue", NOTHING_SPECIAL, NULL) < 0) {
+		say("no /dev/mqueue (CONFIG_POSIX_MQUEUE)");
+		rmdir("mqueue");
+	}
+}
+
+static void
+make_file(const char *path, mode_t mode, const char *text)
+{
+	if (write_at(AT_FDCWD, path, mode, text) < 0)
+		die("write %s:", path);
+}
+
+static void
+bind_notify(struct run *r)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/run/host/notify" };
+
+	if (r->notify >= 0 && bind(r->notify, (struct sockaddr *)&a, sizeof(a)) < 0)
+		die("make %s:", a.sun_path);
+}
+
+void
+root_run(const struct plan *p, struct run *r)
+{
+	static const struct { const char *name; mode_t mode; } nodes[] = {
+		{ "inaccessible/reg", S_IFREG }, { "inaccessible/fifo", S_IFIFO }, { "inaccessible/sock", S_IFSOCK },
+		{ "inaccessible/chr", S_IFCHR }, { "inaccessible/blk", S_IFBLK },
+	};
+	char uuid[37];
+	size_t i;
+
+	if (p->tmpfs_tmp != NO)
+		must_attach("tmpfs", "/tmp", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_TMP);
+	must_attach("tmpfs", "/run", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755," SIZE_RUN);
+	if (mkdir("/run/host", 0755) < 0 || chdir("/run/host") < 0 || mkdir("inaccessible", 0755) < 0
+	    || mkdir("inaccessible/dir", 0) < 0 || mkdir("incoming", 0600) < 0 || mkdir("unix-export", 0755) < 0
+	    || (r->credential && mkdir("credentials", 0500) < 0))
+		die("make /run/host:");
+	for (i = 0; i < LEN(nodes); i++)
+		if (mknod(nodes[i].name, nodes[i].mode, makedev(0, 0)) < 0)
+			say("no /run/host/%s", nodes[i].name);
+	make_file("container-manager", 0444, fmt("%s\n", r->container));
+	format_uuid(r->uuid, uuid);
+	make_file("container-uuid", 0444, fmt("%s\n", uuid));
+	format_uuid(r->boot_id, uuid);
+	make_file("boot-id", 0444, fmt("%s\n", uuid));
+	if (r->host_release)
+		make_file("os-release", 0444, r->host_release);
+	bind_notify(r);
+	if (mount("/run/host", "/run/host", NULL, MS_BIND, NULL) < 0
+	    || make_read_only("/run/host", NOTHING_SPECIAL) < 0)
+		die("make /run/host read-only:");
+	if (mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
+		say("no /run/host/unix-export");
+}
+
+void
+root_credentials(const struct plan *p, struct run *r)
+{
+	static const char dir[] = "/run/host/credentials";
+	char **c;
+	int fd;
+
+	(void)p;
+	if (!r->credential)
+		return;
+	/* ramfs: what is secret must not be swapped out */
+	if (mount("ramfs", dir, "ramfs", NOTHING_SPECIAL, "mode=0500") < 0)
+		die("mount ramfs on %s:", dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (c = r->credential; c[0] && c[1]; c += 2)
+		if (fd < 0 || write_at(fd, c[0], 0400, c[1]) < 0)
+			die("write credential %s:", c[0]);
+	drop(fd);
+	if (make_read_only(dir, NOTHING_SPECIAL) < 0)
+		die("make %s read-only:", dir);
+}
+
+/* what of /proc a guest must not change, and what it must not see */
+void
+root_masks(const struct plan *p, struct run *r)
+{
+	static const char *const fixed[] = { "acpi", "apm", "asound", "bus", "fs", "irq", "scsi" };
+	static const char *const hidden[] = { "kallsyms", "kcore", "keys", "sysrq-trigger", "timer_list" };
+	size_t i;
+
+	(void)r;
+	if (chdir("/proc") < 0)
+		die("enter /proc:");
+	if (p->api_vfs_writable != VFS_YES) {
+		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || make_read_only("sys", NOTHING_SPECIAL) < 0)
+			die("make /proc/sys read-only:");
+		if ((p->private_network || p->api_vfs_writable == VFS_NETWORK)
+		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0
+		        || mount(NULL, "sys/net", NULL, MS_REMOUNT | MS_BIND | NOTHING_SPECIAL, NULL) < 0))
+			die("make /proc/sys/net writable:");
+	}
+	for (i = 0; i < LEN(fixed); i++)
+		if (mount(fixed[i], fixed[i], NULL, MS_BIND, NULL) == 0 && make_read_only(fixed[i], NOTHING_SPECIAL) < 0)
+			die("make /proc/%s read-only:", fixed[i]);
+	/* the nodes are read-only already, and so are these mounts of them */
+	for (i = 0; i < LEN(hidden); i++)
+		if (mount("/run/host/inaccessible/reg", hidden[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+			die("hide /proc/%s:", hidden[i]);
+	if (mount("/run/host/inaccessible/fifo", "kmsg", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+		die("hide /proc/kmsg:");
+	if (mount("/run/host/boot-id", "sys/kernel/random/boot_id", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+		die("set the boot id:");
+	if (chdir("/") < 0)
+		die("enter /:");
+}
+
+/* ---- files of the tree that follow the host ----------------------------------------------- */
+
+/* a file of ours in /run/host, which is read-only by now, over path; path must be a file, or be made one */
+static void
+cover(const char *path, const char *name, const char *text, size_t len)
+{
+	char *ours = fmt("/run/%s", name);
+	int fd = open(ours, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len) {
+		warn("write %s:", ours);
+		drop(fd);
+		return;
+	}
+	close(fd);
+	if (mount(ours, path, NULL, MS_BIND, NULL) < 0 && errno == ENOENT) {
+		mknod(path, S_IFREG | 0644, 0);
+		if (mount(ours, path, NULL, MS_BIND, NULL) < 0)
+			say("%s is not there to be covered", path);
+	}
+	make_read_only(path, NOTHING_SPECIAL);
+	unlink(ours);
+}
+
+static bool
+is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+static void
+set_resolv(const struct plan *p, struct run *r)
+{
+	static const char path[] = "/etc/resolv.conf";
+	static char now[16384];
+	int mode = resolv_mode(p, r);
+
+	if (mode == RESOLV_DELETE) {
+		if (unlink(path) < 0 && errno != ENOENT)
+			warn("delete %s:", path);
+		return;
+	}
+	if (mode == RESOLV_OFF || !r->host_resolv)
+		return;
+	if (mode >= RESOLV_BIND_HOST) {
+		cover(path, ".resolv.conf", r->host_resolv, strlen(r->host_resolv));
+		return;
+	}
+	if (is_link(path)) {
+		if (mode < RESOLV_REPLACE_HOST || unlink(path) < 0)
+			return;
+	} else {
+		int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int fd = sys_open_in(root, path, O_RDONLY, IN_REGULAR);
+		bool same = fd >= 0 && read_all(fd, now, sizeof(now)) >= 0 && streq(now, r->host_resolv);
+
+		drop(fd);
+		drop(root);
+		if (same)  /* flash wears */
+			return;
+	}
+	if (write_at(AT_FDCWD, path, 0644, r->host_resolv) < 0 && p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
+		warn("write %s:", path);
+}
+
+static void
+set_zone(const struct plan *p, struct run *r)
+{
+	static const char path[] = "/etc/localtime";
+	int mode = p->timezone ? p->timezone : ZONE_AUTO;
+	char now[PATH_MAX], *want;
+	ssize_t n;
+
+	if (mode == ZONE_OFF)
+		return;
+	if (mode == ZONE_AUTO) {
+		if (!r->host_zone && !r->host_zone_size)
+			mode = r->read_only ? ZONE_OFF : ZONE_DELETE;
+		else if (!r->host_zone && !r->read_only)
+			mode = ZONE_COPY;
+		else if (r->read_only || access(fmt("/usr/share/zoneinfo/%s", r->host_zone), F_OK) < 0)
+			mode = ZONE_BIND;
+		else
+			mode = ZONE_SYMLINK;
+	}
+	if (mode == ZONE_DELETE && unlink(path) < 0 && errno != ENOENT)
+		warn("delete %s:", path);
+	if (mode == ZONE_SYMLINK) {
+		if (!r->host_zone || access(fmt("/usr/share/zoneinfo/%s", r->host_zone), F_OK) < 0)
+			return;
+		want = fmt("../usr/share/zoneinfo/%s", r->host_zone);
+		n = readlink(path, now, sizeof(now) - 1);
+		if (n > 0 && (now[n] = 0, streq(now, want)))
+			return;
+		unlink(path);
+		if (symlink(want, path) < 0)
+			warn("link %s:", path);
+	}
+	if (!r->host_zone_size)
+		return;
+	if (mode == ZONE_BIND)
+		cover(path, ".localtime", r->host_zone_data, r->host_zone_size);
+	if (mode == ZONE_COPY) {
+		int fd;
+
+		unlink(path);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (fd < 0 || write(fd, r->host_zone_data, r->host_zone_size) != (ssize_t)r->host_zone_size)
+			warn("write %s:", path);
+		drop(fd);
+	}
+}
+
+/* the host's directory for this machine's journal, inside under the same name */
+static void
+set_journal(struct run *r)
+{
+	char id[33], *path;
+
+	if (r->journal < 0)
+		return;
+	format_id128(r->uuid, id);
+	path = fmt("/var/log/journal/%s", id);
+	mkdir("/var/log/journal", 0755);
+	mkdir(path, 0755);
+	if (mount(fmt("/proc/self/fd/%d", r->journal), path, NULL, MS_BIND, NULL) < 0)
+		warn("bind the journal on %s:", path);
+	close(r->journal);
+	r->journal = -1;
+}
+
+void
+root_files(const struct plan *p, struct run *r)
+{
+	set_resolv(p, r);
+	set_zone(p, r);
+	set_journal(r);
+}
