@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: 0BSD */
+/* All that other programs read at run time. make CONFIG=mine.h takes another file */
+
+/* options every machine starts with, as if typed first: "--private-network", ... */
+#define DEFAULTS NULL
+
+/* and those for machines of a certain name: a pattern as in the shell, and words */
+#define MACHINES \
+	/* { "router*", { "--read-only", "--private-network" } }, */ \
+	{ NULL, { NULL } }
+
+/* where things are; NSPAWN_LITE_ROOT in the environment goes before each */
+#define STATE_DIR "/run/nspawn-lite"  /* all of it may vanish while no machine runs */
+#define STORE_DIR "/var/lib/machines"
+/* where -M looks, in this order */
+#define IMAGE_PATH \
+	"/etc/machines", "/run/machines", "/var/lib/machines", "/var/lib/container", \
+	"/usr/local/lib/machines", "/usr/lib/machines"
+
+/* what -b starts: the first of these that the tree has */
+#define INIT_PATH \
+	"/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/sbin/init", \
+	"/init", "/etc/init", "/bin/init", "/sbin/procd", "/bin/sh"
+
+/* sizes of what is mounted inside, as tmpfs(5) takes them */
+#define SIZE_TMP  "size=10%,nr_inodes=400k"
+#define SIZE_RUN  "size=20%,nr_inodes=800k"
+#define SIZE_SHM  "size=10%,nr_inodes=400k"
+#define SIZE_ROOT "size=25%,nr_inodes=1m"
+
+/* seconds that the stub of -a gives the other processes when it is told to end */
+#define STUB_PATIENCE 10

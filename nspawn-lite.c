@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: 0BSD */
+/* main, the verbs, and the chart of how a machine is born */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nspawn-lite.h"
+#include CONFIG
+
+enum { REBOOT_STATUS = 133 };
+
+static char **our_argv;
+
+static int verb_completion(char **words), verb_help(char **words), verb_version(char **words);
+
+/* ---- birth: small steps that belong to no room ------------------------------------- */
+
+static void
+open_wire(const struct plan *p, struct run *r)
+{
+	(void)p;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->wire) < 0)
+		die("make the wire to the machine:");
+}
+
+static void
+open_notify(const struct plan *p, struct run *r)
+{
+	int on = 1;
+
+	(void)p;
+	r->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (r->notify < 0 || setsockopt(r->notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		die("make the notify socket:");
+}
+
+static void
+open_ourselves(const struct plan *p, struct run *r)
+{
+	if (!p->as_pid2)
+		return;
+	r->exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (r->exe < 0)
+		die("open our own binary:");
+}
+
+/* sd_listen_fds(3): sockets that the caller opened for the machine */
+static void
+count_listen_fds(const struct plan *p, struct run *r)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	long long n;
+
+	(void)p;
+	if (pid && fds && parse_number(pid, 1, INT32_MAX, &n) && n == getpid() && parse_number(fds, 1, 1024, &n))
+		r->listen_fds = (int)n;
+}
+
+static void
+say_spawning(const struct plan *p, struct run *r)
+{
+	r->quiet = p->quiet || p->console == CONSOLE_PIPE;
+	if (!r->quiet)
+		print(2, "Spawning container %s on %s.\nPress ^] three times within 1s to kill container.\n", r->name, r->root);
+}
+
+static void
+die_with_supervisor(const struct plan *p, struct run *r)
+{
+	(void)p;
+	(void)r;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		die("bind the machine's life to ours:");
+	setsid();
+}
+
+/* if the supervisor went before we could bind our life to its own, nobody is there to hear this */
+static void
+still_there(const struct plan *p, struct run *r)
+{
+	static const char note[2] = { NOTE_ALIVE, 0 };
+
+	(void)p;
+	(void)r;
+	if (sys_send(wirefd, note, sizeof(note), -1) < 0 && errno == EPIPE)
+		_exit(FAIL);
+	sys_cloexec_from(3);
+	run_signals_child();
+}
+
+static void
+raise_loopback(const struct plan *p, struct run *r)
+{
+	(void)r;
+	if (p->private_network && nl_raise_loopback() < 0)
+		warn("raise the loopback:");
+}
+
+/* ---- the birth chart: when is what done, before and after what ---------------------- */
+
+struct step {
+	const char *what;
+	void (*fn)(const struct plan *, struct run *);
+};
+
+/* the supervisor, in the host's world. What is made here is unmade in reverse */
+static const struct step before_birth[] = {
+	{ "find and lock the tree",             image_take },
+	{ "ask what it is",                     image_look },
+	{ "choose the control group",           cgroup_choose },
+	{ "claim the name",                     machine_claim },
+	{ "look at the host",                   root_look },
+	{ "see what rights there are to give",  user_host },
+	{ "choose the terminal",                console_open },
+	{ "say where",                          say_spawning },
+	{ "count sockets handed in",            count_listen_fds },
+	{ "open our binary",                    open_ourselves },
+	{ "open the notify socket",             open_notify },
+	{ "open the wire",                      open_wire },
+	{ "make the control group",             cgroup_make },
+};
+
+/*
+ * The child: in all its namespaces at once, with the host's privileges until user_become. What
+ * comes before root_leave_host may still need the host's root, by an fd opened in root_enter.
+ */
+static const struct step birth[] = {
+	{ "die with the supervisor",            die_with_supervisor },
+	{ "make the tree the root",             root_enter },
+	{ "see only its own control group",     cgroup_enter },
+	{ "keep no state",                      root_volatile },
+	{ "mount /proc",                        root_proc },
+	{ "mount /sys",                         root_sys },
+	{ "fill /dev",                          root_dev },
+	{ "fill /run",                          root_run },
+	{ "mount the control groups",           cgroup_mount },
+	{ "hand over credentials",              root_credentials },
+	{ "mask parts of /proc",                root_masks },
+	{ "follow the host's resolver and zone", root_files },
+	{ "leave the host's root",              root_leave_host },
+	{ "raise the loopback",                 raise_loopback },
+	{ "find the user",                      user_look },
+	{ "open the terminal",                  console_make },
+	{ "take the terminal",                  console_take },
+	{ "copy our init",                      payload_prepare },
+	{ "set host name and scores",           user_settle },
+	{ "see that the supervisor lives",      still_there },
+	{ "become the payload's user",          user_become },  /* the last: it gives up all rights */
+};
+
+struct child { const struct plan *p; struct run *r; };
+
+static void
+take_steps(const struct step *steps, size_t n, const struct plan *p, struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		say("%s", steps[i].what);
+		steps[i].fn(p, r);
+	}
+}
+
+static int
+child_main(void *arg)
+{
+	struct child *c = arg;
+
+	take_steps(birth, LEN(birth), c->p, c->r);
+	payload_exec(c->p, c->r);
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+static void
+kill_child(struct run *r)
+{
+	if (r->pid <= 0)
+		return;
+	kill(r->pid, SIGKILL);
+	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
+		;
+	r->pid = 0;
+}
+
+/* a note that only the supervisor can make something of */
+static void
+got_note(struct run *r, char kind, int fd, const char *text)
+{
+	const char *path;
+	bool known;
+
+	if (kind == NOTE_CONSOLE && fd >= 0 && r->master < 0) {
+		r->master = fd;
+		return;
+	}
+	drop(fd);
+	if (kind != NOTE_FOREIGN)
+		return;
+	path = text + strlen(text) + 1;
+	known = access(fmt("/proc/sys/fs/binfmt_misc/qemu-%s", text), F_OK) == 0;
+	if (known)
+		die_with(CANNOT_EXEC, "%s: is for %s, and what binfmt_misc names for that does not run in there", path, text);
+	die_with(CANNOT_EXEC, "%s: is for %s, which this machine is not, and binfmt_misc knows no qemu-%s "
+	         "(register one with flag F)", path, text, text);
+}
+
+static void
+spawn(const struct plan *p, struct run *r)
+{
+	struct child c = { p, r };
+	int flags = CLONE_NEWNS;
+
+	if (p->share_pid != YES)
+		flags |= CLONE_NEWPID;
+	if (p->share_ipc != YES)
+		flags |= CLONE_NEWIPC;
+	if (p->share_uts != YES)
+		flags |= CLONE_NEWUTS;
+	if (p->private_network)
+		flags |= CLONE_NEWNET;
+	run_signals();
+	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
+	r->pid = sys_spawn(flags, r->cgroup_v1 ? -1 : r->cgroup, child_main, &c, &r->placed);
+	wirefd = -1;
+	close(r->wire[1]);
+	if (r->pid < 0)
+		die(errno == EINVAL ? "make namespaces (CONFIG_NAMESPACES, PID_NS, IPC_NS, UTS_NS%s):" : "make namespaces%s:",
+		    errno == EINVAL && p->private_network ? ", NET_NS" : "");
+	undo(r, kill_child);
+	run_listen(r, got_note);
+	close(r->wire[0]);
+}
+
+static void
+tell_manager(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	int fd;
+
+	if (len < 2 || len >= sizeof(a.sun_path))
+		return;
+	memcpy(a.sun_path, path, len);
+	if (*path == '@')
+		a.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
+		              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	drop(fd);
+}
+
+/* the guest may say this a million times: no memory is taken for it */
+static void
+tell_status(const char *text)
+{
+	char status[256];
+
+	snprintf(status, sizeof(status), "STATUS=Container running: %.200s", text);
+	tell_manager(status);
+}
+
+static void
+tell_ready(struct run *r)
+{
+	if (!r->ready)
+		tell_manager(fmt("READY=1\nSTATUS=Container running.\nX_NSPAWN_LEADER_PID=%d", (int)r->pid));
+	r->ready = true;
+}
+
+/* sd_notify(3) from inside: only PID 1 may speak */
+static void
+got_notify(struct run *r, int fd, short revents)
+{
+	char text[4096], *rest = text, *line;
+	pid_t sender;
+	ssize_t n = sys_recv(fd, text, sizeof(text) - 1, NULL, &sender);
+
+	(void)revents;
+	if (n <= 0 || sender != r->pid)
+		return;
+	text[n] = 0;
+	while ((line = next_line(&rest))) {
+		if (streq(line, "READY=1"))
+			tell_ready(r);
+		else if (after(line, "STATUS=") && utf8_clean(line))
+			tell_status(line + 7);
+	}
+}
+
+static void
+ask_to_end(const struct plan *p, struct run *r, const char *what)
+{
+	if (r->halting++ == 0 && halt_ask(p, r, what)) {
+		if (!r->quiet)
+			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
+		return;
+	}
+	kill(r->pid, SIGKILL);
+}
+
+static void
+live(const struct plan *p, struct run *r)
+{
+	bool term, wait_again = false;
+
+	watch(r, r->notify, POLLIN, got_notify);
+	console_begin(r);
+	if (p->notify_ready != YES)
+		tell_ready(r);
+	while (r->pid > 0) {
+		if (run_wait(r, wait_again ? 100 : -1) == 0 || wait_again)
+			wait_again = console_again(r);
+		else
+			wait_again = r->console_lost;
+		if (run_signalled(SIGCHLD) && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
+			break;
+		if (run_signalled(SIGWINCH))
+			console_resize(r);
+		term = run_signalled(SIGTERM);
+		term |= run_signalled(SIGINT);
+		term |= run_signalled(SIGHUP);
+		if (term)
+			ask_to_end(p, r, "poweroff");
+		if (r->want) {
+			if (streq(r->want, "kill"))
+				kill(r->pid, SIGKILL);
+			else
+				ask_to_end(p, r, r->want);
+			r->want = NULL;
+		}
+	}
+	r->pid = 0;
+	unwatch(r, r->notify, got_notify);
+	console_drain(r);
+}
+
+/* ---- end ---------------------------------------------------------------------------------- */
+
+/* what became of PID 1, in the original's words; the status to leave with, or -1 to begin again */
+static int
+closing(const struct plan *p, struct run *r)
+{
+	const char *text = NULL;
+	int status, sig = WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0;
+
+	if (WIFEXITED(r->status)) {
+		status = WEXITSTATUS(r->status);
+		text = status ? fmt("Container %s failed with error code %d.", r->name, status)
+		              : fmt("Container %s exited successfully.", r->name);
+	} else if (sig == SIGINT && p->share_pid != YES) {  /* reboot(2), "behavior inside PID namespaces" */
+		status = 0;
+		text = fmt("Container %s has been shut down.", r->name);
+	} else if (sig == SIGHUP && p->share_pid != YES) {
+		status = p->keep_unit ? REBOOT_STATUS : -1;
+		text = fmt("Container %s is being rebooted.", r->name);
+	} else {
+		status = 128 + sig;
+		text = fmt("Container %s terminated by signal %s.", r->name, user_signal_name(sig));
+	}
+	if (!r->quiet)
+		print(2, "%s\n", text);
+	return status;
+}
+
+static int
+show(const struct plan *p)
+{
+	if (p->show == SHOW_WORDS)
+		plan_words_of(p->show_option);
+	else if (p->show == SHOW_VERSION)
+		return verb_version(NULL);
+	else
+		return verb_help(NULL);
+	return 0;
+}
+
+static int
+verb_run(char **words)
+{
+	static struct plan p;
+	static struct run r;
+	int status;
+
+	plan_parse(&p, words);
+	if (p.show)
+		return show(&p);
+	verbose = p.verbose;
+	plan_check(&p);
+	if (getauxval(AT_EUID) != 0)
+		die("Need to be root.");
+	run_begin(&r);
+	take_steps(before_birth, LEN(before_birth), &p, &r);
+	spawn(&p, &r);
+	machine_register(&p, &r);
+	machine_sweep(&r);
+	live(&p, &r);
+	status = closing(&p, &r);
+	run_unwind();
+	if (status >= 0)
+		return status;
+	/* nothing is left of it, and the same words make it anew */
+	run_signals_as_found();
+	execv("/proc/self/exe", our_argv);
+	execv((const char *)getauxval(AT_EXECFN), our_argv);
+	die("start again:");
+}
+
+/* a word as a shell reads it back */
+static void
+print_word(const char *word)
+{
+	const char *c;
+
+	if (*word && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%^")] == 0) {
+		print(1, "%s", word);
+		return;
+	}
+	print(1, "'");
+	for (c = word; *c; c++)
+		*c == '\'' ? print(1, "'\\''") : print(1, "%c", *c);
+	print(1, "'");
+}
+
+static int
+verb_plan(char **words)
+{
+	static struct plan p;
+	char **w;
+
+	plan_parse(&p, words);
+	if (p.show)
+		return show(&p);
+	plan_check(&p);
+	for (w = plan_words(&p); w && *w; w++) {
+		print_word(*w);
+		print(1, w[1] ? " " : "\n");
+	}
+	return 0;
+}
+
+static int
+verb_manual(char **words)
+{
+	(void)words;
+	plan_manual();
+	return 0;
+}
+
+static int
+verb_version(char **words)
+{
+	(void)words;
+	if (*speaker)
+		print(1, "nspawn-lite " VERSION "\n");
+	else
+		print(1, "systemd 252 (nspawn-lite " VERSION ")\n");
+	return 0;
+}
+
+static const struct verb {
+	const char *name;
+	int (*fn)(char **words);
+	const char *arguments, *help;
+} verbs[] = {
+	{ "run",        verb_run,        "[OPTION...] [COMMAND [WORD...]]", "run a command, or boot, in a container; the verb may be left out" },
+	{ "plan",       verb_plan,       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words, and do nothing" },
+	{ "completion", verb_completion, "",                                "print the completion for bash" },
+	{ "manual",     verb_manual,     "",                                "print the option list of the manual, in mdoc" },
+	{ "version",    verb_version,    "",                                "print the version" },
+	{ "help",       verb_help,       "",                                "print this text" },
+};
+
+static int
+verb_completion(char **words)
+{
+	size_t i;
+
+	(void)words;
+	print(1, "# bash completion for nspawn-lite, made from its own tables\n_nspawn_lite() {\n"
+	         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+	         "\tcase $prev in\n"
+	         "\t-D|--directory|--image-root) mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"); return ;;\n"
+	         "\t-M|--machine) mapfile -t COMPREPLY < <(compgen -W \"$(ls " STORE_DIR " 2>/dev/null)\" -- \"$cur\"); return ;;\n"
+	         "\tesac\n\tlocal verbs='");
+	for (i = 0; i < LEN(verbs); i++)
+		print(1, "%s%s", i ? " " : "", verbs[i].name);
+	print(1, "'\n\tlocal options='\n");
+	plan_completion();
+	print(1, "'\n\tcase $cur in\n\t-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
+	         "\t\t[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace ;;\n"
+	         "\t*) [[ $COMP_CWORD != 1 || $1 == *systemd-nspawn ]] ||\n"
+	         "\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\") ;;\n\tesac\n}\n"
+	         "complete -o default -F _nspawn_lite nspawn-lite systemd-nspawn\n");
+	return 0;
+}
+
+static int
+verb_help(char **words)
+{
+	size_t i;
+
+	(void)words;
+	print(1, "%s [OPTION...] [COMMAND [WORD...]]\n\n"
+	         "Run a command, or boot an operating system, in a container.\n", plan_called);
+	if (*speaker) {
+		print(1, "\nVerbs:\n");
+		for (i = 0; i < LEN(verbs); i++)
+			print(1, "  %s %s\n%-34s %s\n", verbs[i].name, verbs[i].arguments, "", verbs[i].help);
+	}
+	plan_help();
+	return 0;
+}
+
+/* whoever called us without them: nothing that we open shall become standard output */
+static void
+fill_standard_fds(void)
+{
+	struct pollfd fds[3] = { { 0, 0, 0 }, { 1, 0, 0 }, { 2, 0, 0 } };
+	int i;
+
+	if (poll(fds, 3, 0) <= 0)
+		return;
+	for (i = 0; i < 3; i++)
+		if (fds[i].revents & POLLNVAL && open("/dev/null", O_RDWR) < 0)
+			_exit(FAIL);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc > 0 ? argv[0] : "nspawn-lite";
+	size_t i;
+
+	if (streq(name, "(sd-stubinit)"))
+		return payload_stub(argc, argv);
+	fill_standard_fds();
+	sys_deny(getenv("NSPAWN_LITE_DENY"));
+	our_argv = argv;
+	if (strrchr(name, '/'))
+		name = strrchr(name, '/') + 1;
+	plan_called = name;
+	if (streq(name, "systemd-nspawn")) {
+		speaker = "";
+		return verb_run(argv + 1);
+	}
+	if (streq(name, "machinectl") || streq(name, "importctl"))
+		speaker = "";
+	else if (argc > 1 && argv[1][0] == '-')
+		return verb_run(argv + 1);
+	if (argc < 2)
+		die("say what to do: %s -D DIR [COMMAND], or a verb; %s help lists all", name, name);
+	for (i = 0; i < LEN(verbs); i++)
+		if (streq(verbs[i].name, argv[1]))
+			return verbs[i].fn(argv + 2);
+	if (!*speaker)
+		die("Unknown command verb %s.", argv[1]);
+	die("%s is no verb; to run it in a container: %s -D DIR %s", argv[1], name, argv[1]);
+}
