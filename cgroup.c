@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -15,7 +16,7 @@
 
 #include "nspawn-lite.h"
 
-#define PAYLOAD "payload"  /* the guest's part: what is above is not its own */
+#define PAYLOAD "payload"  /* an init's part: what is above is not its own */
 
 void
 cgroup_check(const struct plan *p)
@@ -115,6 +116,8 @@ remove_below(int dir, const char *name, int depth)
 
 	if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
+	if (depth == 0 && rmdir(fmt("%s/" PAYLOAD, name)) == 0)  /* as it mostly is */
+		return unlinkat(dir, name, AT_REMOVEDIR);
 	fd = depth > 64 ? -1 : openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d)
@@ -126,13 +129,43 @@ remove_below(int dir, const char *name, int depth)
 	return unlinkat(dir, name, AT_REMOVEDIR);
 }
 
+/* 5.14 kills all below at once; before, one directory's processes at a time will do: they are gone but for a few */
+static void
+kill_all(const char *path)
+{
+	static char pids[4096];
+	char *rest, *line;
+	long long pid;
+
+	if (put_at(AT_FDCWD, fmt("%s/cgroup.kill", path), "1") == 0)
+		return;
+	if (read_at(AT_FDCWD, fmt("%s/cgroup.procs", path), pids, sizeof(pids)) > 0)
+		for (rest = pids; (line = next_line(&rest));)
+			if (parse_number(line, 2, INT32_MAX, &pid))
+				kill((pid_t)pid, SIGKILL);
+}
+
+/*
+ * A guest's PID 1 can take back that it dies with its supervisor. So whoever finds processes in
+ * a control group that has no owner any more ends them.
+ */
 bool
 cgroup_remove(const char *path)
 {
+	enum { TRIES = 100, PAUSE_MS = 10 };
 	const char *slash, *up;
+	char *inner = fmt("%s/" PAYLOAD, path);
+	int tries;
 
-	if (remove_below(AT_FDCWD, path, 0) < 0)
-		return errno == ENOENT;
+	for (tries = 0; remove_below(AT_FDCWD, path, 0) < 0; tries++) {
+		if (errno == ENOENT)
+			return true;
+		if (errno != EBUSY || tries == TRIES)
+			return false;
+		kill_all(inner);
+		kill_all(path);
+		poll(NULL, 0, PAUSE_MS);
+	}
 	/* slices that we may have made: a full one stays, and so does one that others made */
 	for (slash = strrchr(path, '/'); slash; slash = up) {
 		for (up = slash - 1; up > path && *up != '/'; up--)
@@ -147,7 +180,6 @@ cgroup_remove(const char *path)
 static void
 cgroup_undo(struct run *r)
 {
-	drop(r->cgroup);
 	r->cgroup = -1;
 	if (!cgroup_remove(r->cgroup_path))
 		warn("remove control group %s:", r->cgroup_path);
@@ -170,9 +202,9 @@ make_with_parents(const char *path)
 void
 cgroup_make(const struct plan *p, struct run *r)
 {
+	const char *inner;
 	int tries = 0;
 
-	(void)p;
 	if (!r->cgroup_path)
 		return;
 	/* another machine may end just now, and take away the slice that we both need */
@@ -185,8 +217,9 @@ cgroup_make(const struct plan *p, struct run *r)
 			break;
 	}
 	undo(r, cgroup_undo);
-	if (mkdir(fmt("%s/" PAYLOAD, r->cgroup_path), 0755) == 0)
-		r->cgroup = open(fmt("%s/" PAYLOAD, r->cgroup_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	inner = p->boot ? fmt("%s/" PAYLOAD, r->cgroup_path) : r->cgroup_path;
+	if (!p->boot || mkdir(inner, 0755) == 0)
+		r->cgroup = openat(AT_FDCWD, inner, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->cgroup >= 0)
 		return;
 	if (p->slice)

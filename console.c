@@ -22,7 +22,7 @@
 enum { ESCAPE = 0x1d, ESCAPE_WITHIN_MS = 1000 };
 
 static struct termios before;  /* of the terminal we were called on */
-static bool raw;
+static bool raw, midline;  /* midline: what went out last was no end of a line */
 
 /* ---- choosing -------------------------------------------------------------- */
 
@@ -86,19 +86,19 @@ console_make(const struct plan *p, struct run *r)
 {
 	static const char note[2] = { NOTE_CONSOLE, 0 };
 	struct winsize size;
-	int zero = 0;
+	int zero = 0, master;
 
 	(void)p;
 	if (r->mode == CONSOLE_PIPE)
 		return;
-	r->master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (r->master < 0)
+	master = openat(AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0)
 		die("open a terminal of the machine's own:");
-	if (ioctl(r->master, TIOCSPTLCK, &zero) < 0)
+	if (ioctl(master, TIOCSPTLCK, &zero) < 0)
 		die("unlock the machine's terminal:");
 	if (r->mode == CONSOLE_INTERACTIVE && ioctl(0, TIOCGWINSZ, &size) == 0)
-		ioctl(r->master, TIOCSWINSZ, &size);
-	if (sys_send(wirefd, note, sizeof(note), r->master) < 0)
+		ioctl(master, TIOCSWINSZ, &size);
+	if (sys_send(wirefd, note, sizeof(note), master) < 0)
 		die("hand over the machine's terminal:");
 }
 
@@ -120,7 +120,7 @@ console_take(const struct plan *p, struct run *r)
 				take(r->relay[i], i);
 		return;
 	}
-	fd = open(r->mode == CONSOLE_PASSIVE ? "/dev/null" : "/dev/pts/0", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, r->mode == CONSOLE_PASSIVE ? "/dev/null" : "/dev/pts/0", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		die("open the machine's terminal:");
 	for (i = 0; i < 3; i++)
@@ -129,8 +129,8 @@ console_take(const struct plan *p, struct run *r)
 		return;
 	if (r->uid && fchown(0, r->uid, (gid_t)-1) < 0)
 		die("give the terminal to %s:", r->user);
-	/* below our small init the payload leads the session */
-	if (!p->as_pid2 && ioctl(0, TIOCSCTTY, 0) < 0)
+	/* an init hands it to a shell of its own: were it init's, that shell had no job control, and ^C hit init */
+	if (!p->as_pid2 && !p->boot && ioctl(0, TIOCSCTTY, 0) < 0)
 		die("take the terminal as our own:");
 }
 
@@ -262,6 +262,7 @@ lane_out(struct run *r, int fd, short revents)
 		watch(r, l->from, POLLIN, lane_in);
 		return;
 	}
+	midline = l->buf[l->start + (size_t)n - 1] != '\n';
 	l->start += (size_t)n;
 	l->len -= (size_t)n;
 	if (l->len)
@@ -358,15 +359,12 @@ console_begin(struct run *r)
 		watch(r, r->lane[i].from, POLLIN, lane_in);
 }
 
-bool
+void
 console_again(struct run *r)
 {
-	bool lost = r->console_lost;
-
-	r->console_lost = false;
-	if (lost)
+	if (r->console_lost)
 		watch(r, r->master, POLLIN, lane_in);
-	return lost;
+	r->console_lost = false;
 }
 
 /* nothing in there lives any more: what it wrote last comes out, and its end of the line with it */
@@ -391,5 +389,7 @@ console_drain(struct run *r)
 			more |= !l->ended && (l->to >= 0 || l->from != r->master);
 		}
 	} while (more && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
+	if (raw && midline)
+		print(1, "\r\n");
 	restore(r);
 }

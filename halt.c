@@ -145,7 +145,7 @@ halt_ask(const struct plan *p, struct run *r, const char *what)
 		return false;
 	i = which(r->pid);
 	if (i->other) {
-		root = open(fmt("/proc/%d/root", (int)r->pid), O_PATH | O_DIRECTORY | O_CLOEXEC);
+		root = openat(AT_FDCWD, fmt("/proc/%d/root", (int)r->pid), O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (root >= 0 && i->other(root, again)) {
 			close(root);
 			say("asked %s to %s", *i->exe ? i->exe + 1 : "init", what);

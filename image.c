@@ -116,7 +116,7 @@ image_take(const struct plan *p, struct run *r)
 	}
 	if (!path)
 		path = ".";
-	r->tree = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r->tree = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->tree < 0)
 		die("Failed to open tree %s:", path);
 	n = readlink(fmt("/proc/self/fd/%d", r->tree), real, sizeof(real) - 1);
@@ -133,7 +133,7 @@ image_take(const struct plan *p, struct run *r)
 }
 
 static void
-look_for_id(const struct plan *p, struct run *r)
+look_for_id(const struct plan *p, struct run *r, const uint8_t random[16])
 {
 	static const uint8_t zero[16];
 	char text[64];
@@ -154,18 +154,44 @@ look_for_id(const struct plan *p, struct run *r)
 		parse_id128(p->uuid, r->uuid);
 		return;
 	}
-	random_bytes(r->uuid, sizeof(r->uuid));
+	memcpy(r->uuid, random, sizeof(r->uuid));
 	r->uuid[6] = (uint8_t)((r->uuid[6] & 0x0f) | 0x40);  /* RFC 4122, version 4 */
 	r->uuid[8] = (uint8_t)((r->uuid[8] & 0x3f) | 0x80);
+}
+
+/* what the original would read by itself is named, not ignored in silence */
+static void
+look_for_settings(const struct plan *p, struct run *r)
+{
+	char *beside = fmt("%s.nspawn", r->root);
+	const char *const names[] = {
+		run_path(fmt("/etc/systemd/nspawn/%s.nspawn", r->name)),
+		run_path(fmt("/run/systemd/nspawn/%s.nspawn", r->name)), beside,
+	};
+	size_t i;
+
+	if (p->settings > SETTINGS_NO)
+		die("--settings=: this build reads no .nspawn files; put their words into MACHINES of config.h");
+	if (p->settings == SETTINGS_NO)
+		return;
+	for (i = 0; i < LEN(names); i++)
+		if (access(names[i], F_OK) == 0) {
+			warn("%s is not read: put its words on the command line or into MACHINES of config.h "
+			     "(--settings=no hushes this)", names[i]);
+			return;
+		}
 }
 
 void
 image_look(const struct plan *p, struct run *r)
 {
+	uint8_t random[2][16];
 	int fd;
 
-	look_for_id(p, r);
-	random_bytes(r->boot_id, sizeof(r->boot_id));
+	random_bytes(random, sizeof(random));
+	look_for_id(p, r, random[0]);
+	look_for_settings(p, r);
+	memcpy(r->boot_id, random[1], sizeof(r->boot_id));
 	r->boot_id[6] = (uint8_t)((r->boot_id[6] & 0x0f) | 0x40);
 	r->boot_id[8] = (uint8_t)((r->boot_id[8] & 0x3f) | 0x80);
 	if (!p->boot || p->check_os_release == NO)

@@ -50,7 +50,7 @@ open_ourselves(const struct plan *p, struct run *r)
 {
 	if (!p->as_pid2)
 		return;
-	r->exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	r->exe = openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (r->exe < 0)
 		die("open our own binary:");
 }
@@ -76,27 +76,50 @@ say_spawning(const struct plan *p, struct run *r)
 }
 
 static void
+lead_session(const struct plan *p, struct run *r)
+{
+	(void)p;
+	(void)r;
+	setsid();
+}
+
+static void
 die_with_supervisor(const struct plan *p, struct run *r)
 {
 	(void)p;
 	(void)r;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		die("bind the machine's life to ours:");
-	setsid();
 }
 
-/* if the supervisor went before we could bind our life to its own, nobody is there to hear this */
+/* it may have gone before our life was bound to its own: then its end of the wire is closed */
 static void
 still_there(const struct plan *p, struct run *r)
 {
-	static const char note[2] = { NOTE_ALIVE, 0 };
+	struct pollfd wire = { wirefd, 0, 0 };
 
 	(void)p;
 	(void)r;
-	if (sys_send(wirefd, note, sizeof(note), -1) < 0 && errno == EPIPE)
+	if (poll(&wire, 1, 0) > 0 && wire.revents & (POLLHUP | POLLERR))
 		_exit(FAIL);
+}
+
+/* a program expects its three fds, and signals as nobody has touched them */
+static void
+clean_up(const struct plan *p, struct run *r)
+{
+	(void)p;
+	(void)r;
 	sys_cloexec_from(3);
 	run_signals_child();
+}
+
+/* a change of user took the binding away */
+static void
+die_with_supervisor_again(const struct plan *p, struct run *r)
+{
+	if (r->uid || r->gid)
+		die_with_supervisor(p, r);
 }
 
 static void
@@ -137,6 +160,7 @@ static const struct step before_birth[] = {
  */
 static const struct step birth[] = {
 	{ "die with the supervisor",            die_with_supervisor },
+	{ "lead a session",                     lead_session },
 	{ "make the tree the root",             root_enter },
 	{ "see only its own control group",     cgroup_enter },
 	{ "keep no state",                      root_volatile },
@@ -155,8 +179,10 @@ static const struct step birth[] = {
 	{ "take the terminal",                  console_take },
 	{ "copy our init",                      payload_prepare },
 	{ "set host name and scores",           user_settle },
+	{ "clean up",                           clean_up },
+	{ "become the payload's user",          user_become },  /* from here on it has no rights but its own */
+	{ "die with the supervisor all the same", die_with_supervisor_again },
 	{ "see that the supervisor lives",      still_there },
-	{ "become the payload's user",          user_become },  /* the last: it gives up all rights */
 };
 
 struct child { const struct plan *p; struct run *r; };
@@ -240,7 +266,6 @@ spawn(const struct plan *p, struct run *r)
 		    errno == EINVAL && p->private_network ? ", NET_NS" : "");
 	undo(r, kill_child);
 	run_listen(r, got_note);
-	close(r->wire[0]);
 }
 
 static void
@@ -315,17 +340,22 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 static void
 live(const struct plan *p, struct run *r)
 {
-	bool term, wait_again = false;
+	bool term, slim = false;
+	int ms;
 
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
 	if (p->notify_ready != YES)
 		tell_ready(r);
 	while (r->pid > 0) {
-		if (run_wait(r, wait_again ? 100 : -1) == 0 || wait_again)
-			wait_again = console_again(r);
-		else
-			wait_again = r->console_lost;
+		/* a payload that outlives its first second may stay for years, on a box with little memory */
+		ms = r->console_lost ? 100 : slim ? -1 : 1000;
+		if (run_wait(r, ms) == 0) {
+			console_again(r);
+			if (!slim)
+				sys_slim();
+			slim = true;
+		}
 		if (run_signalled(SIGCHLD) && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
 			break;
 		if (run_signalled(SIGWINCH))
@@ -535,7 +565,7 @@ fill_standard_fds(void)
 	if (poll(fds, 3, 0) <= 0)
 		return;
 	for (i = 0; i < 3; i++)
-		if (fds[i].revents & POLLNVAL && open("/dev/null", O_RDWR) < 0)
+		if (fds[i].revents & POLLNVAL && openat(AT_FDCWD, "/dev/null", O_RDWR) < 0)
 			_exit(FAIL);
 }
 

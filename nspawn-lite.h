@@ -194,7 +194,7 @@ void console_make(const struct plan *p, struct run *r);  /* child: a pty of the 
 void console_take(const struct plan *p, struct run *r);  /* child: it is 0, 1 and 2 now */
 void console_begin(struct run *r);                       /* raw mode, forwarding */
 void console_resize(struct run *r);                      /* after SIGWINCH */
-bool console_again(struct run *r);                       /* true: call again in a while */
+void console_again(struct run *r);                       /* some time after console_lost */
 void console_drain(struct run *r);                       /* the last words */
 
 /* ---- payload.c: what runs as PID 1 -------------------------------------- */

@@ -180,7 +180,7 @@ explain(const char *path, int err)
 
 	if (err == ENOENT && lstat(path, &st) < 0)
 		die_with(NOT_FOUND, "%s: not found in the tree", path);
-	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd = sys_open_in(root, path, O_RDONLY, IN_REGULAR);
 	if (fd >= 0)
 		n = read_all(fd, head, sizeof(head));
@@ -240,7 +240,7 @@ static _Noreturn void
 run_in_path(char **argv, char **env)
 {
 	const char *path = env_value(env, "PATH"), *dir;
-	char *file, *found = NULL;
+	char *file, *found = NULL, **tried = NULL;
 	size_t n;
 	int err = ENOENT;
 
@@ -257,10 +257,13 @@ run_in_path(char **argv, char **env)
 		if (errno != ENOENT && errno != ENOTDIR && !found) {
 			found = file;
 			err = errno;
-		} else if (errno == ENOENT && !found && access(file, F_OK) == 0) {
-			found = file;
 		}
+		grow(&tried, file);
 	}
+	/* one that is there, and still "not found", lacks what runs it */
+	for (; !found && tried && *tried; tried++)
+		if (access(*tried, F_OK) == 0)
+			found = *tried;
 	if (found)
 		explain(found, err);
 	die_with(NOT_FOUND, "%s: not found in the tree's %s", argv[0], path ? path : PATH_DEFAULT);
@@ -317,7 +320,7 @@ copy_ourselves(struct run *r)
 	static const char path[] = "/dev/.nspawn-lite";
 	char buf[4096];
 	ssize_t n;
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	int fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 
 	if (fd < 0)
 		die("make %s:", path);
@@ -327,7 +330,7 @@ copy_ourselves(struct run *r)
 	if (n < 0)
 		die("read our own binary:");
 	close(fd);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	unlink(path);
 	if (fd < 0)
 		die("open %s:", path);

@@ -127,7 +127,7 @@ look_at_zone(const struct plan *p, struct run *r)
 	if ((n < 0 && errno == ENOENT) || p->timezone == ZONE_SYMLINK
 	    || (r->host_zone && (!p->timezone || p->timezone == ZONE_AUTO) && strstr(r->host_zone, "UTC")))
 		return;
-	fd = open("/etc/localtime", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = openat(AT_FDCWD, "/etc/localtime", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return;
 	r->host_zone_data = xalloc(65536);
@@ -203,7 +203,7 @@ load_credential(const char *path)
 		if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 			die("connect to credential %s:", path);
 	} else {
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (fd < 0 || (n = read_all(fd, data, sizeof(data))) < 0)
 		die("read credential %s:", path);
@@ -466,7 +466,7 @@ lay_overlay(const char *stage, int tree)
 	int upper;
 
 	lay_tmpfs(stage);
-	upper = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	upper = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (upper < 0 || mkdir("upper", 0755) < 0 || mkdir("work", 0755) < 0)
 		die("make a place for changes:");
 	if (mount("overlay", stage, "overlay", 0, fmt("lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,"
@@ -498,7 +498,7 @@ lay(const struct plan *p, struct run *r, const char *stage)
 
 	if (!p->ephemeral && p->volat <= VOLATILE_NO && !r->read_only)
 		return;
-	tree = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tree = openat(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tree < 0)
 		die("open the tree:");
 	if (p->volat == VOLATILE_YES) {
@@ -551,15 +551,13 @@ root_enter(const struct plan *p, struct run *r)
 	if (chdir(stage) < 0)
 		die("enter the tree:");
 	if (r->journal_path)
-		r->journal = open(r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		r->journal = openat(AT_FDCWD, r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	lay(p, r, stage);
 	if (sys_pivot_root(".", ".") < 0) {
 		if (errno != EINVAL && errno != ENOSYS)
 			die("pivot_root into the tree:");
 		move_to_root(r, stage);
 	}
-	if (chdir("/") < 0)
-		die("enter the new root:");
 	umask(0);
 }
 
@@ -587,7 +585,7 @@ lock_mounts(void)
 	close(hold[0]);
 	path = fmt("/proc/%d/ns/mnt", (int)pid);
 	if (read(ready[0], &c, 1) == 1 && c) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || setns(fd, CLONE_NEWNS) < 0)
 			die("enter the locked mounts:");
 		close(fd);
@@ -702,6 +700,8 @@ root_dev(const struct plan *p, struct run *r)
 	for (i = 0; i < LEN(links) - (r->mode == CONSOLE_PIPE); i++)
 		if (symlink(links[i].target, links[i].name) < 0)
 			die("make link /dev/%s:", links[i].name);
+	if (mkdir("pts", 0755) < 0 || mkdir("shm", 01777) < 0 || mkdir("mqueue", 01777) < 0)
+		die("make directories in /dev:");
 	if (attach("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5") < 0)
 		die("mount devpts on /dev/pts:");
 	if (attach("tmpfs", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_SHM) < 0)
@@ -715,7 +715,7 @@ root_dev(const struct plan *p, struct run *r)
 static void
 make_file(const char *path, mode_t mode, const char *text)
 {
-	if (write_at(AT_FDCWD, path, mode, text) < 0)
+	if (write_open(AT_FDCWD, path, mode, text) < 0)
 		die("write %s:", path);
 }
 
@@ -776,7 +776,7 @@ root_credentials(const struct plan *p, struct run *r)
 	/* ramfs: what is secret must not be swapped out */
 	if (mount("ramfs", dir, "ramfs", NOTHING_SPECIAL, "mode=0500") < 0)
 		die("mount ramfs on %s:", dir);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (c = r->credential; c[0] && c[1]; c += 2)
 		if (fd < 0 || write_at(fd, c[0], 0400, c[1]) < 0)
 			die("write credential %s:", c[0]);
@@ -826,7 +826,7 @@ static void
 cover(const char *path, const char *name, const char *text, size_t len)
 {
 	char *ours = fmt("/run/%s", name);
-	int fd = open(ours, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	int fd = openat(AT_FDCWD, ours, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 
 	if (fd < 0 || write(fd, text, len) != (ssize_t)len) {
 		warn("write %s:", ours);
@@ -843,19 +843,12 @@ cover(const char *path, const char *name, const char *text, size_t len)
 	unlink(ours);
 }
 
-static bool
-is_link(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
-}
-
 static void
 set_resolv(const struct plan *p, struct run *r)
 {
 	static const char path[] = "/etc/resolv.conf";
 	static char now[16384];
+	struct stat st;
 	int mode = resolv_mode(p, r);
 
 	if (mode == RESOLV_DELETE) {
@@ -869,17 +862,12 @@ set_resolv(const struct plan *p, struct run *r)
 		cover(path, ".resolv.conf", r->host_resolv, strlen(r->host_resolv));
 		return;
 	}
-	if (is_link(path)) {
-		if (mode < RESOLV_REPLACE_HOST || unlink(path) < 0)
+	if (lstat(path, &st) == 0) {
+		if (S_ISLNK(st.st_mode) && mode < RESOLV_REPLACE_HOST)
 			return;
-	} else {
-		int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		int fd = sys_open_in(root, path, O_RDONLY, IN_REGULAR);
-		bool same = fd >= 0 && read_all(fd, now, sizeof(now)) >= 0 && streq(now, r->host_resolv);
-
-		drop(fd);
-		drop(root);
-		if (same)  /* flash wears */
+		if (S_ISREG(st.st_mode) && read_at(AT_FDCWD, path, now, sizeof(now)) >= 0 && streq(now, r->host_resolv))
+			return;  /* flash wears */
+		if (!S_ISREG(st.st_mode) && unlink(path) < 0)
 			return;
 	}
 	if (write_at(AT_FDCWD, path, 0644, r->host_resolv) < 0 && p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
@@ -927,7 +915,7 @@ set_zone(const struct plan *p, struct run *r)
 		int fd;
 
 		unlink(path);
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 		if (fd < 0 || write(fd, r->host_zone_data, r->host_zone_size) != (ssize_t)r->host_zone_size)
 			warn("write %s:", path);
 		drop(fd);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -190,7 +192,7 @@ sys_open_in(int dir, const char *path, int flags, int kind)
 	int fd, again;
 
 	if (kind != IN_REGULAR || flags & (O_PATH | O_CREAT))
-		return open_in(dir, path, flags | (kind == IN_DIR ? O_DIRECTORY : 0) | O_NOCTTY);
+		return open_in(dir, path, flags | (kind == IN_DIR ? O_DIRECTORY : 0) | (flags & O_PATH ? 0 : O_NOCTTY));
 	/* look before opening: it may be a device, and opening one does things */
 	fd = open_in(dir, path, O_PATH);
 	if (fd < 0)
@@ -203,7 +205,7 @@ sys_open_in(int dir, const char *path, int flags, int kind)
 		return -1;
 	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	again = open(self, flags | O_CLOEXEC | O_NOCTTY);
+	again = openat(AT_FDCWD, self, flags | O_CLOEXEC | O_NOCTTY);
 	if (again < 0 && errno == ENOENT)  /* no /proc here */
 		again = open_in(dir, path, flags | O_NONBLOCK | O_NOCTTY);
 	drop(fd);
@@ -450,10 +452,22 @@ clone3_shared(struct clone_words *words, int (*fn)(void *), void *arg)
 #endif
 }
 
+static char stack[65536] __attribute__((aligned(65536)));
+
+/* the child's stack and the pages of our text: what is needed again comes back by itself */
+void
+sys_slim(void)
+{
+	extern const char __executable_start, etext;
+	uintptr_t page = getauxval(AT_PAGESZ), from = (uintptr_t)&__executable_start & ~(page - 1);
+
+	madvise(stack, sizeof(stack), MADV_DONTNEED);
+	madvise((void *)from, ((uintptr_t)&etext & ~(page - 1)) - from, MADV_DONTNEED);
+}
+
 pid_t
 sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed)
 {
-	static char stack[65536] __attribute__((aligned(16)));
 	struct clone_words words = {
 		.flags = (uint64_t)(unsigned int)(namespaces | CLONE_VM | CLONE_VFORK) | INTO_CGROUP,
 		.exit_signal = SIGCHLD, .stack = (uintptr_t)stack, .stack_size = sizeof(stack),

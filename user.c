@@ -436,7 +436,7 @@ struct lines {
 static bool
 lines_open(struct lines *l, const char *path)
 {
-	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	l->fd = root < 0 ? -1 : sys_open_in(root, path, O_RDONLY, IN_REGULAR);
 	l->start = l->end = 0;

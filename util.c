@@ -394,41 +394,59 @@ read_at(int dir, const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return -1;
-	n = read_all(fd, buf, size);
+	do
+		n = read(fd, buf, size - 1);
+	while (n < 0 && errno == EINTR);
 	drop(fd);
+	if (n >= 0)
+		buf[n] = 0;
 	return n;
 }
 
+/* in one write: half a value is none */
 static int
 write_whole(int fd, const char *text)
 {
 	size_t len = strlen(text);
 	ssize_t n = write(fd, text, len);
 
-	drop(fd);
-	if (n < 0)
-		return -1;
-	if ((size_t)n != len) {
+	if (n >= 0 && (size_t)n != len)
 		errno = ENOSPC;
-		return -1;
-	}
-	return 0;
+	return n == (ssize_t)len ? 0 : -1;
+}
+
+static int
+open_new(int dir, const char *path, mode_t mode)
+{
+	return openat(dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode);
+}
+
+int
+write_open(int dir, const char *path, mode_t mode, const char *text)
+{
+	int fd = open_new(dir, path, mode);
+
+	return fd < 0 ? -1 : write_whole(fd, text);
 }
 
 int
 write_at(int dir, const char *path, mode_t mode, const char *text)
 {
-	int fd = openat(dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode);
+	int fd = open_new(dir, path, mode);
+	int ret = fd < 0 ? -1 : write_whole(fd, text);
 
-	return fd < 0 ? -1 : write_whole(fd, text);
+	drop(fd);
+	return ret;
 }
 
 int
 put_at(int dir, const char *path, const char *text)
 {
 	int fd = openat(dir, path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	int ret = fd < 0 ? -1 : write_whole(fd, text);
 
-	return fd < 0 ? -1 : write_whole(fd, text);
+	drop(fd);
+	return ret;
 }
 
 char *
@@ -453,7 +471,7 @@ random_bytes(void *buf, size_t size)
 	/* 3.17; a device that has just booted may have no seed yet, and shall not wait for one */
 	if (getrandom(buf, size, GRND_NONBLOCK) == (ssize_t)size)
 		return;
-	fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, "/dev/urandom", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && read(fd, buf, size) == (ssize_t)size) {
 		close(fd);
 		return;

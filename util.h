@@ -25,7 +25,7 @@ extern int wirefd;
 /* notes on the wire: the first byte says which, the text follows (for DEATH after a status byte) */
 enum {
 	NOTE_WARN = 'w', NOTE_SAY = 'v', NOTE_DEATH = 'd', NOTE_FOREIGN = 'f',
-	NOTE_CONSOLE = 'c', NOTE_ALIVE = 'a', NOTE_MAX = 2048,
+	NOTE_CONSOLE = 'c', NOTE_MAX = 2048,
 };
 
 /* say it and end: status FAIL, or the one given; a trailing colon adds the text of errno */
@@ -58,9 +58,10 @@ bool utf8_clean(const char *s);  /* valid UTF-8 without control characters */
 int drop(int fd);
 /* bytes read until the end or size - 1, ended with 0; -1 with errno */
 ssize_t read_all(int fd, char *buf, size_t size);
-ssize_t read_at(int dir, const char *path, char *buf, size_t size);
+ssize_t read_at(int dir, const char *path, char *buf, size_t size);  /* a small file: in one read */
 /* write a whole file; made with mode if missing, never through a symlink; -1 with errno */
 int write_at(int dir, const char *path, mode_t mode, const char *text);
+int write_open(int dir, const char *path, mode_t mode, const char *text);  /* the same, and exec will close it */
 /* put one value into a file of /proc or a cgroup: one write; -1 with errno */
 int put_at(int dir, const char *path, const char *text);
 /* each line of text in turn, cut out with 0; NULL at the end */
@@ -98,6 +99,8 @@ int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
  * has to say over a socket, and we let it see nothing half-made. *placed: it is in the cgroup.
  */
 pid_t sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
+/* give back what a waiting supervisor does not need */
+void sys_slim(void);
 /* send data with an fd (or -1); receive the same. -1 with errno */
 ssize_t sys_send(int sock, const void *data, size_t len, int fd);
 ssize_t sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender);

@@ -1,0 +1,125 @@
+# nspawn-lite. Any variable set with ?= may be given on make's command line;
+# CFLAGS, CPPFLAGS and LDFLAGS are added to our own flags.
+PREFIX ?= /usr/local
+CONFIG ?= config.h
+STATIC ?= y
+HOSTCC ?= cc
+LAB_CACHE ?= $(or $(XDG_CACHE_HOME),$(or $(HOME),/tmp)/.cache)/nspawn-lite
+export LAB_CACHE
+MAKEFLAGS += --no-print-directory
+# TARGET is one of test/lab/toolchain's: make TARGET=mipsel
+O ?= build$(TARGET:%=/%)
+
+# The rooms from bottom to top: each uses only what stands before it, and
+# make layers proves it.
+rooms := util sys netlink run cgroup machine root user console payload halt image plan nspawn-lite
+obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
+libs :=
+
+# No CC given: gcc if it makes musl programs or CROSS_COMPILE names it, else
+# a musl of our own around it, which test/lab/toolchain makes when missing.
+machine := $(shell uname -m)
+ifeq ($(origin CC),default)
+ifneq ($(CROSS_COMPILE)$(if $(TARGET),,$(findstring musl,$(shell gcc -dumpmachine 2>/dev/null))),)
+CC := $(CROSS_COMPILE)gcc
+else
+target := $(or $(TARGET),$(patsubst i%86,i386,$(patsubst armv%,armhf,$(machine:aarch64=arm64))))
+CC := $(LAB_CACHE)/sysroot/$(target)/bin/cc
+tools := $(LAB_CACHE)/sysroot/$(target)/done
+endif
+endif
+tool = $(shell $(CC) -print-prog-name=$(1))
+STRIP ?= $(call tool,strip)
+
+# Link-time optimization would save half a percent, and hide who calls whom
+CFLAGS ?= -Os
+own_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCONFIG='"$(CONFIG)"' -iquote . \
+	-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wdate-time \
+	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-ffile-prefix-map=$(CURDIR)=.
+own_ldflags := -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,--build-id=none \
+	$(if $(filter y,$(STATIC)),-static)
+compile = $(CC) $(CPPFLAGS) $(own_cflags) $(CFLAGS) -MMD -MP
+link = $(compile) $(own_ldflags) $(LDFLAGS)
+Q := $(if $(V),,@)
+say = $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
+
+all: $(O)/nspawn-lite
+	@:
+$(O)/nspawn-lite: $(obj)
+	@$(say) "LINK $@"
+	$(Q)$(link) -o $@ $(obj) $(libs)
+	$(Q)$(STRIP) $@
+$(O)/%.o: %.c $(O)/flags
+	@$(say) "CC $@"
+	$(Q)$(compile) -c -o $@ $<
+# Other flags, another compiler: all is made anew
+$(O)/flags: export words = $(link)
+$(O)/flags: force | $(tools)
+	@mkdir -p $(O)
+	@printenv words | cmp -s - $@ || printenv words >$@
+$(tools):
+	@test/lab/toolchain $(target) >/dev/null
+-include $(wildcard $(O)/*.d)
+
+# Programs of the tests; unit has every room but main's
+programs := $(patsubst test/%.c,$(O)/%,$(wildcard test/unit.c test/pty.c)) \
+	$(patsubst test/%.c,$(O)/test-%,$(filter-out test/unit.c test/pty.c,$(wildcard test/*.c))) \
+	$(patsubst test/lab/%.c,$(O)/test-%,$(wildcard test/lab/*.c))
+program = @$(say) "LINK $@"; $(link) -MF $@.d -o $@ $(filter %.c %.o,$^) $(libs)
+programs: $(programs)
+	@:
+$(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
+$(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
+	$(program)
+$(O)/test-%: test/%.c $(O)/flags
+	$(program)
+$(O)/test-%: test/lab/%.c $(O)/flags
+	$(program)
+
+# The program itself says its completion; when it is for another machine, one
+# made for ours by HOSTCC does
+ours = $(filter $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))%,$(machine))
+$(O)/nspawn-lite.bash: $(O)/nspawn-lite
+	$(Q)$(if $(ours),,$(MAKE) -s O=$(O)/host TARGET= CROSS_COMPILE= CC='$(HOSTCC)' \
+		STRIP=: STATIC=n CFLAGS=-O1 CPPFLAGS= LDFLAGS= &&) \
+	$(if $(ours),$(O),$(O)/host)/nspawn-lite completion >$@ || \
+	{ rm -f $@; echo "no bash completion: $(HOSTCC) makes no program for this machine"; }
+
+bin := $(DESTDIR)$(PREFIX)/bin
+share := $(DESTDIR)$(PREFIX)/share
+install: all $(O)/nspawn-lite.bash
+	install -d $(bin) $(share)/man/man8 $(share)/bash-completion/completions
+	install -m 755 $(O)/nspawn-lite $(bin)/nspawn-lite
+	install -m 644 nspawn-lite.8 $(share)/man/man8/nspawn-lite.8
+	[ ! -e $(O)/nspawn-lite.bash ] || \
+		install -m 644 $(O)/nspawn-lite.bash $(share)/bash-completion/completions/nspawn-lite
+# Under the original's names too: not where the original is
+install-compat: install
+	ln -sf nspawn-lite $(bin)/systemd-nspawn
+	ln -sf nspawn-lite $(bin)/machinectl
+
+run: all
+	@test/guest $(O)
+deps: $(tools)
+test check:
+	@MAKE='$(MAKE)' O='$(O)' test/run $(TESTS)
+bench: all programs
+	@O='$(O)' test/bench/run
+
+layers: all
+	@$(call tool,nm) -A $(obj) | awk -v order='$(rooms)' -f test/layers.awk
+	@! $(call tool,readelf) -d $(O)/nspawn-lite | grep TEXTREL
+long:
+	@awk -f test/long.awk $(wildcard $(rooms:=.c) *.h)
+size: all
+	@$(call tool,size) -t $(obj)
+	@ls -l $(O)/nspawn-lite
+clean:
+	rm -rf $(O)
+distclean:
+	rm -rf build
+
+force:
+.DELETE_ON_ERROR:
+.PHONY: all bench check clean deps distclean install install-compat layers long programs run size test

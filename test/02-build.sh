@@ -1,0 +1,116 @@
+#!/bin/sh
+# The build: the same bytes anywhere, no warnings for any target, a program
+# that stands alone and is small, and layers that hold.
+# TARGETS: those whose toolchains must be there, not just may.
+cd "$(dirname "$0")/.." || exit
+unset O CC CFLAGS CPPFLAGS LDFLAGS CROSS_COMPILE TARGET STATIC STRIP CONFIG DESTDIR PREFIX MAKEFLAGS MAKELEVEL
+cache=${LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nspawn-lite}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' INT TERM
+n=0
+
+# is SENTENCE COMMAND... : the command succeeds and says nothing
+is() {
+	n=$((n + 1))
+	what=$1
+	shift
+	if "$@" >"$tmp/out" 2>&1 && [ ! -s "$tmp/out" ]; then
+		echo "ok $n - $what"
+	else
+		echo "not ok $n - $what"
+		sed 's/^/# /' "$tmp/out" | head -n 20
+	fi
+}
+
+skip() {
+	n=$((n + 1))
+	echo "ok $n - $1 # skip $2"
+}
+
+# build DIR [WORD...] : silent but for warnings and errors
+build() {
+	dir=$tmp/$1
+	shift
+	(umask 077; exec make -s -j2 -C "$dir" "$@" 2>&1)
+}
+
+copy() {
+	mkdir -p "$tmp/$1/test"
+	cp -R Makefile ./*.c ./*.h ./*.8 "$tmp/$1"
+	cp -R test/*.awk test/lab "$tmp/$1/test"
+	bin=$tmp/$1/build/nspawn-lite
+}
+
+headers() { LC_ALL=C readelf -lhSd "$bin"; }
+static() { ! headers | grep -E 'INTERP|NEEDED'; }
+stripped() { ! headers | grep -E '\.symtab|\.debug|\.note\.gnu\.build-id'; }
+no_textrel() { ! headers | grep TEXTREL; }
+# The programs' own paths and the compiler's, not such as /usr/bin
+no_path() { ! grep -a -o -e "$tmp" -e "$cache" -e "$PWD/" "$bin"; }
+no_larger() { [ "$(wc -c <"$bin")" -le "$1" ] || ls -l "$bin"; }
+
+copy one
+is 'compiles without a warning' build one
+if [ ! -x "$bin" ]; then
+	echo "1..$n"
+	exit 1
+fi
+one=$bin
+copy two/in/a/longer/place
+export TZ=Asia/Tokyo LC_ALL=C SOURCE_DATE_EPOCH=1
+is 'compiles elsewhere' build two/in/a/longer/place -j1
+unset TZ LC_ALL SOURCE_DATE_EPOCH
+is 'two builds in two directories are the same, byte for byte' cmp "$one" "$bin"
+bin=$one
+is 'is static' static
+is 'is stripped' stripped
+is 'names no folder of this machine' no_path
+is 'is at most 160 KB' no_larger 163840
+
+is 'no room calls into one above it' build one layers
+echo 'int main(int, char **); int planted(void); int planted(void) { return main(0, 0); }' \
+	>>"$tmp/two/in/a/longer/place/util.c"
+is 'a planted call upwards is caught' sh -c \
+	"make -s -C '$tmp/two/in/a/longer/place' layers 2>&1 | grep -qx 'util calls up into nspawn-lite (main)'"
+
+bin=$tmp/one/build/pie/nspawn-lite
+is 'compiles as a static PIE' build one O=build/pie CFLAGS='-Os -fPIE' LDFLAGS=-static-pie
+is 'a PIE has no text relocations' no_textrel
+is 'a PIE runs' sh -c "'$bin' --version >/dev/null"
+
+for target in armhf arm64 mipsel mips; do
+	bin=$tmp/one/build/$target/nspawn-lite
+	case " ${TARGETS:-} " in
+	*" $target "*) ;;
+	*)	if [ ! -e "$cache/sysroot/$target/done" ]; then
+			skip "compiles for $target" "make deps TARGET=$target"
+			continue
+		fi ;;
+	esac
+	is "compiles for $target without a warning" build one "TARGET=$target"
+	is "is static for $target" static
+	is "is stripped for $target" stripped
+done
+
+# Not the compilers we ship with: whether they can, warnings or not
+for cc in gcc clang; do
+	if command -v "$cc" >/dev/null && echo '#include <stdio.h>' | "$cc" -E - >/dev/null 2>&1; then
+		is "compiles with $cc and the system's libc" build one "O=build/$cc" "CC=$cc" STATIC=n CFLAGS=-O1
+	else
+		skip "compiles with $cc" "no $cc or no libc for it"
+	fi
+done
+
+cp config.h "$tmp/other.h"
+is 'another config.h may be named' build one O=build/config CONFIG="$tmp/other.h"
+is 'a config.h that is not there is an error' sh -c \
+	"! make -s -C '$tmp/one' CONFIG=nowhere.h 2>/dev/null"
+is 'installs' sh -c "make -s -C '$tmp/one' install-compat PREFIX=/usr DESTDIR='$tmp/to' >/dev/null"
+for f in bin/nspawn-lite share/man/man8/nspawn-lite.8 share/bash-completion/completions/nspawn-lite; do
+	is "installs $f" test -s "$tmp/to/usr/$f"
+done
+for f in systemd-nspawn machinectl; do
+	is "answers to $f" test "$(readlink "$tmp/to/usr/bin/$f")" = nspawn-lite
+done
+echo "1..$n"

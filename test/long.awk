@@ -1,0 +1,32 @@
+# awk -f test/long.awk FILE... : functions of more than 100 lines, and files
+# beyond what was planned for them. Places to look at, no verdict: a switch
+# over many cases may well be long. A function's name begins a line, as its
+# closing brace does.
+BEGIN {
+	plan = "util 350 sys 350 netlink 600 nft 400 dhcp 350 tar 650 qcow2 300 disk 450 tree 550 " \
+		"run 250 root 900 user 450 cgroup 400 seccomp 400 console 500 net 600 oci 650 " \
+		"plan 850 image 800 machine 700 nspawn-lite 600 util.h 200 nspawn-lite.h 300 config.h 150"
+	n = split(plan, p, " ")
+	for (i = 1; i < n; i += 2)
+		budget[p[i] (p[i] ~ /\.h$/ ? "" : ".c")] = p[i + 1]
+}
+
+FNR == 1 { name = "" }
+{ lines[FILENAME] = FNR }
+
+/^[A-Za-z_][A-Za-z0-9_]*\(/ {
+	name = $0
+	sub(/\(.*/, "", name)
+	start = FNR
+}
+/^}/ {
+	if (name != "" && FNR - start >= 100)
+		printf "%s:%d: %s has %d lines\n", FILENAME, start, name, FNR - start + 1
+	name = ""
+}
+
+END {
+	for (f in lines)
+		if (f in budget && lines[f] > budget[f])
+			printf "%s has %d lines of %d\n", f, lines[f], budget[f]
+}
