@@ -94,7 +94,9 @@ take_name(const struct plan *p, struct run *r)
 	r->name = p->machine ? p->machine : image_derive_name(r->root);
 	if (!r->name)
 		die("%s gives no valid name for a machine; say one with -M", r->root);
-	if (p->ephemeral && !p->machine) {
+	if (p->ephemeral && !p->machine && r->life_before >= 0) {
+		r->name = getenv("NSPAWN_LITE_NAME");
+	} else if (p->ephemeral && !p->machine) {
 		random_bytes(&random, sizeof(random));
 		r->name = fmt("%.47s-%016llx", r->name, (unsigned long long)random);
 	}

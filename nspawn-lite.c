@@ -268,6 +268,50 @@ spawn(const struct plan *p, struct run *r)
 	run_listen(r, got_note);
 }
 
+/* what an ephemeral machine has changed outlives a reboot; from 5.2 on there is a way to fetch it */
+static void
+keep_life(const struct plan *p, struct run *r)
+{
+	int probe;
+
+	if (!p->ephemeral || p->keep_unit)
+		return;
+	probe = sys_open_tree(AT_FDCWD, "/", O_CLOEXEC);
+	if (probe < 0) {
+		say("changes will be lost at a reboot of the machine (open_tree(2) needs Linux 5.2)");
+		return;
+	}
+	close(probe);
+	if (r->life_before >= 0)
+		close(r->life_before);
+	r->life_before = openat(AT_FDCWD, fmt("/proc/%d/ns/mnt", (int)r->pid), O_RDONLY | O_CLOEXEC);
+}
+
+/* the other half, in the process image that follows */
+static void
+find_life(struct run *r)
+{
+	const char *fd = getenv("NSPAWN_LITE_MOUNTS");
+	long long n;
+
+	if (fd && getenv("NSPAWN_LITE_NAME") && parse_number(fd, 3, 1023, &n) && fcntl((int)n, F_SETFD, FD_CLOEXEC) == 0)
+		r->life_before = (int)n;
+	unsetenv("NSPAWN_LITE_MOUNTS");
+}
+
+static _Noreturn void
+begin_again(struct run *r)
+{
+	if (r->life_before >= 0 && fcntl(r->life_before, F_SETFD, 0) == 0) {
+		setenv("NSPAWN_LITE_MOUNTS", fmt("%d", r->life_before), 1);
+		setenv("NSPAWN_LITE_NAME", r->name, 1);
+	}
+	run_signals_as_found();
+	execv("/proc/self/exe", our_argv);
+	execv((const char *)getauxval(AT_EXECFN), our_argv);
+	die("start again:");
+}
+
 static void
 tell_manager(const char *state)
 {
@@ -433,8 +477,10 @@ verb_run(char **words)
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
 	run_begin(&r);
+	find_life(&r);
 	take_steps(before_birth, LEN(before_birth), &p, &r);
 	spawn(&p, &r);
+	keep_life(&p, &r);
 	machine_register(&p, &r);
 	machine_sweep(&r);
 	live(&p, &r);
@@ -443,10 +489,7 @@ verb_run(char **words)
 	if (status >= 0)
 		return status;
 	/* nothing is left of it, and the same words make it anew */
-	run_signals_as_found();
-	execv("/proc/self/exe", our_argv);
-	execv((const char *)getauxval(AT_EXECFN), our_argv);
-	die("start again:");
+	begin_again(&r);
 }
 
 /* a word as a shell reads it back */

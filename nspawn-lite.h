@@ -70,6 +70,7 @@ struct run {
 	char *root;           /* canonical, absolute, no slash at its end */
 	int tree;             /* its fd, which holds its lock */
 	bool read_only;       /* the tree itself must not be written to */
+	int life_before;      /* mount namespace of the life before a reboot, whose changes are kept */
 	bool bare_root;       /* the host's root is an initramfs: nothing to pivot */
 	/* who it is */
 	char *name, *hostname, *container;

@@ -478,6 +478,23 @@ lay_overlay(const char *stage, int tree)
 		die("enter the overlay:");
 }
 
+/* after a reboot an ephemeral root is what it was: a copy of that mount, fetched from the namespace of then */
+static void
+lay_again(struct run *r, const char *stage)
+{
+	enum { CLONE_TREE = 1, FROM_FD = 4 };  /* OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH */
+	int here = openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), tree;
+
+	if (here < 0 || setns(r->life_before, CLONE_NEWNS) < 0)
+		die("enter the mounts of before the reboot:");
+	tree = sys_open_tree(AT_FDCWD, "/", CLONE_TREE | O_CLOEXEC);
+	if (tree < 0 || setns(here, CLONE_NEWNS) < 0 || sys_move_mount(tree, "", AT_FDCWD, stage, FROM_FD) < 0
+	    || chdir(stage) < 0)
+		die("keep the changes of before the reboot:");
+	close(tree);
+	close(here);
+}
+
 static bool
 lacks_mount_points(int tree)
 {
@@ -501,7 +518,9 @@ lay(const struct plan *p, struct run *r, const char *stage)
 	tree = openat(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tree < 0)
 		die("open the tree:");
-	if (p->volat == VOLATILE_YES) {
+	if (r->life_before >= 0) {
+		lay_again(r, stage);
+	} else if (p->volat == VOLATILE_YES) {
 		lay_usr(stage, tree);
 	} else if (p->volat == VOLATILE_OVERLAY || p->ephemeral) {
 		lay_overlay(stage, tree);

@@ -358,11 +358,13 @@ while read -r o; do
 	-u) gives '-u is --user' --user=x -u x ;;
 	-M) gives '-M is --machine' --machine=x -M x ;;
 	-S) gives '-S is --slice' --slice=a.slice -S a.slice ;;
+	--pipe) gives '--pipe is a console' --console=pipe --pipe ;;
 	-j|-P) ;;	# above
 	*)	is "$o has a case in this test" yes no ;;
 	esac
 done <"$tmp/options"
 
+# shellcheck disable=SC2016 # to be kept as they are
 set -- --quiet --verbose --settings=no --directory='/a b' --image-root=/i --read-only --volatile=overlay --as-pid2 \
 	--chdir=/tmp --setenv=A=1 --setenv=B --setenv='C=it'"'"'s' --user=u --kill-signal=TERM --notify-ready=no \
 	--machine=m --hostname=h --uuid=0123456789abcdef0123456789abcdef --slice=x.slice --register=no --keep-unit \
