@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: 0BSD */
+/* Words in, words out: the parts that need no machine. Prints TAP */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../nspawn-lite.h"
+
+static int number, bad;
+
+static void
+ok(bool yes, const char *what)
+{
+	print(1, "%sok %d - %s\n", yes ? "" : "not ", ++number, what);
+	bad += !yes;
+}
+
+static void
+is(const char *want, const char *got, const char *what)
+{
+	ok(got ? streq(want, got) : !*want, what);
+	if (got ? !streq(want, got) : *want)
+		print(1, "# want \"%s\", got \"%s\"\n", want, got ? got : "(null)");
+}
+
+static void
+test_siphash(void)
+{
+	/* the key 00..0f and messages 00..: the paper's own vector, and the empty one of its code */
+	uint8_t key[16], message[15];
+	size_t i;
+
+	for (i = 0; i < 16; i++)
+		key[i] = (uint8_t)i;
+	for (i = 0; i < 15; i++)
+		message[i] = (uint8_t)i;
+	ok(siphash24(message, 15, key) == 0xa129ca6149be45e5ULL, "siphash of fifteen bytes is the paper's");
+	ok(siphash24(message, 0, key) == 0x726fdb47dd0e0e31ULL, "siphash of nothing");
+	ok(siphash24(message, 8, key) == 0x93f5f5799a932462ULL, "siphash of a whole word");
+}
+
+static void
+test_words(void)
+{
+	long long n;
+	uint64_t size;
+	char **list = NULL, *text, lines[] = "a\n\nlast";
+	size_t i;
+	bool all = true;
+
+	ok(parse_bool("YES") == 1 && parse_bool("t") == 1 && parse_bool("on") == 1 && parse_bool("1") == 1, "yes in its spellings");
+	ok(parse_bool("no") == 0 && parse_bool("F") == 0 && parse_bool("off") == 0 && parse_bool("0") == 0, "no in its spellings");
+	ok(parse_bool("") < 0 && parse_bool("yep") < 0 && parse_bool("2") < 0, "what is neither");
+	ok(parse_number("-1000", -1000, 1000, &n) && n == -1000, "a number at its lower bound");
+	ok(!parse_number("1001", -1000, 1000, &n) && !parse_number("", 0, 9, &n) && !parse_number("1x", 0, 9, &n)
+	   && !parse_number(" 1", 0, 9, &n) && !parse_number("+1", 0, 9, &n) && !parse_number("0x1", 0, 9, &n)
+	   && !parse_number("99999999999999999999", 0, INT64_MAX, &n), "what is no number, or out of bounds");
+	ok(parse_size("1K", &size) && size == 1024, "a size in K");
+	ok(parse_size("15E", &size) && size == 15ULL << 60, "a size in E");
+	ok(parse_size("infinity", &size) && size == UINT64_MAX, "an infinite size");
+	ok(!parse_size("16E", &size) && !parse_size("-1", &size) && !parse_size("1KK", &size) && !parse_size("K", &size),
+	   "what is no size, or too large for one");
+	ok(word_index("no|yes|state", "state") == 2 && word_index("no|yes|state", "sta") < 0 && word_index("a|b", "a|b") < 0,
+	   "words of a choice are whole words");
+	ok(utf8_clean("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"), "clean UTF-8 of one to four bytes");
+	ok(!utf8_clean("\xc0\xaf") && !utf8_clean("\xed\xa0\x80") && !utf8_clean("\xf4\x90\x80\x80") && !utf8_clean("\xff")
+	   && !utf8_clean("a\x1b[m") && !utf8_clean("\xc2\x9b" "m") && !utf8_clean("\xe2\x82"),
+	   "overlong, surrogate, beyond the last, cut short, controls");
+	for (i = 0; i < 100; i++)
+		grow(&list, fmt("%zu", i));
+	for (i = 0; i < 100; i++)
+		all &= streq(list[i], fmt("%zu", i));
+	ok(all && count(list) == 100 && !list[100], "a list grows and ends with NULL");
+	text = lines;
+	ok(streq(next_line(&text), "a") && streq(next_line(&text), "") && streq(next_line(&text), "last") && !next_line(&text),
+	   "lines, an empty one, and one without its end");
+}
+
+static void
+test_names(void)
+{
+	static const char *const good[] = { "a", "a-b", "test_container", "debian_buildd-vim", "a.b-c.d", "_x", "1" };
+	static const char *const wrong[] = { "", ".a", "a.", "a..b", "-a", "a-", "a.-b", "a-.b", "a/b", "a b", "\xc3\xa4" };
+	size_t i;
+
+	for (i = 0; i < LEN(good); i++)
+		ok(name_valid(good[i]), fmt("%s is a name", good[i]));
+	for (i = 0; i < LEN(wrong); i++)
+		ok(!name_valid(wrong[i]), fmt("\"%s\" is none", wrong[i]));
+	ok(name_valid(fmt("%064d", 1)) && !name_valid(fmt("%065d", 1)), "64 bytes are a name, 65 are not");
+	is("container1", image_derive_name("/var/lib/machines/container1/"), "a name from a directory with a slash");
+	is("debian_buildd-vim", image_derive_name("debian_buildd-vim"), "an underscore stays");
+	is("disk", image_derive_name("/x/disk.raw"), "an image's suffix goes");
+	is("a.b", image_derive_name("/x/..a..b."), "leading, doubled and last dots go");
+	is("xy", image_derive_name("/x/x y!"), "other characters go");
+	is("", image_derive_name("/x/\xc3\xa4"), "nothing may be left");
+	ok(strlen(image_derive_name(fmt("/x/%0200d", 7))) == 64, "64 bytes at most");
+}
+
+static void
+test_signals(void)
+{
+	ok(user_signal("TERM") == SIGTERM && user_signal("SIGTERM") == SIGTERM && user_signal("15") == 15, "signals by name and number");
+	ok(user_signal("RTMIN+3") == 37 && user_signal("SIGRTMIN+3") == 37, "real-time signals as guests count them");
+	ok(!user_signal("") && !user_signal("FOO") && !user_signal("65") && !user_signal("0") && !user_signal("RTMIN+31"), "what is no signal");
+	is("KILL", user_signal_name(9), "a signal's name");
+	is("RTMIN+3", user_signal_name(37), "a real-time signal's name");
+}
+
+static void
+test_ids(void)
+{
+	uint8_t id[16];
+	char out[37];
+
+	ok(parse_id128("0123456789abcdef0123456789ABCDEF", id), "an id of 32 digits");
+	format_uuid(id, out);
+	is("01234567-89ab-cdef-0123-456789abcdef", out, "and as a UUID");
+	ok(parse_id128("01234567-89ab-cdef-0123-456789abcdef", id), "an id with dashes");
+	ok(!parse_id128("", id) && !parse_id128("0123456789abcdef0123456789abcdeg", id)
+	   && !parse_id128("0123456-789ab-cdef-0123-456789abcdef0", id) && !parse_id128("0123456789abcdef0123456789abcde", id), "what is no id");
+}
+
+static char *
+content(int dir, const char *path)
+{
+	static char buf[64];
+	int fd = sys_open_in(dir, path, O_RDONLY, IN_REGULAR);
+
+	if (fd < 0 || read_all(fd, buf, sizeof(buf)) < 0)
+		strcpy(buf, errno == ENOENT ? "ENOENT" : errno == ELOOP ? "ELOOP" : errno == EINVAL ? "EINVAL" : "?");
+	drop(fd);
+	return buf;
+}
+
+/* once by the kernel's walk, once by our own: no link leads out of the tree */
+static void
+test_open_in(const char *how)
+{
+	char dir[] = "/tmp/unit.XXXXXX", *tree;
+	int fd;
+
+	if (!mkdtemp(dir))
+		die("make a directory:");
+	tree = fmt("%s/tree", dir);
+	mkdir(tree, 0755);
+	mkdir(fmt("%s/etc", tree), 0755);
+	mkdir(fmt("%s/a", tree), 0755);
+	write_at(AT_FDCWD, fmt("%s/secret", dir), 0644, "outside");
+	write_at(AT_FDCWD, fmt("%s/etc/file", tree), 0644, "inside");
+	(void)!symlink("/etc/file", fmt("%s/a/absolute", tree));
+	(void)!symlink("../../../../../etc/file", fmt("%s/a/up", tree));
+	(void)!symlink("../secret", fmt("%s/out", tree));
+	(void)!symlink("loop", fmt("%s/loop", tree));
+	(void)!symlink("/a/../etc", fmt("%s/dir", tree));
+	mkfifo(fmt("%s/fifo", tree), 0644);
+	sys_deny(streq(how, "by hand") ? "openat2" : "");
+	fd = openat(AT_FDCWD, tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	is("inside", content(fd, "etc/file"), fmt("a plain path (%s)", how));
+	is("inside", content(fd, "/etc//./file"), fmt("an absolute path with odd slashes (%s)", how));
+	is("inside", content(fd, "a/absolute"), fmt("an absolute link starts at the tree (%s)", how));
+	is("inside", content(fd, "a/up"), fmt("too many \"..\" end at the tree (%s)", how));
+	is("inside", content(fd, "dir/file"), fmt("a link to a directory (%s)", how));
+	is("ENOENT", content(fd, "out"), fmt("a link out leads nowhere (%s)", how));
+	is("ENOENT", content(fd, "../secret"), fmt("a path out leads nowhere (%s)", how));
+	is("ELOOP", content(fd, "loop"), fmt("a loop ends (%s)", how));
+	is("EINVAL", content(fd, "fifo"), fmt("a FIFO is refused, and does not hold us (%s)", how));
+	close(fd);
+	sys_deny("");
+	if (fork() == 0)
+		execlp("rm", "rm", "-rf", dir, (char *)NULL);
+	wait(NULL);
+}
+
+int
+main(void)
+{
+	test_siphash();
+	test_words();
+	test_names();
+	test_signals();
+	test_ids();
+	test_open_in("by the kernel");
+	test_open_in("by hand");
+	print(1, "1..%d\n", number);
+	return bad != 0;
+}
