@@ -2,6 +2,7 @@
 # The Container Interface, seen from inside a busybox guest. Left out, for later
 # issues: device policy (mknod is refused by no control group yet), user
 # namespaces, host0 and other links, /run/host/incoming's propagation, controllers.
+# shellcheck disable=SC2016 # what stands in single quotes is for the shell inside
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
@@ -199,10 +200,10 @@ is 'reboot is said' 1 "$(grep -cx 'Container iface is being rebooted.' "$tmp/err
 is 'the boot id is another behind a reboot' 2 \
 	"$(script 'cat /proc/sys/kernel/random/boot_id; [ -e /again ] || { : >/again; reboot -f; }; rm /again' | sort -u | wc -l | tr -d ' ')"
 is 'calls of reboot for the whole machine are refused' '0 allowed' "$(guest escape reboot)"
-is 'what PID 1 leaves behind is killed, and holds nothing open' done \
-	"$(timeout 60 "$NL" -q -D "$t" sh -c 'sleep 600 & echo done' </dev/null)"
-is 'what the payload of -a leaves behind is killed' done \
-	"$(timeout 60 "$NL" -q -a -D "$t" sh -c 'sleep 600 & echo done' </dev/null)"
+is 'what PID 1 leaves behind is killed, and holds nothing open' over \
+	"$(timeout 60 "$NL" -q -D "$t" sh -c 'sleep 600 & echo over' </dev/null)"
+is 'what the payload of -a leaves behind is killed' over \
+	"$(timeout 60 "$NL" -q -a -D "$t" sh -c 'sleep 600 & echo over' </dev/null)"
 
 mkfifo "$tmp/fifo"
 "$NL" -q -M iface -P -D "$t" sh -c 'echo up; exec sleep 600' >"$tmp/fifo" </dev/null &
@@ -221,14 +222,14 @@ hears() {
 is 'the manager hears that it runs, and who leads' 'READY=1|STATUS=Container running.|X_NSPAWN_LEADER_PID=n|' \
 	"$(hears READY=1 'cat' | sed 's/^\(X_NSPAWN_LEADER_PID\)=[1-9][0-9]*$/\1=n/' | tr '\n' '|')"
 is 'the leader is PID 1 of the machine' 1 \
-	"$(hears done 'notify send STATUS=x; exec notify send STATUS=done hold' --hostname=h |
+	"$(hears over 'notify send STATUS=x; exec notify send STATUS=over hold' --hostname=h |
 		sed -n 's/^X_NSPAWN_LEADER_PID=//p' | grep -cx '[1-9][0-9]*')"
 is 'what PID 1 says of its state goes on' 1 \
 	"$(hears Made 'exec notify send STATUS=Made hold' | grep -cx 'STATUS=Container running: Made')"
 is 'what others say is not heard' 0 \
 	"$(hears good 'notify send STATUS=bad; exec notify send STATUS=good hold' | grep -c bad)"
 is 'READY of the guest is not asked for' 1 \
-	"$(hears done 'notify send READY=1; exec notify send "READY=1${nl}STATUS=done" hold' | grep -c '^READY=1')"
+	"$(hears over 'notify send READY=1; exec notify send "READY=1${nl}STATUS=over" hold' | grep -c '^READY=1')"
 is 'asked for, readiness is that of the guest' 'STATUS=Container running: early|READY=1|STATUS=Container running.|' \
 	"$(hears READY=1 'notify send READY=1; { echo; } >/dev/null; exec notify send "STATUS=early
 READY=1" hold' --notify-ready=yes | grep -v X_NSPAWN | tr '\n' '|')"
