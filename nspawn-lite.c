@@ -144,6 +144,7 @@ static const struct step before_birth[] = {
 	{ "choose the control group",           cgroup_choose },
 	{ "claim the name",                     machine_claim },
 	{ "look at the host",                   root_look },
+	{ "find a small mount namespace",       mntns_find },
 	{ "see what rights there are to give",  user_host },
 	{ "choose the terminal",                console_open },
 	{ "say where",                          say_spawning },
@@ -246,7 +247,7 @@ static void
 spawn(const struct plan *p, struct run *r)
 {
 	struct child c = { p, r };
-	int flags = CLONE_NEWNS;
+	int flags = r->mounts < 0 ? CLONE_NEWNS : 0;
 
 	if (p->share_pid != YES)
 		flags |= CLONE_NEWPID;
@@ -396,8 +397,10 @@ live(const struct plan *p, struct run *r)
 		ms = r->console_lost ? 100 : slim ? -1 : 1000;
 		if (run_wait(r, ms) == 0) {
 			console_again(r);
-			if (!slim)
+			if (!slim) {
+				mntns_offer(r);
 				sys_slim();
+			}
 			slim = true;
 		}
 		if (run_signalled(SIGCHLD) && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
@@ -483,6 +486,7 @@ verb_run(char **words)
 	keep_life(&p, &r);
 	machine_register(&p, &r);
 	machine_sweep(&r);
+	mntns_learn();
 	live(&p, &r);
 	status = closing(&p, &r);
 	run_unwind();

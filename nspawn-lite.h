@@ -70,6 +70,9 @@ struct run {
 	char *root;           /* canonical, absolute, no slash at its end */
 	int tree;             /* its fd, which holds its lock */
 	bool read_only;       /* the tree itself must not be written to */
+	int mounts;           /* a small mount namespace to be born in */
+	bool mounts_empty;    /* nothing is in it that would have to be pivoted away */
+	int offer;            /* such a one that we hold for others */
 	int life_before;      /* mount namespace of the life before a reboot, whose changes are kept */
 	bool bare_root;       /* the host's root is an initramfs: nothing to pivot */
 	/* who it is */
@@ -152,6 +155,13 @@ char *image_derive_name(const char *path);  /* a machine's name from a path; NUL
 char *image_search(const struct plan *p, const char *name);  /* in config.h's path; NULL if not there */
 void image_take(const struct plan *p, struct run *r);        /* open, lock, name */
 void image_look(const struct plan *p, struct run *r);        /* ids, os-release: what the tree says */
+
+/* ---- mntns.c: small mount namespaces to be born in ------------------------ */
+
+void mntns_find(const struct plan *p, struct run *r);
+void mntns_learn(void);            /* after a birth: what the next one can use */
+void mntns_offer(struct run *r);   /* in a quiet moment: the same, for those beside us */
+bool mntns_enter(struct run *r);   /* in the child; false: it has a copy of the host's */
 
 /* ---- root.c: what the machine sees as / -------------------------------- */
 

@@ -561,6 +561,9 @@ root_enter(const struct plan *p, struct run *r)
 {
 	const char *stage = run_state_dir();  /* any directory will do: nobody else sees it covered */
 
+	umask(0);
+	if (mntns_enter(r))
+		return;
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		die("make the mounts our own:");
 	if (chdir(r->root) < 0)
@@ -577,7 +580,6 @@ root_enter(const struct plan *p, struct run *r)
 			die("pivot_root into the tree:");
 		move_to_root(r, stage);
 	}
-	umask(0);
 }
 
 /* After B2 a root inside could still unmount "/" and re-enter its own namespace: lab notes in root.c's tests */
@@ -628,6 +630,8 @@ root_leave_host(const struct plan *p, struct run *r)
 		lock_mounts();
 		return;
 	}
+	if (r->mounts_empty)
+		return;
 	/* the old root was stacked on the new one: what is topmost at "." goes */
 	if (umount2(".", MNT_DETACH) < 0)
 		die("detach the host's root:");
@@ -778,7 +782,8 @@ root_run(const struct plan *p, struct run *r)
 	if (mount("/run/host", "/run/host", NULL, MS_BIND, NULL) < 0
 	    || make_read_only("/run/host", NOTHING_SPECIAL) < 0)
 		die("make /run/host read-only:");
-	if (mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
+	/* for what an init's services offer to the host */
+	if (p->boot && mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
 }
 

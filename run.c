@@ -58,7 +58,7 @@ void
 run_begin(struct run *r)
 {
 	current = r;
-	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->journal = r->life_before = -1;
+	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->journal = r->life_before = r->mounts = r->offer = -1;
 	r->wire[0] = r->wire[1] = -1;
 	r->relay[0] = r->relay[1] = r->relay[2] = -1;
 	atexit(run_unwind);
