@@ -23,7 +23,7 @@ cgroup_check(const struct plan *p)
 {
 	if (p->slice && (!name_valid(p->slice) || strlen(p->slice) < 7
 	                 || !streq(p->slice + strlen(p->slice) - 6, ".slice")))
-		die("--slice=%s: not a name that ends in .slice", p->slice);
+		die("--slice=%s: not a name that ends in .slice, as machine.slice does", p->slice);
 }
 
 static bool
@@ -104,6 +104,14 @@ cgroup_choose(const struct plan *p, struct run *r)
 	if (streq(above, "/"))
 		above = xstrdup("");
 	r->cgroup_path = fmt("%s%s/%s", base, above, scope_name(r->name));
+	/* machines of another root may have the same names */
+	if (getenv("NSPAWN_LITE_ROOT")) {
+		static const uint8_t key[16] = "nspawn-lite root";
+		const char *root = getenv("NSPAWN_LITE_ROOT");
+
+		r->cgroup_path = fmt("%s%s/%08x-%s", base, above, (unsigned int)siphash24(root, strlen(root), key),
+		                     scope_name(r->name));
+	}
 }
 
 /* the directory and all below it: directories only, and no process is in them any more */
@@ -209,10 +217,12 @@ cgroup_make(const struct plan *p, struct run *r)
 		return;
 	/* another machine may end just now, and take away the slice that we both need */
 	while (make_with_parents(r->cgroup_path) < 0) {
-		if (errno == EEXIST)  /* left by one that was killed: nobody else may have our name */
-			cgroup_remove(r->cgroup_path);
-		else if (errno != ENOENT)
+		if (errno == EEXIST) {  /* an empty one may be left of one that was killed; a full one is not ours */
+			if (remove_below(AT_FDCWD, r->cgroup_path, 0) < 0)
+				die("control group %s is in use by others:", r->cgroup_path);
+		} else if (errno != ENOENT) {
 			break;
+		}
 		if (++tries > 20)
 			break;
 	}

@@ -149,11 +149,13 @@ look_for_id(const struct plan *p, struct run *r, const uint8_t random[16])
 		if (parse_id128(text, r->uuid)) {
 			if (memcmp(r->uuid, zero, sizeof(zero)) == 0)
 				die("%s/etc/machine-id is all zero; empty it", r->root);
+			r->uuid_known = true;
 			return;
 		}
 	}
 	if (p->uuid) {
 		parse_id128(p->uuid, r->uuid);
+		r->uuid_known = true;
 		return;
 	}
 	memcpy(r->uuid, random, sizeof(r->uuid));
@@ -173,7 +175,7 @@ look_for_settings(const struct plan *p, struct run *r)
 	size_t i;
 
 	if (p->settings > SETTINGS_NO)
-		die("--settings=: this build reads no .nspawn files; put their words into MACHINES of config.h");
+		die("--settings: no .nspawn file is read here, only \"no\" can be said; put its words into MACHINES of config.h");
 	if (p->settings == SETTINGS_NO)
 		return;
 	for (i = 0; i < LEN(names); i++)

@@ -18,7 +18,7 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-enum { REBOOT_STATUS = 133 };
+enum { REBOOT_STATUS = 133, PAUSE_MS = 100 };
 
 static char **our_argv;
 
@@ -72,7 +72,8 @@ say_spawning(const struct plan *p, struct run *r)
 {
 	r->quiet = p->quiet || p->console == CONSOLE_PIPE;
 	if (!r->quiet)
-		print(2, "Spawning container %s on %s.\nPress ^] three times within 1s to kill container.\n", r->name, r->root);
+		print(2, "Spawning container %s on %s.\n%s", r->name, r->root, r->mode != CONSOLE_INTERACTIVE && *speaker ? ""
+		      : "Press ^] three times within 1s to kill container.\n");
 }
 
 static void
@@ -307,6 +308,7 @@ begin_again(struct run *r)
 		setenv("NSPAWN_LITE_MOUNTS", fmt("%d", r->life_before), 1);
 		setenv("NSPAWN_LITE_NAME", r->name, 1);
 	}
+	poll(NULL, 0, PAUSE_MS);  /* one that reboots as soon as it is up shall not eat the machine */
 	run_signals_as_found();
 	execv("/proc/self/exe", our_argv);
 	execv((const char *)getauxval(AT_EXECFN), our_argv);
@@ -596,7 +598,8 @@ verb_help(char **words)
 	if (*speaker) {
 		print(1, "\nVerbs:\n");
 		for (i = 0; i < LEN(verbs); i++)
-			print(1, "  %s %s\n%-34s %s\n", verbs[i].name, verbs[i].arguments, "", verbs[i].help);
+			print(1, "  %s%s%s\n%-34s %s\n", verbs[i].name, *verbs[i].arguments ? " " : "", verbs[i].arguments, "",
+		      verbs[i].help);
 	}
 	plan_help();
 	return 0;
@@ -645,5 +648,6 @@ main(int argc, char **argv)
 			return verbs[i].fn(argv + 2);
 	if (!*speaker)
 		die("Unknown command verb %s.", argv[1]);
-	die("%s is no verb; to run it in a container: %s -D DIR %s", argv[1], name, argv[1]);
+	die("%s is no verb of this build (%s help lists them); to run it in a container: %s -D DIR %s",
+	    argv[1], name, name, argv[1]);
 }

@@ -78,6 +78,7 @@ struct run {
 	/* who it is */
 	char *name, *hostname, *container;
 	uint8_t uuid[16], boot_id[16];
+	bool uuid_known;      /* from the tree or from our caller: it will be the same the next time */
 	char *host_release;   /* the host's os-release, or NULL */
 	char *host_resolv, *host_zone, *host_zone_data, *host_tz;
 	size_t host_zone_size;

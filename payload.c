@@ -266,7 +266,7 @@ run_in_path(char **argv, char **env)
 			found = *tried;
 	if (found)
 		explain(found, err);
-	die_with(NOT_FOUND, "%s: not found in the tree's %s", argv[0], path ? path : PATH_DEFAULT);
+	die_with(NOT_FOUND, "%s: not found in the tree (PATH is %s)", argv[0], path ? path : PATH_DEFAULT);
 }
 
 /* words behind -b are for init */
@@ -345,7 +345,8 @@ payload_exec(const struct plan *p, struct run *r)
 	int fd;
 
 	if (p->chdir ? chdir(p->chdir) < 0 : !p->cmd && !p->boot ? chdir(r->home) < 0 && chdir("/") < 0 : 0)
-		die("change to directory %s:", p->chdir ? p->chdir : "/");
+		die(p->chdir ? "change to directory %s of the tree:" : "change to the home directory %s:",
+		    p->chdir ? p->chdir : r->home);
 	for (fd = 3; fd < 3 + r->listen_fds; fd++)
 		fcntl(fd, F_SETFD, 0);
 	if (r->stub >= 0) {

@@ -46,7 +46,7 @@ static const struct option {
 	{ "quiet",           'q', FLAG(quiet),                 "say nothing about our own doings" },
 	{ "verbose",         'v', FLAG(verbose),               "say each step as it is taken" },
 	{ "settings",         0,  CHOICE(settings, "no|yes|override|trusted"),
-	                                                       "read a .nspawn file" },
+	                                                       "no: do not mention a .nspawn file that is not read" },
 	{ "no-defaults",      0,  FLAG(no_defaults),           "leave out what config.h says for all machines" },
 	{ "no-pager",         0,  NOTHING,                     "accepted: nothing is ever paged" },
 	{ "no-ask-password",  0,  NOTHING,                     "accepted: nothing is ever asked" },
@@ -58,7 +58,7 @@ static const struct option {
 	{ "ephemeral",       'x', FLAG(ephemeral),             "forget all changes at the end" },
 	{ "read-only",        0,  FLAG(read_only),             "mount the tree read-only" },
 	{ "volatile",         0,  BARE(volat, "no|yes|state|overlay"),
-	                                                       "keep no changes: of all but /usr, of /var, at all" },
+	                                                       "yes: only /usr is kept; state: /var is not; overlay: nothing" },
 
 	{ "Payload", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "boot",            'b', FLAG(boot),                  "start the tree's own init" },
@@ -66,7 +66,7 @@ static const struct option {
 	{ "chdir",            0,  STR(chdir, "PATH"),          "start in PATH" },
 	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "put a variable into the environment" },
 	{ "user",            'u', STR(user, "USER"),           "run as USER of the tree" },
-	{ "uid",              0,  STR(user, "USER"),           "the same" },
+	{ "uid",              0,  STR(user, "USER"),           "another name of --user" },
 	{ "kill-signal",      0,  STR(kill_signal, "SIGNAL"),  "what asks the payload to end" },
 	{ "notify-ready",     0,  BOOL(notify_ready),          "ready when the payload's init says so" },
 
@@ -75,7 +75,7 @@ static const struct option {
 	{ "hostname",         0,  STR(hostname, "NAME"),       "host name inside" },
 	{ "uuid",             0,  STR(uuid, "UUID"),           "machine id, for a tree that has none" },
 	{ "slice",           'S', STR(slice, "SLICE"),         "parent of the machine's control group" },
-	{ "register",         0,  BOOL(registered),            "show the machine in lists" },
+	{ "register",         0,  BOOL(registered),            "mark the machine as one for lists" },
 	{ "keep-unit",        0,  FLAG(keep_unit),             "stay below our own control group; end at a reboot" },
 
 	{ "Network", 0, O_TITLE, 0, NULL, NULL, NULL },
@@ -89,7 +89,7 @@ static const struct option {
 
 	{ "Limits", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "rlimit",           0,  LIST(rlimit, "NAME=SOFT[:HARD]"), "set a resource limit" },
-	{ "oom-score-adjust", 0,  STR(oom_score_adjust, "N"),  "-1000 to 1000" },
+	{ "oom-score-adjust", 0,  STR(oom_score_adjust, "N"),  "how gladly the OOM killer takes it: -1000 to 1000" },
 	{ "cpu-affinity",     0,  LIST(cpu_affinity, "CPUS"),  "run on these CPUs only: 0-3,5" },
 	{ "personality",      0,  STR(personality, "ARCH"),    "what uname says of the machine" },
 
@@ -113,7 +113,7 @@ static const struct option {
 
 	{ "Credentials", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "set-credential",   0,  LIST(set_credential, "ID:VALUE"), "a credential and its value" },
-	{ "load-credential",  0,  LIST(load_credential, "ID:PATH"), "one from a file or a socket" },
+	{ "load-credential",  0,  LIST(load_credential, "ID:PATH"), "a credential from a file or a socket" },
 
 	{ "Taken from the environment by the original", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "tmpfs-tmp",        0,  BOOL(tmpfs_tmp),             "/tmp in memory (yes)" },
@@ -601,6 +601,10 @@ plan_manual(void)
 			print(1, " Fl \\-%s", o->name);
 		if (o->arg)
 			print(1, " Ns = Ns Ar %s", o->arg);
+		else if (o->kind == O_CHOICE)
+			print(1, " Ns = Ns Ar MODE");
+		else if (o->kind == O_BARE)
+			print(1, " Ns Op = Ns Ar MODE");
 		print(1, "\n%s.\n", o->name ? o->help : o->words);
 		if (!o->words || o->words == bools || !o->name || o->kind == O_MEANS)
 			continue;

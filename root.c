@@ -143,7 +143,8 @@ look_at_journal(const struct plan *p, struct run *r)
 	char id[33];
 	char *path;
 
-	if (mode == JOURNAL_NO)
+	/* a journal by an id of chance is one that nobody finds again */
+	if (mode == JOURNAL_NO || (!r->uuid_known && mode != JOURNAL_HOST && mode != JOURNAL_GUEST))
 		return;
 	format_id128(r->uuid, id);
 	path = run_path(fmt("/var/log/journal/%s", id));

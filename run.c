@@ -177,9 +177,14 @@ run_wait(struct run *r, int ms)
 			die("poll:");
 		return 1;
 	}
-	for (i = 0; i < n; i++)
-		if (fds[i].revents && r->watch[i].fd == fds[i].fd)
+	for (i = 0; i < n; i++) {
+		if (!fds[i].revents || r->watch[i].fd != fds[i].fd)
+			continue;
+		if (fds[i].revents & POLLNVAL)  /* a mistake of ours: it must not become a spin */
+			r->watch[i].fd = -1;
+		else
 			r->watch[i].fn(r, fds[i].fd, fds[i].revents);
+	}
 	return ready;
 }
 

@@ -3,7 +3,8 @@
 # every option of the table. Needs no root and starts nothing.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-tmp=$(scratch)
+tmp=$T/tmp
+mkdir "$tmp" || exit
 unset TERM_PROGRAM UNIFIED_HIERARCHY SYSTEMD_LOG_LEVEL
 for v in $(env | sed -n 's/^\(SYSTEMD_NSPAWN_[A-Z_]*\)=.*/\1/p'); do
 	unset "$v"
@@ -392,13 +393,13 @@ cat >"$tmp/test.h" <<-'END'
 #define MACHINES { "router*", { "--read-only", "-E", "ROUTER=1" } }, { "*", { "--register=no" } }, { NULL, { NULL } }
 END
 cp "$tmp/test.h" "$tmp/bad.h"
-if ! command -v "${MAKE:-make}" >/dev/null || [ ! -e "$TOP/Makefile" ]; then
+if ! command -v "${MAKE:-make}" >/dev/null || [ ! -e "${TESTDIR%/*}/Makefile" ]; then
 	skip 'config.h says what every machine starts with' 'no make'
 else
 	configured=$tmp/config/nspawn-lite
 	(
 		unset MAKEFLAGS MFLAGS MAKELEVEL
-		"${MAKE:-make}" -s -j4 -C "$TOP" O="$tmp/config" CONFIG="$tmp/test.h" CFLAGS=-O0 all
+		"${MAKE:-make}" -s -j4 -C "${TESTDIR%/*}" O="$tmp/config" CONFIG="$tmp/test.h" CFLAGS=-O0 all
 	) >"$tmp/out" 2>&1
 	is 'a config.h of words compiles' "0 " "$? $(cat "$tmp/out")"
 	is 'all machines start with the defaults' '--quiet --setenv=ALL=1' "$("$configured" plan)"
@@ -421,4 +422,4 @@ else
 	is 'the words of a configured plan, fed back without defaults, give the same' "$words" \
 		"$(eval "\"\$configured\" plan --no-defaults $words" | sed 's/ *--no-defaults//')"
 fi
-finish
+done_testing

@@ -6,8 +6,9 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
-tmp=$(scratch)
-t=$(tree busybox)
+tmp=$T/tmp
+mkdir "$tmp" || exit
+t=$(tree busybox) || exit
 notify=$(program notify)
 cp "$notify" "$t/bin/notify"
 cp "$(program escape)" "$t/bin/escape"
@@ -371,4 +372,4 @@ in_init 'an init has a terminal' 'tty: /dev/\(pts/0\|console\)'
 is 'an init has no LANG' '' "$(LANG=x guest -b | grep '^LANG=')"
 is 'an init may be started on pipes' 1 "$(guest -b -P | grep -cx 'umask: 0022')"
 is 'an init on pipes has no terminal' 0 "$(guest -b -P | grep -c '^tty:')"
-finish
+done_testing

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: ISC */
+/* SPDX-License-Identifier: 0BSD */
 /* drive a command on a pseudo terminal with a script of waits and sends */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: ISC */
+/* SPDX-License-Identifier: 0BSD */
 /* the one program of a tree that has nothing else: says who it is, ends with its first word */
 #include <stdio.h>
 #include <stdlib.h>

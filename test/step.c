@@ -8,7 +8,8 @@
  *   child       its first child is, which is PID 1 of the machine
  *   a number    the call is not made, and fails with this errno
  * A guest's program waits until the first process has come to poll for events: so the order of
- * calls is the same each time. Waits until all descendants have ended. Ends with the status of the
+ * calls is the same each time. With STEP=late in the environment the first such poll ends at once,
+ * as if nothing had happened for a while, and the program waits for the second. Waits until all descendants have ended. Ends with the status of the
  * first process as a shell says it, and 99 if we had to end something that would not end.
  * LOG becomes one line:
  *   end COUNT            there was no Kth call
@@ -40,9 +41,9 @@ enum { ENTRY = 1 };  /* PTRACE_SYSCALL_INFO_ENTRY */
 #define C(name) [SYS_##name] = #name
 static const char *const names[] = {
 	C(access), C(arch_prctl), C(brk), C(chdir), C(chroot), C(clock_gettime), C(clone), C(clone3), C(close),
-	C(close_range), C(dup2), C(execve), C(exit), C(exit_group), C(fchown), C(fcntl), C(flock), C(fork), C(fstat),
+	C(close_range), C(dup2), C(execve), C(fchdir), C(exit), C(exit_group), C(fchown), C(fcntl), C(flock), C(fork), C(fstat),
 	C(ftruncate), C(getcwd), C(getdents64), C(getpid), C(getrandom), C(getrlimit), C(capget), C(capset), C(ioctl),
-	C(keyctl), C(kill), C(lseek), C(madvise), C(mkdir), C(mknod), C(mmap), C(mount), C(mount_setattr), C(mprotect),
+	C(keyctl), C(kill), C(lseek), C(madvise), C(mkdir), C(mknod), C(mmap), C(mount), C(mount_setattr), C(mprotect), C(move_mount), C(rename),
 	C(munmap), C(newfstatat), C(open), C(open_tree), C(openat), C(openat2), C(pipe2), C(pivot_root), C(poll),
 	C(ppoll), C(prctl), C(prlimit64), C(pwrite64), C(read), C(readlink), C(readlinkat), C(reboot), C(recvfrom),
 	C(recvmsg), C(rmdir), C(rt_sigaction), C(rt_sigprocmask), C(rt_sigreturn), C(rt_sigtimedwait), C(sched_yield),
@@ -58,7 +59,7 @@ static int injected;  /* an errno, or 0 */
 static long aim, calls, aimed = -1;
 static pid_t supervisor, child, held, failing, known[MOST], frozen[MOST];
 static int nknown, nfrozen, status = -1, child_status = -1;
-static int started, released, hung;
+static int started, released, hung, early, skipping;
 static int dying;  /* the supervisor is to die, and nothing moves until it has */
 static int over;   /* it has happened, and nothing is traced from here on */
 static int free_before;  /* the guest's program ran already */
@@ -114,8 +115,9 @@ is_over(void)
 	release();
 }
 
+/* of a call: it is none, or this is what it says */
 static void
-put_result(pid_t pid, int entry)
+put_result(pid_t pid, int entry, int error)
 {
 	struct user_regs_struct regs;
 
@@ -124,7 +126,7 @@ put_result(pid_t pid, int entry)
 	if (entry)
 		regs.orig_rax = (unsigned long)-1;
 	else
-		regs.rax = (unsigned long)-injected;
+		regs.rax = (unsigned long)-(long)error;
 	ptrace(PTRACE_SETREGS, pid, NULL, &regs);
 }
 
@@ -138,14 +140,15 @@ strike(pid_t pid, unsigned long nr)
 	else
 		snprintf(call, sizeof(call), "call-%lu", nr);
 	if (injected) {
-		/* these do not come back; and close is said to fail after it has closed */
-		if (nr == SYS_exit || nr == SYS_exit_group || nr == SYS_rt_sigreturn) {
+		/* these do not come back, or are libc's before there is a main; close fails after it has closed */
+		if (nr == SYS_exit || nr == SYS_exit_group || nr == SYS_rt_sigreturn || nr == SYS_arch_prctl
+		    || nr == SYS_set_tid_address) {
 			remark = " nobody";
 			is_over();
 		} else {
 			failing = pid;
 			if (nr != SYS_close)
-				put_result(pid, 1);
+				put_result(pid, 1, 0);
 		}
 		return;
 	}
@@ -169,14 +172,22 @@ at_call(pid_t pid)
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(info), &info) > 0) {
 		if (failing == pid && info.op != ENTRY) {
-			put_result(pid, 0);
+			put_result(pid, 0, injected);
 			failing = 0;
 			is_over();
+		} else if (skipping && pid == supervisor && info.op != ENTRY) {
+			put_result(pid, 0, 0);
+			skipping = 0;
 		} else if (started && !dying && !over && !failing && info.op == ENTRY) {
-			if (++calls == aim)
+			if (++calls == aim) {
 				strike(pid, info.entry.nr);
-			else if (pid == supervisor && info.entry.nr == SYS_ppoll)
+			} else if (pid == supervisor && info.entry.nr == SYS_ppoll && early) {
+				early = 0;
+				skipping = 1;
+				put_result(pid, 1, 0);
+			} else if (pid == supervisor && info.entry.nr == SYS_ppoll) {
 				release();
+			}
 		}
 	}
 	if (failing == pid)
@@ -306,6 +317,7 @@ step(char **argv)
 	report = fopen(argv[3], "we");
 	if (!report)
 		fail(argv[3]);
+	early = getenv("STEP") && strcmp(getenv("STEP"), "late") == 0;
 	start(argv + 4);
 	watch();
 	if (hung)

@@ -1,0 +1,280 @@
+#!/bin/sh
+# Crash-only: a start and stop is stepped through all system calls of ours. At
+# each the supervisor is killed, or the machine, or the call fails; after each
+# the next start must leave everything as it was. Then locks, and many starts.
+# CRASH=all takes every call in every case; else most cases take some.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need_root
+step=$(program step)
+t=$(tree busybox)
+cp "$step" "$t/bin/step"
+cat >"$t/sbin/init.new" <<-'END'
+	#!/bin/sh
+	echo ran
+	poweroff -f
+END
+chmod 755 "$t/sbin/init.new"
+mv "$t/sbin/init.new" "$t/sbin/init"
+me=crash$$
+
+# state : what a machine might leave behind, quicker than leftovers_before. A start
+# may give the tree a zone and a resolver; in the cache others may be making trees
+state() {
+	grep -v /trees/ /proc/self/mountinfo
+	find "$T/root" "$t" ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
+	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
+	ls /sys/class/net /var/lib/machines 2>/dev/null
+}
+# same : prints what differs from the state before, once
+same() {
+	state >"$T/now"
+	cmp -s "$T/before" "$T/now" && return
+	diff "$T/before" "$T/now" | grep '^[<>]' | head -n 3
+	cp "$T/now" "$T/before"
+}
+next() { timeout 60 "$NL" -q -M "$1" -D "$t" /bin/true </dev/null 2>&1; }
+
+# ---- every call -------------------------------------------------------------------
+
+# begin MODE : its options and what goes before each of its starts
+begin() {
+	mode=$1
+	words='/bin/echo ran'
+	STEP=''
+	case $mode in
+	terminal) words="--console=read-only $words" ;;
+	stub)	words="-a $words" ;;
+	network) words="--private-network $words" ;;
+	ephemeral) words="-x $words" ;;
+	boot)	words='-b --keep-unit' ;;
+	late)	STEP=late ;;
+	esac
+	export STEP
+}
+prepare() {
+	case $mode in
+	first)	rm -rf "$T/root/run" ;;
+	sweep)	orphan ;;
+	esac
+}
+# orphan : a machine whose supervisor was killed, and which lives on
+orphan() {
+	"$NL" -q -M "$me-orphan" -P -x -D "$t" /bin/step deaf >"$T/up" </dev/null &
+	orphaned=$!
+	read -r _ <"$T/up"
+	kill -9 $orphaned
+	wait $orphaned 2>/dev/null
+}
+
+# at HOW K : one start with that happening at the Kth call; sets status, call, who, remark
+at() {
+	# shellcheck disable=SC2086 # words are words
+	"$step" "$1" "$2" "$T/hit" "$NL" -q -M "$me" -D "$t" $words </dev/null >"$T/out" 2>"$T/err"
+	status=$?
+	read -r hit call who remark <"$T/hit"
+}
+# lines, said, out : what it said
+read_words() {
+	lines=0
+	said=''
+	while read -r line || [ -n "$line" ]; do
+		lines=$((lines + 1))
+		said="$said$line "
+	done <"$T/err"
+	out=''
+	read -r out <"$T/out"
+	out=${out%"$cr"}
+}
+cr=$(printf '\r')
+
+# judge HOW : prints what is wrong with how it ended. A word that cannot be written is lost
+judge() {
+	case $remark in hangs|outlived) echo "$remark" ;; esac
+	case $1:$status:$lines in
+	kill:*)	;;
+	*:0:[01]) [ "$out" = ran ] || [ "$call $who" = 'write supervisor' ] || echo "status 0, and nothing was run" ;;
+	child:137:[01]|*:1:1|*:126:1|*:127:1) ;;
+	*)	echo "status $status" ;;
+	esac
+	case $said in
+	*Success*|*'No error'*) echo misleading ;;
+	esac
+}
+
+# each MODE HOW STRIDE [FIRST] : every STRIDEth call from FIRST on; prints what went wrong
+each() {
+	begin "$1"
+	how=$2
+	stride=$3
+	k=${4:-1}
+	[ "${CRASH:-}" != all ] || { stride=1; k=1; }
+	cases=0
+	while prepare; at "$how" "$k"; [ "$hit" != end ]; do
+		read_words
+		wrong=$(judge "$how")
+		case $((cases % 2)) in 0) name=$me-next ;; *) name=$me ;; esac
+		wrong="$wrong$(next "$name")" || wrong="$wrong (next: status $?)"
+		wrong="$wrong$(same)"
+		[ -z "$wrong" ] || echo "$mode, $how at call $k, $call of the $who: $wrong $said" | tee -a "$T/wrong" | tr '\n' ' '
+		echo "$mode $how $k $call $who: $status $said" >>"$T/said"
+		cases=$((cases + 1))
+		k=$((k + stride))
+	done
+	echo $cases >"$T/cases"
+}
+# stepped SENTENCE MODE HOW STRIDE [FIRST]
+stepped() {
+	what=$1
+	shift
+	wrong=$(each "$@")
+	read -r cases <"$T/cases"
+	is "$2 $1: $what ($cases calls)" '' "$wrong"
+}
+
+mkfifo "$T/up"
+next "$me"
+next "$me-next"
+leftovers_before
+state >"$T/before"
+if "$step" works 2>/dev/null; then
+	for m in ${MODES:-plain first late terminal stub network ephemeral boot sweep}; do
+		case $m in plain) s=1 e=3 ;; *) s=3 e=5 ;; esac
+		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s"
+		stepped 'a machine that is killed is told of, and leaves nothing' "$m" child "$s" 2
+		stepped 'calls that are missing (ENOSYS) are borne or told of' "$m" 38 "$e" 1
+		stepped 'no memory (ENOMEM) is borne or told of' "$m" 12 "$e" 2
+		stepped 'no permission (EPERM) is borne or told of' "$m" 1 "$e" 3
+		leftovers_after "$m: the host is as it was"
+	done
+else
+	skip 'at each system call a crash leaves nothing' 'stepping is for x86_64 and Linux 5.3'
+fi
+
+# ---- one name, one machine -----------------------------------------------------------
+
+# held OPTION... : a machine that says "up" to descriptor 8 and stays
+held() {
+	"$NL" -q -M "$me" -P -x -D "$t" "$@" >"$T/up" </dev/null &
+	pid=$!
+	exec 8<"$T/up"
+	read -r _ <&8
+}
+# dies : kills its supervisor
+dies() {
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null
+}
+# ended : empty, when nobody is left that could write to descriptor 8
+ended() {
+	timeout 60 cat <&8 || echo "status $?"
+	exec 8<&-
+}
+held /bin/sh -c 'echo up; while :; do read -r x </proc/self/stat; done'
+is 'a second machine of that name is refused' "nspawn-lite: Machine '$me' already exists. 1" \
+	"$("$NL" -q -M "$me" -x -D "$t" /bin/true 2>&1 </dev/null | tr '\n' ' '
+		"$NL" -q -M "$me" -x -D "$t" /bin/true >/dev/null 2>&1 </dev/null; echo $?)"
+is 'one of another name starts beside it' '' "$("$NL" -q -M "$me-next" -x -D "$t" /bin/true 2>&1 </dev/null || echo $?)"
+dies
+is 'a guest ends when its supervisor is killed' '' "$(ended)"
+is 'its name is free at once' '' "$(next "$me" || echo $?)"
+is 'and nothing is left of it' '' "$(same)"
+
+if grep -q cgroup /proc/self/mountinfo; then
+	held /bin/step deaf
+	dies
+	is 'the next command ends a guest that would not die with its supervisor' '' "$(next "$me-next" || echo $?; ended)"
+	is 'and leaves nothing of it' '' "$(same)"
+	held /bin/step deaf
+	dies
+	is 'the same name can start again at once' '' "$(next "$me" || echo $?; ended)"
+	is 'with nothing left of the one before' '' "$(same)"
+	held -a /bin/sh -c 'setsid step deaf & exec step deaf'
+	dies
+	is 'what runs below our own init ends with the supervisor' '' "$(ended)"
+	is 'and the next start leaves nothing of it' '' "$(next "$me-next" || echo $?; same)"
+else
+	skip 'a guest that would not die is ended' 'no control groups are mounted'
+fi
+
+# ---- many starts ------------------------------------------------------------------------
+
+terminals() { cat /proc/sys/kernel/pty/nr 2>/dev/null || echo 0; }
+ptys=$(terminals)
+i=0
+wrong=''
+while [ $i -lt 100 ]; do
+	i=$((i + 1))
+	for o in '' '--console=read-only --private-network' '-x -a'; do
+		# shellcheck disable=SC2086 # options are words
+		wrong=$wrong$("$NL" -q -M "$me" -D "$t" $o /bin/true 2>&1 </dev/null || echo "status $?")
+	done
+done
+is '300 starts in a row end well' '' "$wrong"
+leftovers_after '300 starts leave nothing'
+# others may open a few meanwhile
+is '300 starts leave no terminals' yes "$([ "$(terminals)" -lt $((ptys + 50)) ] && echo yes)"
+
+i=0
+all=''
+while [ $i -lt 20 ]; do
+	i=$((i + 1))
+	all="$all $i"
+	mkdir -p "$T/copy$i/bin" "$T/copy$i/etc"
+	cp "$t/bin/busybox" "$t/bin/step" "$T/copy$i/bin"
+done
+# at_once NAME WORD... : 20 starts, % stands for the number; what they say comes out in order
+at_once() {
+	name=$1
+	shift
+	for i in $all; do
+		"$NL" -q -M "$(echo "$name" | sed "s/%/$i/")" -D "$T/copy$i" "$@" </dev/null >"$T/out$i" 2>&1 &
+		eval "pid$i=$!"
+	done
+	for i in $all; do
+		eval "wait \$pid$i"
+		echo "$?"
+		cat "$T/out$i"
+	done
+}
+is '20 starts at once are 20 machines' '20 0,20 ran,' "$(at_once "$me-%" /bin/busybox echo ran | sort | uniq -c | awk '{ printf "%s %s,", $1, $2 }')"
+is 'and leave nothing' '' "$(same)"
+
+exec 7<>"$T/up"
+for i in $all; do
+	"$NL" -q -M "$me-$i" -P -D "$T/copy$i" /bin/step deaf </dev/null >&7 &
+	eval "pid$i=$!"
+done
+is '20 machines come up at once' 20 "$(timeout 60 head -n 20 <&7 | wc -l | tr -d ' ')"
+for i in $all; do eval "kill -9 \$pid$i"; done
+for i in $all; do eval "wait \$pid$i" 2>/dev/null; done
+exec 7>&-
+is 'all 20 can start again at once when their supervisors were killed' '20 0,20 ran,' \
+	"$(at_once "$me-%" /bin/busybox echo ran | sort | uniq -c | awk '{ printf "%s %s,", $1, $2 }')"
+is 'the next start ends well' '' "$(next "$me")"
+leftovers_after 'and nothing is left of either'
+
+# race OPTION... : 20 starts at once of one name, % of a tree stands for the number. The winner
+# stays until all others have ended; says how many ended how
+race() {
+	exec 6<>"$T/in" 7<>"$T/ends"
+	for i in $all; do
+		{
+			"$NL" -q -M "$me" -P -D "$(echo "$1" | sed "s/%/$i/")" /bin/busybox head -n 1 <&6 2>"$T/err$i" >&2
+			echo $? >&7
+		} &
+	done
+	timeout 60 head -n 19 <&7 | sort | uniq -c | tr -s '\n ' ' '
+	for i in $all; do echo won >&6; done
+	timeout 60 head -n 1 <&7
+	wait
+	exec 6>&- 7>&-
+	for i in $all; do cat "$T/err$i"; done | sort | uniq -c | tr -s ' ' | sed 's/^ //'
+}
+mkfifo "$T/in" "$T/ends"
+is 'of 20 starts at once of one name one wins' " 19 1 0,19 nspawn-lite: Machine '$me' already exists.,1 won," \
+	"$(race "$T/copy%" | tr '\n' ',')"
+is 'and of 20 of one tree' " 19 1 0,19 nspawn-lite: Directory tree $T/copy1 is currently busy.,1 won," \
+	"$(race "$T/copy1" | tr '\n' ',')"
+leftovers_after 'and nothing is left'
+finish

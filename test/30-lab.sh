@@ -1,0 +1,43 @@
+#!/bin/sh
+# The device's tests where they belong: in emulated machines that never leave
+# their initramfs, on CPUs of 64 and of 32 bits. Each
+# machine prints TAP of its own, which is counted on here.
+#   LAB='x86_64 mipsel armhf@bullseye'   which machines; more in test/lab/README.md
+top=$(cd "${0%/*}/.." && pwd)
+O=${O:-$top/build}
+case $O in /*) ;; *) O=$top/$O ;; esac
+n=0
+bad=0
+
+result() {	# result ok|'not ok' NAME
+	n=$((n + 1))
+	echo "$1 $n - $2"
+	[ "$1" = ok ] || bad=1
+}
+
+for machine in ${LAB:-x86_64 mipsel armhf@bullseye}; do
+	target=${machine%@*}
+	bin=$top/build/$target
+	log=$(mktemp)
+	if ! make -s -C "$top" TARGET="$target" all "build/$target/test-escape" >"$log" 2>&1; then
+		sed 's/^/# /' "$log"
+		result 'not ok' "nspawn-lite is built for $target"
+		continue
+	fi
+	"$top/test/lab/boot" "$machine" --mod overlay --time 400 \
+		--add "$bin/nspawn-lite:/bin/nspawn-lite" --add "$bin/test-escape:/bin/escape" \
+		--add "$top/test/device.sh:/root/device.sh" \
+		-- 'mkdir -p /run /tmp; sh /root/device.sh nspawn-lite /bin/escape' >"$log" 2>&1
+	status=$?
+	while IFS= read -r line; do
+		case $line in
+		'ok '*) result ok "${line#*- } ($machine)" ;;
+		'not ok '*) result 'not ok' "${line#*- } ($machine)" ;;
+		*) echo "# $machine: $line" ;;
+		esac
+	done <"$log"
+	[ $status -eq 0 ] && result ok "$machine came to its end" || result 'not ok' "$machine came to its end ($status)"
+	rm -f "$log"
+done
+echo "1..$n"
+exit $bad

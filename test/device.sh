@@ -1,0 +1,98 @@
+#!/bin/sh
+# What a device must do, on the device: nothing is needed but a kernel, busybox
+# and nspawn-lite. Prints TAP. Run by 30-lab.sh in emulated machines whose root
+# is an initramfs; runs on any router as it is:  sh device.sh [NSPAWN-LITE [ESCAPE]]
+nl=${1:-nspawn-lite}
+escape=${2:-}
+n=0
+bad=0
+
+is() {	# is NAME WANT GOT
+	n=$((n + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $n - $1"
+	else
+		echo "not ok $n - $1"
+		printf 'want %s\ngot %s\n' "$2" "$3" | sed 's/^/# /'
+		bad=1
+	fi
+}
+
+dir=$(mktemp -d)
+export NSPAWN_LITE_ROOT="$dir/state"
+mkdir -p "$dir/tree/bin" "$dir/state" "$dir/bare"
+# a shell that is busybox itself finds its applets without a path
+busybox=/bin/busybox
+[ -x $busybox ] || busybox=$(which busybox)
+cp "$busybox" "$dir/tree/bin/busybox"
+for a in sh cat echo grep head id init kill ls mount poweroff reboot ps readlink sleep stat test touch true umount uname wc; do
+	ln -s busybox "$dir/tree/bin/$a"
+done
+mkdir "$dir/tree/sbin" "$dir/tree/etc"
+ln -s ../bin/busybox "$dir/tree/sbin/init"
+echo ID=test >"$dir/tree/etc/os-release"
+printf '::sysinit:/bin/sh /etc/rc\n' >"$dir/tree/etc/inittab"
+mkdir "$dir/host-only" && : >"$dir/host-only/mark"
+run() { "$nl" -q -D "$dir/tree" "$@"; }
+
+is 'a command runs and its output comes out' inside "$(run echo inside)"
+run sh -c 'exit 7'
+is 'its status comes through' 7 $?
+run sh -c 'kill -9 $$; true'
+is 'PID 1 cannot be killed from inside' 0 $?
+run -a sh -c 'kill -9 $$'
+is 'death by a signal is 128 and its number' 137 $?
+run nothing 2>/dev/null
+is 'a command that is not there' 127 $?
+is 'it is process 1' 1 "$(run sh -c 'echo $$')"
+is 'below our own init it is not' 'no (sd-stubinit)' "$(run -a sh -c '[ $$ = 1 ] && echo yes || echo no; cat /proc/1/comm' | tr '\n' ' ' | sed 's/ $//')"
+is 'input comes in' 'through a pipe' "$(echo 'through a pipe' | run cat)"
+is 'the host name is its own' tree "$(run uname -n)"
+is 'no mount of the host is seen' '' "$(run sh -c 'cat /proc/self/mountinfo' | grep -F "$dir/" | grep -vF " $dir/tree / ")"
+is '/proc/sys is read-only' 'read-only' "$(run sh -c '(echo 1 >/proc/sys/vm/overcommit_memory) 2>&1' | grep -q Read-only && echo read-only)"
+is 'devices are there' 'crw-rw-rw-' "$(run ls -l /dev/null | cut -c1-10)"
+is 'a terminal of its own' 'pts/0' "$(run --console=read-only readlink /dev/console | tr -d '\r')"
+is 'a private network has a loopback and no more' 'lo' "$(run --private-network ls /sys/class/net)"
+is 'a read-only tree cannot be written' 'no' "$(run --read-only sh -c 'touch /x 2>/dev/null || echo no')"
+if grep -q overlay /proc/filesystems; then
+	is 'what an ephemeral machine writes is gone' 'written' "$(run -x sh -c 'echo written >/x; cat /x'; cat "$dir/tree/x" 2>/dev/null)"
+fi
+is 'all calls since Linux 5.0 may be missing' inside "$(NSPAWN_LITE_DENY=new run echo inside)"
+cp "$dir/tree/bin/busybox" "$dir/bare/busybox"
+is 'a tree of one static binary' 'alone' "$("$nl" -q -D "$dir/bare" --read-only /busybox echo alone)"
+
+cat >"$dir/tree/etc/rc" <<-'END'
+	echo booted as $(cat /proc/1/comm) in $container
+	poweroff
+	END
+is 'busybox init boots, and powers itself off' 'booted as init in systemd-nspawn 0' \
+	"$(run -b | tr -d '\r' | grep booted) $?"
+cat >"$dir/tree/etc/rc" <<-'END'
+	test -e /rebooted && { echo twice; poweroff; exit; }
+	touch /rebooted
+	reboot
+	END
+is 'a reboot starts it again' twice "$(run -b | tr -d '\r' | grep twice)"
+
+if [ -n "$escape" ]; then
+	cp "$escape" "$dir/tree/bin/escape"
+	is 'no known way leads to the host' '0 ways out of 10' "$(run escape "$dir/host-only/mark" 2>&1 | tail -n 1)"
+	is 'nor with calls missing' '0 ways out of 10' "$(NSPAWN_LITE_DENY=new run escape "$dir/host-only/mark" 2>&1 | tail -n 1)"
+fi
+
+"$nl" -q -D "$dir/tree" -M killed sh -c 'echo up; exec sleep 1000' >"$dir/up" &
+pid=$!
+while [ ! -s "$dir/up" ] && kill -0 $pid 2>/dev/null; do :; done
+leader=$(sed -n 's/^LEADER=//p' "$dir/state/run/nspawn-lite/killed")
+kill -9 $pid
+wait $pid 2>/dev/null
+# it is gone as soon as the kernel has seen to it, whether or not somebody has waited for it yet
+lives() { [ -e "/proc/$leader" ] && ! grep -q '^State:.*Z' "/proc/$leader/status" 2>/dev/null; }
+i=0
+while lives && [ $i -lt 10000 ]; do i=$((i + 1)); done
+is 'kill -9 of the supervisor ends the machine' gone "$(lives || echo gone)"
+is 'the same name starts again' again "$(run -M killed echo again)"
+is 'and nothing is left of it' '' "$(ls "$dir/state/run/nspawn-lite")"
+rm -rf "$dir"
+echo "1..$n"
+exit $bad
