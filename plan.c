@@ -300,16 +300,24 @@ set_word(struct plan *p, const char *word)
 	set(p, o, word[2 + len] ? word + 2 + len + 1 : NULL);
 }
 
+static const struct option *
+must_find(const char *name, size_t len)
+{
+	const struct option *o = len ? find(name, len) : NULL;
+
+	if (o)
+		return o;
+	misuse(fmt("unrecognized option '--%.*s'", (int)len, name));
+}
+
 static void
 parse_long(struct plan *p, char ***words)
 {
 	char *word = **words + 2;
 	size_t len = strcspn(word, "=");
-	const struct option *o = find(word, len);
+	const struct option *o = must_find(word, len);
 	const char *value = word[len] ? word + len + 1 : NULL;
 
-	if (!o || len == 0)
-		misuse(fmt("unrecognized option '--%.*s'", (int)len, word));
 	if (takes_argument(o) && !value) {
 		value = *++*words;
 		if (!value)

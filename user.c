@@ -227,15 +227,15 @@ parse_limit_value(const struct limit *l, const char *s, rlim_t *out)
 static const struct limit *
 parse_limit(const char *word, struct rlimit *value)
 {
-	const char *eq = strchr(word, '='), *colon;
-	const char *name = after(word, "RLIMIT_");
+	const char *name = after(word, "RLIMIT_"), *eq, *colon;
 	size_t i, len;
 
 	if (!name)
 		name = word;
-	if (!eq || eq < name)
+	len = strcspn(name, "=");
+	eq = name + len;
+	if (!*eq)
 		die("--rlimit=%s: not NAME=SOFT[:HARD]", word);
-	len = (size_t)(eq - name);
 	for (i = 0; i < LEN(limits); i++)
 		if (strlen(limits[i].name) == len && strncmp(limits[i].name, name, len) == 0)
 			break;

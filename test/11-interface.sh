@@ -366,7 +366,7 @@ in_init 'an init has its id' 'container_uuid=[0-9a-f-]\{36\}'
 in_init 'an init has the socket' NOTIFY_SOCKET=/run/host/notify
 in_init 'an init starts at / as PID 1' 'cwd: / pid: 1 comm: init'
 # the shell has its script open as 10
-in_init 'an init has the three files open' 'fds: 0 1 2 10'
+in_init 'an init has the three files open' 'fds: 0 1 10 2'
 in_init 'an init has the umask 0022' 'umask: 0022'
 in_init 'an init has a terminal' 'tty: /dev/\(pts/0\|console\)'
 is 'an init has no LANG' '' "$(LANG=x guest -b | grep '^LANG=')"

@@ -162,6 +162,7 @@ stops '--uuid of zeroes' 1 'zero' --uuid=00000000000000000000000000000000 true
 # limit NAME : soft and hard of /proc/self/limits
 limits=$(guest cat /proc/self/limits)
 limit() { echo "$limits" | sed -n "s/^$1  *\([^ ]*\)  *\([^ ]*\).*/\1:\2/p"; }
+# shellcheck disable=SC3045 # every shell we meet has ulimit -S
 is 'the caller'"'"'s limits are not inherited' 1024 "$(ulimit -S -n 77; guest sh -c 'ulimit -S -n')"
 is 'limits: open files' 1024 "$(limit 'Max open files' | sed 's/:.*//')"
 is 'limits: core' 0 "$(limit 'Max core file size' | sed 's/:.*//')"
@@ -232,8 +233,8 @@ aarch64) small=arm want='armv.*' own=arm64 ;;
 *)	small='' ;;
 esac
 if [ -n "$small" ]; then
-	is '--personality of the smaller sibling' 1 "$(guest --personality=$small uname -m | grep -cx "$want")"
-	is '--personality of our own' "$(uname -m)" "$(guest --personality=$own uname -m)"
+	is '--personality of the smaller sibling' 1 "$(guest --personality="$small" uname -m | grep -cx "$want")"
+	is '--personality of our own' "$(uname -m)" "$(guest --personality="$own" uname -m)"
 	stops '--personality of another machine' 1 mips --personality=mips true
 else
 	skip '--personality' 'no sibling is known here'
@@ -333,13 +334,13 @@ if unshare -m true 2>/dev/null; then
 		delete) want='none absent' ;;
 		*) want='nameserver 192.0.2.1 nameserver 192.0.2.1' ;;
 		esac
-		is "--resolv-conf=$mode over a file" "$want" "$(resolv $mode) $(cat "$f" 2>/dev/null || echo absent)"
+		is "--resolv-conf=$mode over a file" "$want" "$(resolv "$mode") $(cat "$f" 2>/dev/null || echo absent)"
 		rm -f "$f"
 		case $mode in
 		off|delete) want='none' ;;
 		*) want='nameserver 192.0.2.1' ;;
 		esac
-		is "--resolv-conf=$mode over nothing" "$want" "$(resolv $mode)"
+		is "--resolv-conf=$mode over nothing" "$want" "$(resolv "$mode")"
 		rm -f "$f"
 		ln -s ../run/none/resolv.conf "$f"
 		case $mode in
@@ -347,7 +348,7 @@ if unshare -m true 2>/dev/null; then
 		replace-*) want='nameserver 192.0.2.1 file' ;;
 		delete) want='none absent' ;;
 		esac
-		is "--resolv-conf=$mode over a link to nowhere" "$want" "$(resolv $mode) $(readlink "$f" || if [ -e "$f" ]; then echo file; else echo absent; fi)"
+		is "--resolv-conf=$mode over a link to nowhere" "$want" "$(resolv "$mode") $(readlink "$f" || if [ -e "$f" ]; then echo file; else echo absent; fi)"
 		rm -f "$f"
 	done
 	is 'without an option it is copied' 'nameserver 192.0.2.1' \
@@ -368,7 +369,7 @@ if unshare -m true 2>/dev/null; then
 		for to in "$tmp/precious" "../../../../../../../../..$tmp/precious" /etc/passwd; do
 			ln -sfn "$to" "$f"
 			before=$(cat /etc/passwd)
-			resolv $mode >/dev/null 2>&1
+			resolv "$mode" >/dev/null 2>&1
 			is "--resolv-conf=$mode over a link to the host's ${to##*/} leaves that alone" "precious $before" \
 				"$(cat "$tmp/precious") $(cat /etc/passwd)"
 		done
@@ -448,7 +449,7 @@ journal() {
 		printf 'link %s ' "$(readlink "$here/$id")"
 	fi
 	cat "$here/$id/file" 2>/dev/null || echo none
-	rm -rf "$here/$id" "$t/var/log/journal"
+	rm -rf "${here:?}/${id:?}" "$t/var/log/journal"
 }
 rm -rf "$tmp/moved/var/log"
 mkdir -p "$tmp/moved/var/log"
@@ -532,7 +533,7 @@ signalled() {
 		read -r up
 		case $to in
 		us)	kill -s "$sig" $pid ;;
-		init) kill -s "$sig" "$(cat "/proc/$pid/task/$pid/children" 2>/dev/null | sed 's/ .*//')" ;;
+		init) kill -s "$sig" "$(sed 's/ .*//' "/proc/$pid/task/$pid/children")" ;;
 		esac
 		left=$(cat)
 	} <"$tmp/fifo"
@@ -609,7 +610,7 @@ is '--volatile=yes has /usr read-only' 1 "$(usr 'touch /usr/x' 2>&1 | grep -ci r
 is '--volatile=yes has nothing else of the tree' 'none none' \
 	"$(usr 'cat /etc/old 2>/dev/null || echo none; ls /var/old 2>/dev/null || echo none' | tr '\n' ' ' | sed 's/ $//')"
 is '--volatile=yes can be written to' yes "$(usr 'touch /x /etc/x && mkdir /var/x && echo yes')"
-is '--volatile=yes writes nothing to the tree' 'bin etc sbin usr var ' "$(echo "$(ls "$u" | tr '\n' ' ')")"
+is '--volatile=yes writes nothing to the tree' 'bin etc sbin usr var ' "$(cd "$u" && echo * | sed 's/$/ /')"
 
 # ---- networks ---------------------------------------------------------------------------------------------------------
 

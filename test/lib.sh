@@ -222,13 +222,14 @@ snapshot() {
 	for p in /sys/block/loop*/loop/backing_file; do
 		[ ! -e "$p" ] || echo "loop $p $(cat "$p" 2>/dev/null)"
 	done
-	# The folders that the first command makes stay
+	# The folders that the first command makes stay, and what it knows of the kernel
 	find "$T/root" /run/nspawn-lite 2>/dev/null | sed -e "s|^$T/root||" \
 		-e '/^\/run$/d' -e '/^\/var$/d' -e '/^\/var\/lib$/d' -e '/^\/var\/lib\/machines$/d' \
-		-e '/^\/run\/nspawn-lite$/d' -e '/^$/d' -e 's/^/file /'
+		-e '/^\/run\/nspawn-lite\(\/\.mounts\)\{0,1\}$/d' -e '/^$/d' -e 's/^/file /'
 }
 
-# What others on the host end is not our concern, except mounts and links
+# What others on the host end is not our concern, except mounts and links; nor
+# are groups with something running in them, which is ours or not, see ours()
 changes() {
 	snapshot >"$T/.after"
 	awk '
@@ -236,7 +237,15 @@ changes() {
 		had[$0]-- > 0 { next }
 		{ print "new: " $0 }
 		END { for (l in had) if (had[l] > 0 && l ~ /^(mount|link) /) print "gone: " l }
-	' "$T/.before" "$T/.after"
+	' "$T/.before" "$T/.after" | while read -r line; do
+		case $line in
+		"new: cgroup "*)
+			[ -z "$(find "${line#new: cgroup }" -name cgroup.procs -exec cat {} + 2>/dev/null)" ] ||
+				continue
+			[ -d "${line#new: cgroup }" ] || continue ;;
+		esac
+		printf '%s\n' "$line"
+	done
 }
 
 unchanged() {
@@ -271,7 +280,11 @@ remove_all() {
 		note "still mounted, so $T stays: $(mounts_below)"
 		return 1
 	fi
-	rm -rf "$T" 2>/dev/null || TRIES=50 wait_for rm -rf "$T"
+	# What was killed may take its time to end
+	TRIES=50 wait_for rm -rf "$T" 2>/dev/null || {
+		note "cannot remove $T"
+		return 1
+	}
 }
 
 clean_up() {

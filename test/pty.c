@@ -178,7 +178,7 @@ signal_number(const char *name)
 	size_t i;
 
 	if (strncmp(name, "RTMIN+", 6) == 0)
-		return SIGRTMIN + number(name + 6);
+		return 34 + number(name + 6);  /* as programs of glibc know it, whatever libc this is */
 	for (i = 0; i < LEN(signals); i++)
 		if (strcmp(name, signals[i].name) == 0)
 			return signals[i].sig;

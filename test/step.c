@@ -9,8 +9,9 @@
  *   a number    the call is not made, and fails with this errno
  * A guest's program waits until the first process has come to poll for events: so the order of
  * calls is the same each time. With STEP=late in the environment the first such poll ends at once,
- * as if nothing had happened for a while, and the program waits for the second. Waits until all descendants have ended. Ends with the status of the
- * first process as a shell says it, and 99 if we had to end something that would not end.
+ * as if nothing had happened for a while, and the program waits for the second.
+ * We wait until all descendants have ended, and end with the status of the first process as a
+ * shell says it, or with 99 if we had to end something that would not end.
  * LOG becomes one line:
  *   end COUNT            there was no Kth call
  *   K CALL WHO [REMARK]  WHO is supervisor, child or other; REMARK is:
@@ -41,11 +42,11 @@ enum { ENTRY = 1 };  /* PTRACE_SYSCALL_INFO_ENTRY */
 #define C(name) [SYS_##name] = #name
 static const char *const names[] = {
 	C(access), C(arch_prctl), C(brk), C(chdir), C(chroot), C(clock_gettime), C(clone), C(clone3), C(close),
-	C(close_range), C(dup2), C(execve), C(fchdir), C(exit), C(exit_group), C(fchown), C(fcntl), C(flock), C(fork), C(fstat),
-	C(ftruncate), C(getcwd), C(getdents64), C(getpid), C(getrandom), C(getrlimit), C(capget), C(capset), C(ioctl),
-	C(keyctl), C(kill), C(lseek), C(madvise), C(mkdir), C(mknod), C(mmap), C(mount), C(mount_setattr), C(mprotect), C(move_mount), C(rename),
-	C(munmap), C(newfstatat), C(open), C(open_tree), C(openat), C(openat2), C(pipe2), C(pivot_root), C(poll),
-	C(ppoll), C(prctl), C(prlimit64), C(pwrite64), C(read), C(readlink), C(readlinkat), C(reboot), C(recvfrom),
+	C(close_range), C(dup2), C(execve), C(fchdir), C(exit), C(exit_group), C(fchown), C(fcntl), C(flock), C(fork),
+	C(fstat), C(ftruncate), C(getcwd), C(getdents64), C(getpid), C(getrandom), C(getrlimit), C(capget), C(capset), C(ioctl),
+	C(keyctl), C(kill), C(lseek), C(madvise), C(mkdir), C(mknod), C(mmap), C(mount), C(mount_setattr), C(mprotect),
+	C(move_mount), C(munmap), C(rename), C(newfstatat), C(open), C(open_tree), C(openat), C(openat2), C(pipe2), C(pivot_root),
+	C(poll), C(ppoll), C(prctl), C(prlimit64), C(pwrite64), C(read), C(readlink), C(readlinkat), C(reboot), C(recvfrom),
 	C(recvmsg), C(rmdir), C(rt_sigaction), C(rt_sigprocmask), C(rt_sigreturn), C(rt_sigtimedwait), C(sched_yield),
 	C(sendmsg), C(sendto), C(set_tid_address), C(setgroups), C(sethostname), C(setns), C(setrlimit), C(setsid),
 	C(setsockopt), C(socket), C(socketpair), C(bind), C(stat), C(lstat), C(statfs), C(fstatfs), C(symlink), C(umask),
