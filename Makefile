@@ -48,8 +48,8 @@ all: $(O)/nspawn-lite
 	@:
 $(O)/nspawn-lite: $(obj)
 	@$(say) "LINK $@"
-	$(Q)$(link) -o $@ $(obj) $(libs)
-	$(Q)$(STRIP) $@
+	$(Q)$(link) -o $@.new $(obj) $(libs)
+	$(Q)$(STRIP) $@.new && mv -f $@.new $@  # it may be running
 $(O)/%.o: %.c $(O)/flags
 	@$(say) "CC $@"
 	$(Q)$(compile) -c -o $@ $<

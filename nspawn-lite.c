@@ -21,6 +21,7 @@
 enum { REBOOT_STATUS = 133, PAUSE_MS = 100 };
 
 static char **our_argv;
+static bool lived;  /* a machine ran: what is returned is its status */
 
 static int verb_completion(char **words), verb_help(char **words), verb_version(char **words);
 
@@ -72,35 +73,27 @@ say_spawning(const struct plan *p, struct run *r)
 {
 	r->quiet = p->quiet || p->console == CONSOLE_PIPE;
 	if (!r->quiet)
-		print(2, "Spawning container %s on %s.\n%s", r->name, r->root, r->mode != CONSOLE_INTERACTIVE && *speaker ? ""
-		      : "Press ^] three times within 1s to kill container.\n");
+		print(2, "Spawning container %s on %s.\nPress ^] three times within 1s to kill container.\n", r->name, r->root);
 }
 
 static void
 lead_session(const struct plan *p, struct run *r)
 {
 	(void)p;
-	(void)r;
+	close(r->wire[0]);  /* the supervisor's end, which must end with it */
 	setsid();
 }
 
 static void
 die_with_supervisor(const struct plan *p, struct run *r)
 {
-	(void)p;
-	(void)r;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		die("bind the machine's life to ours:");
-}
-
-/* it may have gone before our life was bound to its own: then its end of the wire is closed */
-static void
-still_there(const struct plan *p, struct run *r)
-{
 	struct pollfd wire = { wirefd, 0, 0 };
 
 	(void)p;
 	(void)r;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		die("bind the machine's life to ours:");
+	/* it may have gone before that: then nobody holds the other end of the wire any more */
 	if (poll(&wire, 1, 0) > 0 && wire.revents & (POLLHUP | POLLERR))
 		_exit(FAIL);
 }
@@ -161,8 +154,8 @@ static const struct step before_birth[] = {
  * comes before root_leave_host may still need the host's root, by an fd opened in root_enter.
  */
 static const struct step birth[] = {
-	{ "die with the supervisor",            die_with_supervisor },
 	{ "lead a session",                     lead_session },
+	{ "die with the supervisor",            die_with_supervisor },
 	{ "make the tree the root",             root_enter },
 	{ "see only its own control group",     cgroup_enter },
 	{ "keep no state",                      root_volatile },
@@ -184,7 +177,6 @@ static const struct step birth[] = {
 	{ "clean up",                           clean_up },
 	{ "become the payload's user",          user_become },  /* from here on it has no rights but its own */
 	{ "die with the supervisor all the same", die_with_supervisor_again },
-	{ "see that the supervisor lives",      still_there },
 };
 
 struct child { const struct plan *p; struct run *r; };
@@ -485,6 +477,7 @@ verb_run(char **words)
 	find_life(&r);
 	take_steps(before_birth, LEN(before_birth), &p, &r);
 	spawn(&p, &r);
+	lived = true;
 	keep_life(&p, &r);
 	machine_register(&p, &r);
 	machine_sweep(&r);
@@ -619,6 +612,13 @@ fill_standard_fds(void)
 			_exit(FAIL);
 }
 
+/* help that nobody got has failed; a machine's own status stands for itself */
+static int
+speak_status(int status)
+{
+	return status == 0 && mute && !lived ? FAIL : status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -635,17 +635,17 @@ main(int argc, char **argv)
 	plan_called = name;
 	if (streq(name, "systemd-nspawn")) {
 		speaker = "";
-		return verb_run(argv + 1);
+		return speak_status(verb_run(argv + 1));
 	}
 	if (streq(name, "machinectl") || streq(name, "importctl"))
 		speaker = "";
 	else if (argc > 1 && argv[1][0] == '-')
-		return verb_run(argv + 1);
+		return speak_status(verb_run(argv + 1));
 	if (argc < 2)
 		die("say what to do: %s -D DIR [COMMAND], or a verb; %s help lists all", name, name);
 	for (i = 0; i < LEN(verbs); i++)
 		if (streq(verbs[i].name, argv[1]))
-			return verbs[i].fn(argv + 2);
+			return speak_status(verbs[i].fn(argv + 2));
 	if (!*speaker)
 		die("Unknown command verb %s.", argv[1]);
 	die("%s is no verb of this build (%s help lists them); to run it in a container: %s -D DIR %s",

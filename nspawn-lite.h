@@ -85,7 +85,8 @@ struct run {
 	bool has_tun;
 	char *journal_path;   /* the host's journal directory of this machine, to be seen inside */
 	int journal;
-	char **credential;    /* ids and values in turn */
+	struct credential { char *id, *data; size_t size; } *credential;
+	size_t ncredential;
 	int claim;            /* our file in the run directory, locked */
 	char *claim_path;
 	bool hidden;          /* not in lists */

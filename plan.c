@@ -307,7 +307,7 @@ must_find(const char *name, size_t len)
 
 	if (o)
 		return o;
-	misuse(fmt("unrecognized option '--%.*s'", (int)len, name));
+	misuse(fmt("unrecognized option '--%s'", name));
 }
 
 static void

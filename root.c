@@ -58,6 +58,9 @@ root_check(const struct plan *p)
 
 	if (p->chdir && !clean_absolute(p->chdir))
 		die("--chdir=%s: not an absolute path without \"..\"", p->chdir);
+	if (p->container_service && (!name_valid(p->container_service)))
+		die("--container-service=%.60s: not a name of at most %d letters, digits, dots, _ and -", p->container_service,
+		    NAME_LONGEST);
 	for (w = p->set_credential; w && *w; w++)
 		if (!credential_value(*w))
 			die("--set-credential=%s: not ID:VALUE with a file name as ID", *w);
@@ -180,7 +183,7 @@ look_at_journal(const struct plan *p, struct run *r)
 
 /* a service manager gives file names relative to its own credentials */
 static char *
-load_credential(const char *path)
+load_credential(const char *path, size_t *size)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	static char data[1 << 20];
@@ -211,9 +214,8 @@ load_credential(const char *path)
 	close(fd);
 	if (n == sizeof(data) - 1)
 		die("credential %s is larger than a megabyte", path);
-	if (memchr(data, 0, (size_t)n))
-		die("credential %s holds bytes of zero; only text can be passed", path);
-	return xstrdup(data);
+	*size = (size_t)n;
+	return memcpy(xalloc((size_t)n + 1), data, (size_t)n + 1);
 }
 
 /* \n \t \\ \xNN and the like: C escapes of a value from the command line */
@@ -251,16 +253,22 @@ unescape(const char *s)
 static void
 look_at_credentials(const struct plan *p, struct run *r)
 {
+	struct credential *c;
 	char **w;
 
-	for (w = p->set_credential; w && *w; w++) {
-		grow(&r->credential, fmt("%.*s", (int)strcspn(*w, ":"), *w));
-		grow(&r->credential, unescape(credential_value(*w)));
+	if (!p->set_credential && !p->load_credential)
+		return;
+	c = r->credential = xalloc((count(p->set_credential) + count(p->load_credential)) * sizeof(*c));
+	for (w = p->set_credential; w && *w; w++, c++) {
+		c->id = fmt("%.*s", (int)strcspn(*w, ":"), *w);
+		c->data = unescape(credential_value(*w));
+		c->size = strlen(c->data);
 	}
-	for (w = p->load_credential; w && *w; w++) {
-		grow(&r->credential, fmt("%.*s", (int)strcspn(*w, ":"), *w));
-		grow(&r->credential, load_credential(credential_value(*w)));
+	for (w = p->load_credential; w && *w; w++, c++) {
+		c->id = fmt("%.*s", (int)strcspn(*w, ":"), *w);
+		c->data = load_credential(credential_value(*w), &c->size);
 	}
+	r->ncredential = (size_t)(c - r->credential);
 }
 
 void
@@ -667,7 +675,10 @@ root_sys(const struct plan *p, struct run *r)
 		must_attach("sysfs", "/sys", NOTHING_SPECIAL, NULL);
 		return;
 	}
-	must_attach("sysfs", "/sys", NOTHING_SPECIAL | MS_RDONLY, NULL);
+	/* busy: the tree has the very same file system there already */
+	if (attach("sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
+	    && (errno != EBUSY || make_read_only("/sys", NOTHING_SPECIAL) < 0))
+		die("mount sysfs on /sys:");
 	if (!p->private_network)
 		return;
 	/* only what says nothing of the host: from the one below, where we stand, to the one above */
@@ -783,8 +794,7 @@ root_run(const struct plan *p, struct run *r)
 	if (mount("/run/host", "/run/host", NULL, MS_BIND, NULL) < 0
 	    || make_read_only("/run/host", NOTHING_SPECIAL) < 0)
 		die("make /run/host read-only:");
-	/* for what an init's services offer to the host */
-	if (p->boot && mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
+	if (mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
 }
 
@@ -792,7 +802,7 @@ void
 root_credentials(const struct plan *p, struct run *r)
 {
 	static const char dir[] = "/run/host/credentials";
-	char **c;
+	struct credential *c;
 	int fd;
 
 	(void)p;
@@ -801,11 +811,12 @@ root_credentials(const struct plan *p, struct run *r)
 	/* ramfs: what is secret must not be swapped out */
 	if (mount("ramfs", dir, "ramfs", NOTHING_SPECIAL, "mode=0500") < 0)
 		die("mount ramfs on %s:", dir);
-	fd = openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (c = r->credential; c[0] && c[1]; c += 2)
-		if (fd < 0 || write_at(fd, c[0], 0400, c[1]) < 0)
-			die("write credential %s:", c[0]);
-	drop(fd);
+	for (c = r->credential; c < r->credential + r->ncredential; c++) {
+		fd = openat(AT_FDCWD, fmt("%s/%s", dir, c->id), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0400);
+		if (fd < 0 || write(fd, c->data, c->size) != (ssize_t)c->size)
+			die("write credential %s:", c->id);
+		close(fd);
+	}
 	if (make_read_only(dir, NOTHING_SPECIAL) < 0)
 		die("make %s read-only:", dir);
 }

@@ -106,10 +106,12 @@ run_signals(void)
 	size_t i;
 
 	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &outside);
+	if (sigprocmask(SIG_SETMASK, &all, &outside) < 0)
+		die("block signals:");
 	/* a handler, not SIG_IGN: exec turns the one into the default and would keep the other */
 	for (i = 0; i < LEN(handled); i++)
-		sigaction(handled[i], &act, NULL);
+		if (sigaction(handled[i], &act, NULL) < 0)
+			die("handle signals:");
 	for (i = 0; i < LEN(handled); i++)
 		sigdelset(&outside, handled[i]);
 }

@@ -367,6 +367,20 @@ parse_personality(const char *word, unsigned long *out)
 	return strncmp(u.machine, "arm", 3) == 0 && streq(word, "arm");
 }
 
+/* environ(7): a name that a shell can say; the value is clean text */
+static bool
+variable_valid(const char *word)
+{
+	size_t i, n = strcspn(word, "=");
+
+	if (n == 0 || (*word >= '0' && *word <= '9') || !utf8_valid(word, true) || strlen(word) > 131071)  /* MAX_ARG_STRLEN of execve(2) */
+		return false;
+	for (i = 0; i < n; i++)
+		if (!name_char(word[i]) || word[i] == '-')
+			return false;
+	return true;
+}
+
 void
 user_check(const struct plan *p)
 {
@@ -381,9 +395,12 @@ user_check(const struct plan *p)
 	if (ambient == ~0ULL)
 		die("AmbientCapability= does not support the value all.");
 	if (ambient & ~caps_kept(p))
-		die("AmbientCapability= names capabilities that the machine does not keep.");
+		die("AmbientCapability= setting is not fully covered by Capability= setting.");
 	for (w = p->rlimit; w && *w; w++)
 		parse_limit(*w, &limit);
+	for (w = p->setenv; w && *w; w++)
+		if (!variable_valid(*w))
+				die("--setenv=%.60s: not NAME or NAME=VALUE of letters, digits and _, and of UTF-8 text", *w);
 	if (p->kill_signal && !user_signal(p->kill_signal))
 		die("--kill-signal=%s: no such signal; --kill-signal=help lists them", p->kill_signal);
 	if (p->uuid) {

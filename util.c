@@ -14,7 +14,7 @@
 #include "util.h"
 
 const char *speaker = "nspawn-lite: ";
-bool verbose;
+bool verbose, mute;
 int wirefd = -1;
 
 static void
@@ -26,8 +26,10 @@ put(int fd, const char *s, size_t len)
 		n = write(fd, s, len);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n <= 0) {
+			mute = true;
 			return;
+		}
 		s += n;
 		len -= (size_t)n;
 	}
@@ -302,7 +304,7 @@ word_index(const char *words, const char *s)
 }
 
 bool
-utf8_clean(const char *s)
+utf8_valid(const char *s, bool controls)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	uint32_t c;
@@ -311,7 +313,7 @@ utf8_clean(const char *s)
 	while (*p) {
 		c = *p++;
 		more = c < 0x80 ? 0 : (c & 0xe0) == 0xc0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : (c & 0xf8) == 0xf0 ? 3 : -1;
-		if (more < 0 || c < 0x20 || c == 0x7f)
+		if (more < 0 || (!controls && (c < 0x20 || c == 0x7f)))
 			return false;
 		if (more > 0) {
 			static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
@@ -323,7 +325,7 @@ utf8_clean(const char *s)
 					return false;
 				c = c << 6 | (*p & 0x3fu);
 			}
-			if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || c < 0xa0)
+			if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || (!controls && c < 0xa0))
 				return false;
 		}
 	}
@@ -353,6 +355,12 @@ name_valid(const char *name)
 			return false;
 	}
 	return c[-1] != '.';
+}
+
+bool
+utf8_clean(const char *s)
+{
+	return utf8_valid(s, false);
 }
 
 int

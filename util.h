@@ -17,6 +17,7 @@ enum { FAIL = 1, CANNOT_EXEC = 126, NOT_FOUND = 127 };
 
 /* what stands before a message: "nspawn-lite: ", or "" under the names of the originals */
 extern const char *speaker;
+extern bool mute;     /* something could not be printed */
 extern bool verbose;  /* -v: say each step */
 
 /* where die and warn go when set: a socket to the supervisor, which speaks for all; else -1 */
@@ -52,6 +53,7 @@ int word_index(const char *words, const char *s);  /* place of s in "a|b|c", or 
 enum { NAME_LONGEST = 64 };
 bool name_char(char c);         /* letters, digits, "-" and "_" */
 bool name_valid(const char *name);  /* of a machine: labels as of host names, "_" too, at most 64 */
+bool utf8_valid(const char *s, bool controls);
 bool utf8_clean(const char *s);  /* valid UTF-8 without control characters */
 
 /* close and say -1, keeping errno */

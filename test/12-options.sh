@@ -510,7 +510,7 @@ ends 'a status of 133 is no reboot' 133 "$failed 133." sh -c 'exit 133'
 ends 'status 7 below -a' 7 "$failed 7." -a sh -c 'exit 7'
 ends 'a payload that is killed below -a' 137 "$failed 137." -a sh -c 'kill -9 $$'
 ends 'a payload that is terminated below -a' 143 "$failed 143." -a sh -c 'kill $$'
-ends 'not found' 127 'nspawn-lite: nosuch: not found in the tree'"'"'s /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' nosuch
+stops 'a command that is not there' 127 nosuch nosuch
 is 'nothing is said with -q' '' "$(guest sh -c 'exit 3' 2>&1)"
 is 'nothing is said with -P' '' "$(timeout 60 "$NL" -P -D "$t" true 2>&1 </dev/null)"
 is '-a reaps what is orphaned' 0 "$(guest -a sh -c '

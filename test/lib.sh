@@ -223,7 +223,7 @@ snapshot() {
 		[ ! -e "$p" ] || echo "loop $p $(cat "$p" 2>/dev/null)"
 	done
 	# The folders that the first command makes stay, and what it knows of the kernel
-	find "$T/root" /run/nspawn-lite 2>/dev/null | sed -e "s|^$T/root||" \
+	find "$T/root" 2>/dev/null | sed -e "s|^$T/root||" \
 		-e '/^\/run$/d' -e '/^\/var$/d' -e '/^\/var\/lib$/d' -e '/^\/var\/lib\/machines$/d' \
 		-e '/^\/run\/nspawn-lite\(\/\.mounts\)\{0,1\}$/d' -e '/^$/d' -e 's/^/file /'
 }
@@ -248,21 +248,32 @@ changes() {
 	done
 }
 
-unchanged() {
-	[ -z "$(changes)" ]
+# nothing_stays : of what was new each time this was asked. The kernel takes its
+# time to remove what has ended, and what others on the host do comes and goes.
+nothing_stays() {
+	changes >"$T/.now"
+	if [ ! -s "$T/.now" ]; then
+		return 0
+	elif [ -e "$T/.stays" ]; then
+		grep -xFf "$T/.now" "$T/.stays" >"$T/.both"
+		mv "$T/.both" "$T/.stays"
+	else
+		mv "$T/.now" "$T/.stays"
+	fi
+	[ ! -s "$T/.stays" ]
 }
 
 leftovers_before() {
 	snapshot >"$T/.before"
 }
 
-# The kernel takes its time to remove what has ended
 leftovers_after() {
-	if TRIES=100 wait_for unchanged; then
+	rm -f "$T/.stays"
+	if TRIES=${TRIES:-100} wait_for nothing_stays; then
 		result ok "$1"
 	else
 		result 'not ok' "$1"
-		note "$(changes)"
+		note "$(cat "$T/.stays")"
 		return 1
 	fi
 }
