@@ -308,7 +308,7 @@ post_guard(struct run *r)
 	setsid();  /* no signal of the terminal's reaches us, and none stops us from setting it */
 	while (read(ends[0], &c, 1) < 0 && errno == EINTR)
 		;
-	tcsetattr(0, TCSADRAIN, &before);
+	tcsetattr(0, TCSANOW, &before);
 	_exit(0);
 }
 

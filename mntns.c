@@ -212,12 +212,14 @@ mntns_enter(struct run *r)
 	if (r->mounts < 0)
 		return false;
 	tree = sys_open_tree(AT_FDCWD, r->root, CLONE_TREE | RECURSIVE | O_CLOEXEC);
-	if (tree < 0) {
+	if (tree < 0 || setns(r->mounts, CLONE_NEWNS) < 0) {
+		r->mounts_empty = false;
+		drop(tree);
 		if (unshare(CLONE_NEWNS) < 0)
 			die("make a mount namespace:");
 		return false;
 	}
-	if (setns(r->mounts, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
+	if (unshare(CLONE_NEWNS) < 0)
 		die("make a small mount namespace:");
 	if (sys_move_mount(tree, "", AT_FDCWD, "/", FROM_FD) < 0 || fchdir(tree) < 0)
 		die("lay the tree over it:");

@@ -135,7 +135,6 @@ run_signals_as_found(void)
 void
 run_signals_child(void)
 {
-	struct sigaction act = { .sa_handler = SIG_DFL };
 	unsigned long long ignored = ~0ULL;
 	char status[2048], *at;
 	sigset_t none;
@@ -145,7 +144,7 @@ run_signals_child(void)
 		ignored = strtoull(at + 8, NULL, 16);
 	for (sig = 1; ignored && sig <= 64; sig++)
 		if (ignored >> (sig - 1) & 1)
-			sigaction(sig, &act, NULL);
+			sys_default_signal(sig);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

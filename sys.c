@@ -379,6 +379,19 @@ sys_join_session_keyring(void)
 	return (int)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 }
 
+void
+sys_default_signal(int sig)
+{
+	static const unsigned long act[16];  /* the kernel's struct sigaction: all zero is SIG_DFL, on every machine */
+#ifdef __mips__
+	enum { SET_SIZE = 16 };
+#else
+	enum { SET_SIZE = 8 };
+#endif
+
+	syscall(SYS_rt_sigaction, sig, act, NULL, SET_SIZE);
+}
+
 /* ---- a child in new namespaces ---------------------------------------- */
 
 #define INTO_CGROUP 0x200000000ULL  /* CLONE_INTO_CGROUP, 5.7 */

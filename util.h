@@ -90,6 +90,7 @@ int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_capget(uint64_t *permitted);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int sys_join_session_keyring(void);
+void sys_default_signal(int sig);  /* any, those too that libc keeps for itself */
 /* a copy of a mount, not attached anywhere, as an fd. 5.2 */
 int sys_open_tree(int dir, const char *path, unsigned int flags);
 int sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags);

@@ -33,6 +33,7 @@ TOP=${TESTDIR%/*}
 build=${O:-build}
 case $build in /*) ;; *) build=${TESTDIR%/*}/$build ;; esac
 NL=${NL:-$build/nspawn-lite}
+case $NL in /*) ;; *) NL=$PWD/$NL ;; esac
 finished=''
 
 program() {
