@@ -348,7 +348,7 @@ while read -r o; do
 	--api-vfs-writable=)
 		trip "${o}no" "${o}yes" "${o}network" ;;
 	--container-service=)
-		trip "${o}lxc" "${o}a b" ;;
+		trip "${o}lxc" "${o}a-b" ;;
 	-q) gives '-q is --quiet' --quiet -q ;;
 	-v) gives '-v is --verbose' --verbose -v ;;
 	-D) gives '-D is --directory' --directory=x -D x ;;
