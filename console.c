@@ -276,8 +276,8 @@ lane_out(struct run *r, int fd, short revents)
 static void
 restore(struct run *r)
 {
-	if (raw)
-		tcsetattr(0, TCSADRAIN, &before);
+	if (raw && tcsetattr(0, TCSADRAIN, &before) < 0)
+		tcsetattr(0, TCSANOW, &before);
 	raw = false;
 	if (r->guard > 0) {
 		kill(r->guard, SIGKILL);

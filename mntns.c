@@ -65,9 +65,10 @@ recall(struct known *k)
 static void
 remember(const struct known *k)
 {
-	char text[128], *beside = fmt("%s.%d", record(), (int)getpid());
+	char text[128], *beside = fmt("%s.new", record());  /* one name for all: what a killed one left is the next one's */
 
 	snprintf(text, sizeof(text), "%d %llu %d %d %llu", k->kernel_pid, k->kernel_ino, k->pid, k->fd, k->ino);
+	unlink(beside);
 	if (symlink(text, beside) < 0 || rename(beside, record()) < 0)
 		unlink(beside);
 }
@@ -155,8 +156,8 @@ empty_namespace(int ready, int hold)
 	    && mount("tmpfs", run_state_dir(), "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, "mode=555,size=4k") == 0
 	    && chdir(run_state_dir()) == 0 && sys_pivot_root(".", ".") == 0 && umount2(".", MNT_DETACH) == 0)
 		c = 1;
-	(void)!write(ready, &c, 1);
-	(void)!read(hold, &c, 1);
+	if (write(ready, &c, 1) == 1)
+		(void)!read(hold, &c, 1);
 	_exit(0);
 }
 

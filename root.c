@@ -607,8 +607,8 @@ lock_mounts(void)
 	if (pid == 0) {
 		close(hold[1]);
 		c = unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
-		(void)!write(ready[1], &c, 1);
-		(void)!read(hold[0], &c, 1);
+		if (write(ready[1], &c, 1) == 1)
+			(void)!read(hold[0], &c, 1);
 		_exit(0);
 	}
 	close(ready[1]);

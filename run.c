@@ -200,6 +200,8 @@ run_listen(struct run *r, void (*got)(struct run *, char, int, const char *))
 		n = sys_recv(r->wire[0], note_text, sizeof(note_text) - 1, &fd, NULL);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0)
+			die("listen to the machine:");
 		if (n < 2)
 			return;
 		note_text[n] = 0;

@@ -62,13 +62,20 @@ prepare() {
 	sweep)	orphan ;;
 	esac
 }
+# up : a fresh FIFO, so that nobody of before can hold it open
+up() {
+	rm -f "$T/up"
+	mkfifo "$T/up"
+}
 # orphan : a machine whose supervisor was killed, and which lives on
 orphan() {
-	"$NL" -q -M "$me-orphan" -P -x -D "$t" /bin/step deaf >"$T/up" </dev/null &
+	up
+	"$NL" -q -M "$me-orphan" -P -x -D "$t" /bin/step deaf >"$T/up" 2>"$T/err" </dev/null &
 	orphaned=$!
 	timeout 60 head -n 1 <"$T/up" >/dev/null
-	kill -9 $orphaned
+	kill -9 $orphaned 2>/dev/null
 	wait $orphaned 2>/dev/null
+	cat "$T/err"
 }
 
 # at HOW K : one start with that happening at the Kth call; sets status, call, who, remark
@@ -131,9 +138,9 @@ each() {
 	most=5
 	[ "${CRASH:-}" != all ] || { stride=1; k=1; most=1000; }
 	cases=0
-	while prepare; at "$how" "$k"; [ "$hit" != end ]; do
+	while wrong=$(prepare); at "$how" "$k"; [ "$hit" != end ]; do
 		read_words
-		wrong=$(judge "$how")
+		wrong=$wrong$(judge "$how")
 		case $((cases % 2)) in 0) name=$me-next ;; *) name=$me ;; esac
 		wrong="$wrong$(next "$name")" || wrong="$wrong (next: status $?)"
 		wrong="$wrong$(same)"
@@ -157,7 +164,6 @@ stepped() {
 	is "$2 $1: $what ($cases calls)" '' "$wrong"
 }
 
-mkfifo "$T/up"
 next "$me"
 next "$me-next"
 leftovers_before
@@ -181,6 +187,7 @@ fi
 
 # held OPTION... : a machine that says "up" to descriptor 8 and stays
 held() {
+	up
 	"$NL" -q -M "$me" -P -x -D "$t" "$@" >"$T/up" </dev/null &
 	pid=$!
 	exec 8<"$T/up"
@@ -267,6 +274,7 @@ is '20 starts at once are 20 machines' '20 0,20 ran,' \
 	"$(at_once "$me-%" /bin/busybox echo ran | sort | uniq -c | awk '{ printf "%s %s,", $1, $2 }')"
 is 'and leave nothing' '' "$(same)"
 
+up
 exec 7<>"$T/up"
 for i in $all; do
 	"$NL" -q -M "$me-$i" -P -D "$T/copy$i" /bin/step deaf </dev/null >&7 &
