@@ -114,27 +114,66 @@ cgroup_choose(const struct plan *p, struct run *r)
 	}
 }
 
-/* the directory and all below it: directories only, and no process is in them any more */
-static int
-remove_below(int dir, const char *name, int depth)
+/* the first directory in dir, by name; false if there is none */
+static bool
+first_below(int dir, char name[256])
 {
 	struct dirent *e;
-	DIR *d;
-	int fd;
+	bool found = false;
+	DIR *d = fdopendir(dir);
 
-	if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-		return 0;
-	if (depth == 0 && rmdir(fmt("%s/" PAYLOAD, name)) == 0)  /* as it mostly is */
-		return unlinkat(dir, name, AT_REMOVEDIR);
-	fd = depth > 64 ? -1 : openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return drop(fd);
-	while ((e = readdir(d)))
-		if (e->d_type == DT_DIR && !streq(e->d_name, ".") && !streq(e->d_name, ".."))
-			remove_below(dirfd(d), e->d_name, depth + 1);
+	if (!d) {
+		drop(dir);
+		return false;
+	}
+	while (!found && (e = readdir(d)))
+		if (e->d_type == DT_DIR && !streq(e->d_name, ".") && !streq(e->d_name, "..")) {
+			memcpy(name, e->d_name, strlen(e->d_name) + 1);
+			found = true;
+		}
 	closedir(d);
-	return unlinkat(dir, name, AT_REMOVEDIR);
+	return found;
+}
+
+/*
+ * The directory and all below it: directories only. A guest may have nested them as deep and as
+ * many as it liked: down to the deepest, take that away, begin again, with two fds at a time.
+ */
+static int
+remove_below(const char *path)
+{
+	enum { TREE = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+	char name[256], last[256];
+	int dir, next, ret;
+
+	for (;;) {
+		if (rmdir(path) == 0 || errno == ENOENT)
+			return 0;
+		if (rmdir(fmt("%s/" PAYLOAD, path)) == 0)  /* as it mostly is */
+			continue;
+		dir = openat(AT_FDCWD, path, TREE);
+		if (dir < 0)
+			return -1;
+		for (*last = 0;;) {
+			next = openat(dir, ".", TREE);
+			if (next < 0 || !first_below(next, name))
+				break;
+			memcpy(last, name, sizeof(last));
+			next = openat(dir, name, TREE);
+			if (next < 0)
+				break;
+			close(dir);
+			dir = next;
+		}
+		next = *last ? openat(dir, "..", TREE) : -1;
+		ret = next < 0 ? -1 : unlinkat(next, last, AT_REMOVEDIR);
+		if (!*last)
+			errno = EBUSY;  /* nothing below: processes are in it */
+		drop(next);
+		drop(dir);
+		if (ret < 0)
+			return -1;
+	}
 }
 
 /* 5.14 kills all below at once; before, one directory's processes at a time will do: they are gone but for a few */
@@ -165,7 +204,7 @@ cgroup_remove(const char *path)
 	char *inner = fmt("%s/" PAYLOAD, path);
 	int tries;
 
-	for (tries = 0; remove_below(AT_FDCWD, path, 0) < 0; tries++) {
+	for (tries = 0; remove_below(path) < 0; tries++) {
 		if (errno == ENOENT)
 			return true;
 		if (errno != EBUSY || tries == TRIES)
@@ -189,8 +228,9 @@ static void
 cgroup_undo(struct run *r)
 {
 	r->cgroup = -1;
-	if (!cgroup_remove(r->cgroup_path))
-		warn("remove control group %s:", r->cgroup_path);
+	r->cgroup_stays = !cgroup_remove(r->cgroup_path);
+	if (r->cgroup_stays)
+		warn("remove control group %s, the next start will try again:", r->cgroup_path);
 }
 
 static int
@@ -203,7 +243,8 @@ make_with_parents(const char *path)
 	if (errno != ENOENT)
 		return -1;
 	for (slash = strchr(path + strlen("/sys/fs/cgroup"), '/'); slash; slash = strchr(slash + 1, '/'))
-		mkdir(fmt("%.*s", (int)(slash - path), path), 0755);
+		if (mkdir(fmt("%.*s", (int)(slash - path), path), 0755) < 0 && errno != EEXIST)
+			return -1;
 	return mkdir(path, 0755);
 }
 
@@ -218,7 +259,7 @@ cgroup_make(const struct plan *p, struct run *r)
 	/* another machine may end just now, and take away the slice that we both need */
 	while (make_with_parents(r->cgroup_path) < 0) {
 		if (errno == EEXIST) {  /* an empty one may be left of one that was killed; a full one is not ours */
-			if (remove_below(AT_FDCWD, r->cgroup_path, 0) < 0)
+			if (remove_below(r->cgroup_path) < 0)
 				die("control group %s is in use by others:", r->cgroup_path);
 		} else if (errno != ENOENT) {
 			break;
@@ -244,16 +285,15 @@ cgroup_enter(const struct plan *p, struct run *r)
 {
 	if (r->cgroup < 0)
 		return;
-	if (!r->placed && put_at(r->cgroup, "cgroup.procs", "0") < 0) {
+	r->cgroup_shown = r->placed || put_at(r->cgroup, "cgroup.procs", "0") == 0;
+	if (!r->cgroup_shown)
 		warn("enter control group %s:", r->cgroup_path);
-		r->cgroup = -1;
-		return;
-	}
-	if (p->cgroup_namespace == NO || unshare(CLONE_NEWCGROUP) < 0) {
+	else if (p->cgroup_namespace == NO || unshare(CLONE_NEWCGROUP) < 0) {
+		r->cgroup_shown = false;
 		if (p->cgroup_namespace != NO)
-			warn("no control group namespace (needs Linux 4.6): /sys/fs/cgroup stays empty");
-		r->cgroup = -1;
+			warn("make a control group namespace (Linux 4.6, CONFIG_CGROUPS), so /sys/fs/cgroup stays empty:");
 	}
+	close(r->cgroup);
 }
 
 void
@@ -262,7 +302,7 @@ cgroup_mount(const struct plan *p, struct run *r)
 	static const unsigned long flags = MS_NOSUID | MS_NOEXEC | MS_NODEV;
 
 	(void)p;
-	if (r->cgroup < 0)
+	if (!r->cgroup_shown)
 		return;
 	if (!r->cgroup_v1) {
 		if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) < 0)

@@ -159,33 +159,33 @@ now_ms(void)
 	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* ^] three times within a second kills; after two of them r reboots and p powers off */
-static void
-look_for_escape(struct run *r, struct lane *l)
+/* ^] three times within a second kills; after two of them r reboots and p powers off. What is for the guest */
+static size_t
+look_for_escape(struct run *r, const char *buf, size_t len)
 {
 	static int escapes;
 	static long long first;
 	size_t i;
 
-	for (i = 0; i < l->len; i++) {
+	for (i = 0; i < len; i++) {
 		if (escapes && now_ms() - first > ESCAPE_WITHIN_MS)
 			escapes = 0;
-		if (l->buf[i] == ESCAPE) {
+		if (buf[i] == ESCAPE) {
 			if (escapes++ == 0)
 				first = now_ms();
 			if (escapes == 3)
 				r->want = "kill";
-		} else if (escapes == 2 && (l->buf[i] == 'r' || l->buf[i] == 'p')) {
-			r->want = l->buf[i] == 'r' ? "reboot" : "poweroff";
+		} else if (escapes == 2 && (buf[i] == 'r' || buf[i] == 'p')) {
+			r->want = buf[i] == 'r' ? "reboot" : "poweroff";
 		} else {
 			escapes = 0;
 		}
-		if (r->want) {  /* what was typed to us is not for the guest */
+		if (r->want) {
 			escapes = 0;
-			l->len = i;
-			return;
+			return i;
 		}
 	}
+	return len;
 }
 
 static void
@@ -206,6 +206,16 @@ lane_in(struct run *r, int fd, short revents)
 	(void)revents;
 	if (!l)
 		return;
+	if (l->keys && l->len) {  /* the guest does not read: what is typed is lost, but not what is typed to us */
+		char lost[256];
+
+		n = read(fd, lost, sizeof(lost));
+		if (n > 0)
+			look_for_escape(r, lost, (size_t)n);
+		else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+			lane_end(r, l);
+		return;
+	}
 	n = read(fd, l->buf, sizeof(l->buf));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -227,10 +237,13 @@ lane_in(struct run *r, int fd, short revents)
 	l->start = 0;
 	l->len = (size_t)n;
 	if (l->keys)
-		look_for_escape(r, l);
-	if (l->to < 0 || !l->len)  /* nobody is there to read it */
+		l->len = look_for_escape(r, l->buf, l->len);
+	if (l->to < 0)  /* nobody is there to read it */
+		l->len = 0;
+	if (!l->len)
 		return;
-	unwatch(r, fd, lane_in);
+	if (!l->keys)
+		unwatch(r, fd, lane_in);
 	watch(r, l->to, POLLOUT, lane_out);
 }
 
@@ -249,6 +262,8 @@ lane_out(struct run *r, int fd, short revents)
 	if (n < 0) {
 		unwatch(r, fd, lane_out);
 		l->len = 0;
+		if (l->keys)  /* a terminal that is hung up for a moment: the next that is typed may arrive */
+			return;
 		if (l->from == 0) {  /* typed for nobody */
 			lane_end(r, l);
 			return;
@@ -276,11 +291,13 @@ lane_out(struct run *r, int fd, short revents)
 static void
 restore(struct run *r)
 {
-	if (raw && tcsetattr(0, TCSADRAIN, &before) < 0)
+	/* twice: the second may succeed; and at once: a terminal that nobody reads never drains */
+	if (raw && tcsetattr(0, TCSANOW, &before) < 0)
 		tcsetattr(0, TCSANOW, &before);
 	raw = false;
 	if (r->guard > 0) {
 		kill(r->guard, SIGKILL);
+		close(r->guard_wire);
 		while (waitpid(r->guard, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
@@ -302,9 +319,10 @@ post_guard(struct run *r)
 		r->guard_wire = ends[1];
 		return;
 	}
-	for (fd = 1; fd < 256; fd++)
-		if (fd != ends[0])
-			close(fd);
+	close(1);
+	close(2);
+	fd = ends[0];
+	sys_close_but(3, &fd, 1);
 	setsid();  /* no signal of the terminal's reaches us, and none stops us from setting it */
 	while (read(ends[0], &c, 1) < 0 && errno == EINTR)
 		;
@@ -323,7 +341,7 @@ set_raw(struct run *r)
 	post_guard(r);
 	t = before;
 	cfmakeraw(&t);
-	if (tcsetattr(0, TCSADRAIN, &t) < 0)
+	if (tcsetattr(0, TCSANOW, &t) < 0)
 		die("set the terminal to raw mode:");
 	raw = true;
 }
@@ -337,6 +355,15 @@ console_resize(struct run *r)
 		ioctl(r->master, TIOCSWINSZ, &size);
 }
 
+/* poll(2) promises room for one byte on a terminal: to write more without waiting takes an opening of our own */
+static int
+unblocked(int fd)
+{
+	int own = isatty(fd) ? openat(AT_FDCWD, fmt("/proc/self/fd/%d", fd), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+
+	return own < 0 ? fd : own;
+}
+
 void
 console_begin(struct run *r)
 {
@@ -346,17 +373,20 @@ console_begin(struct run *r)
 		if (r->relay[i] >= 0)
 			close(r->relay[i]);
 	if (r->master >= 0) {
+		fcntl(r->master, F_SETFL, O_RDWR | O_NONBLOCK);
 		if (r->mode == CONSOLE_INTERACTIVE) {
 			run_signal_too(SIGWINCH);
-			run_signal_too(SIGHUP);
 			set_raw(r);
 			console_resize(r);
 			add_lane(r, 0, r->master)->keys = true;
 		}
 		add_lane(r, r->master, r->mode == CONSOLE_PASSIVE ? -1 : 1);
 	}
-	for (i = 0; i < r->nlane; i++)
+	for (i = 0; i < r->nlane; i++) {
+		if (r->lane[i].to >= 0 && r->lane[i].to != r->master && !r->lane[i].close_to)
+			r->lane[i].to = unblocked(r->lane[i].to);
 		watch(r, r->lane[i].from, POLLIN, lane_in);
+	}
 }
 
 void

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -89,9 +90,12 @@ to_openrc(int root, bool again)
 static bool
 set_mode(int root, const char *path, mode_t mode)
 {
-	struct stat st;
-	int fd = sys_open_in(root, path, O_WRONLY | O_CREAT | O_NONBLOCK, 0);
-	bool done = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fchmod(fd, mode) == 0;
+	int fd = sys_open_in(root, path, O_WRONLY, IN_REGULAR);
+	bool done;
+
+	if (fd < 0 && errno == ENOENT)
+		fd = sys_open_in(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, 0);
+	done = fd >= 0 && fchmod(fd, mode) == 0;
 
 	drop(fd);
 	return done;
@@ -103,6 +107,26 @@ to_runit(int root, bool again)
 {
 	if (set_mode(root, "etc/runit/reboot", again ? 0100 : 0))
 		set_mode(root, "etc/runit/stopit", 0100);
+	return false;
+}
+
+/* a guest's file system may let us wait for ever: a child waits, and not for long */
+static bool
+with_patience(const struct init *i, int root, bool again)
+{
+	enum { TRIES = 100, PAUSE_MS = 10 };
+	int tries, status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(i->other(root, again) ? 0 : 1);
+	for (tries = 0; pid > 0 && tries < TRIES; tries++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		poll(NULL, 0, PAUSE_MS);
+	}
+	if (pid > 0)
+		kill(pid, SIGKILL);  /* reaped by whoever comes after us, if it cannot die */
 	return false;
 }
 
@@ -146,7 +170,7 @@ halt_ask(const struct plan *p, struct run *r, const char *what)
 	i = which(r->pid);
 	if (i->other) {
 		root = openat(AT_FDCWD, fmt("/proc/%d/root", (int)r->pid), O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (root >= 0 && i->other(root, again)) {
+		if (root >= 0 && with_patience(i, root, again)) {
 			close(root);
 			say("asked %s to %s", *i->exe ? i->exe + 1 : "init", what);
 			return true;

@@ -18,7 +18,7 @@ host_name(void)
 {
 	char name[256];
 
-	return gethostname(name, sizeof(name)) == 0 && *name ? xstrdup(name) : NULL;
+	return gethostname(name, sizeof(name)) == 0 && name_valid(name) ? xstrdup(name) : NULL;
 }
 
 char *
@@ -98,7 +98,10 @@ take_name(const struct plan *p, struct run *r)
 		r->name = getenv("NSPAWN_LITE_NAME");
 	} else if (p->ephemeral && !p->machine) {
 		random_bytes(&random, sizeof(random));
-		r->name = fmt("%.47s-%016llx", r->name, (unsigned long long)random);
+		r->name = fmt("%.47s", r->name);
+		while (strchr(".-", r->name[strlen(r->name) - 1]))
+			r->name[strlen(r->name) - 1] = 0;
+		r->name = fmt("%s-%016llx", r->name, (unsigned long long)random);
 	}
 	r->hostname = p->hostname ? p->hostname : r->name;
 	r->container = p->container_service ? p->container_service : "systemd-nspawn";
@@ -127,6 +130,8 @@ image_take(const struct plan *p, struct run *r)
 	else if (!realpath(path, real))
 		die("Failed to open tree %s:", path);
 	r->root = xstrdup(real);
+	if (!utf8_clean(real))
+		die("the path of the tree holds control characters or is no UTF-8: rename it");
 	if (streq(r->root, "/") && !p->ephemeral && p->volat != VOLATILE_YES && p->volat != VOLATILE_STATE)
 		die("Spawning container on root directory is not supported. "
 		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");

@@ -39,14 +39,13 @@ sweep_leftovers(int fd)
 {
 	char text[4096], *rest = text, *line;
 	const char *path;
-	bool gone = true;
 
-	if (read_all(fd, text, sizeof(text)) <= 0)
-		return true;
+	if (read_all(fd, text, sizeof(text)) < 0)
+		return false;
 	while ((line = next_line(&rest)))
-		if ((path = after(line, "CGROUP=")) && *path)
-			gone &= cgroup_remove(path);
-	return gone;
+		if ((path = after(line, "CGROUP=")))
+			return !after(path, "/sys/fs/cgroup/") || cgroup_remove(path);
+	return true;
 }
 
 /* the whole file anew; what may be left behind by kill -9 stands in it before it is made */
@@ -63,12 +62,16 @@ write_facts(struct run *r)
 	           (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, r->hidden, (int)getpid(), (int)r->pid);
 	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
 		die("write %s:", r->claim_path);
+	if (strlen(text) < r->claim_size && ftruncate(r->claim, (off_t)strlen(text)) < 0)
+		die("cut %s:", r->claim_path);
+	r->claim_size = strlen(text);
 }
 
 static void
 release(struct run *r)
 {
-	unlink(r->claim_path);
+	if (!r->cgroup_stays)  /* else the file is what leads the next command to it */
+		unlink(r->claim_path);
 	drop(r->claim);
 	r->claim = -1;
 }
@@ -112,7 +115,8 @@ machine_claim(const struct plan *p, struct run *r)
 	}
 	undo(r, release);
 	if (st.st_size > 0) {
-		sweep_leftovers(r->claim);
+		if (!sweep_leftovers(r->claim))
+			die("what is left of a machine %s that was killed does not go away: see %s", r->name, r->claim_path);
 		if (ftruncate(r->claim, 0) < 0)
 			die("empty %s:", r->claim_path);
 	}

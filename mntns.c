@@ -33,6 +33,7 @@ enum { KTHREAD = 0x00200000 };  /* PF_KTHREAD of /proc/PID/stat: only the kernel
 struct known {
 	int kernel_pid, pid, fd;
 	unsigned long long kernel_ino, ino;  /* 0: there is none */
+	unsigned long long since;            /* when pid began: another may have it by now */
 };
 
 static const char *
@@ -59,6 +60,7 @@ recall(struct known *k)
 	k->pid = (int)strtol(at, &at, 10);
 	k->fd = (int)strtol(at, &at, 10);
 	k->ino = strtoull(at, &at, 10);
+	k->since = strtoull(at, &at, 10);
 	return true;
 }
 
@@ -67,22 +69,41 @@ remember(const struct known *k)
 {
 	char text[128], *beside = fmt("%s.new", record());  /* one name for all: what a killed one left is the next one's */
 
-	snprintf(text, sizeof(text), "%d %llu %d %d %llu", k->kernel_pid, k->kernel_ino, k->pid, k->fd, k->ino);
+	snprintf(text, sizeof(text), "%d %llu %d %d %llu %llu", k->kernel_pid, k->kernel_ino, k->pid, k->fd, k->ino, k->since);
 	unlink(beside);
 	if (symlink(text, beside) < 0 || rename(beside, record()) < 0)
 		unlink(beside);
 }
 
-/* the namespace at that path of /proc, if it is still the one we mean */
+/* the namespace at that path of /proc, if it is still the one we mean; nothing else is opened */
 static int
 open_if(const char *path, unsigned long long ino)
 {
+	struct statfs fs;
 	struct stat st;
-	int fd = ino ? openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+	int fd;
 
-	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_ino != ino))
+	if (!ino || stat(path, &st) < 0 || st.st_ino != ino || !S_ISREG(st.st_mode))
+		return -1;
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_ino != ino || fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC))
 		return drop(fd);
 	return fd;
+}
+
+/* field n of /proc/PID/stat behind the name, as proc(5) counts: 9 flags, 22 starttime; 0 if it is not there */
+static unsigned long long
+stat_field(int pid, const char *name, int n)
+{
+	char stat[512], *at;
+	int i;
+
+	if (read_at(AT_FDCWD, fmt("/proc/%d/stat", pid), stat, sizeof(stat)) <= 0 || (name && !strstr(stat, name)))
+		return 0;
+	at = strrchr(stat, ')');
+	for (i = 2; at && i < n; i++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at, NULL, 10) : 0;
 }
 
 void
@@ -94,7 +115,8 @@ mntns_find(const struct plan *p, struct run *r)
 	/* what is laid between the host and the tree needs the host's paths */
 	if (p->ephemeral || p->volat > VOLATILE_NO || r->read_only || r->journal_path || !recall(&k))
 		return;
-	r->mounts = open_if(fmt("/proc/%d/fd/%d", k.pid, k.fd), k.ino);
+	if (k.ino && stat_field(k.pid, NULL, 22) == k.since)
+		r->mounts = open_if(fmt("/proc/%d/fd/%d", k.pid, k.fd), k.ino);
 	r->mounts_empty = r->mounts >= 0;
 	if (r->mounts >= 0)
 		return;
@@ -102,22 +124,6 @@ mntns_find(const struct plan *p, struct run *r)
 	if (statfs("/", &root) < 0 || root.f_type == TMPFS_MAGIC || root.f_type == RAMFS_MAGIC)
 		return;
 	r->mounts = open_if(fmt("/proc/%d/ns/mnt", k.kernel_pid), k.kernel_ino);
-}
-
-static bool
-is_kdevtmpfs(int pid)
-{
-	char stat[512], *at;
-	unsigned long flags;
-	int i;
-
-	if (read_at(AT_FDCWD, fmt("/proc/%d/stat", pid), stat, sizeof(stat)) <= 0 || !strstr(stat, "(kdevtmpfs)"))
-		return false;
-	at = strrchr(stat, ')');
-	for (i = 0; at && i < 7; i++)  /* state ppid pgrp session tty tpgid flags: proc(5) */
-		at = strchr(at + 1, ' ');
-	flags = at ? strtoul(at, NULL, 10) : 0;
-	return flags & KTHREAD;
 }
 
 /* once a boot: where is kdevtmpfs? Its id is small, for it is one of the first threads there are */
@@ -139,7 +145,7 @@ mntns_learn(void)
 			gone++;
 			continue;
 		}
-		if (is_kdevtmpfs(pid) && stat(fmt("/proc/%d/ns/mnt", pid), &st) == 0) {
+		if (stat_field(pid, "(kdevtmpfs)", 9) & KTHREAD && stat(fmt("/proc/%d/ns/mnt", pid), &st) == 0) {
 			k.kernel_pid = pid;
 			k.kernel_ino = st.st_ino;
 		}
@@ -159,6 +165,19 @@ empty_namespace(int ready, int hold)
 	if (write(ready, &c, 1) == 1)
 		(void)!read(hold, &c, 1);
 	_exit(0);
+}
+
+static void
+withdraw(struct run *r)
+{
+	struct known k;
+
+	(void)r;
+	if (!recall(&k) || k.pid != (int)getpid())
+		return;
+	k.pid = k.fd = 0;
+	k.ino = k.since = 0;
+	remember(&k);
 }
 
 /* we shall be here for a while: hold an empty namespace for those that start meanwhile */
@@ -193,7 +212,9 @@ mntns_offer(struct run *r)
 			k.pid = (int)getpid();
 			k.fd = r->offer;
 			k.ino = st.st_ino;
+			k.since = stat_field(k.pid, NULL, 22);
 			remember(&k);
+			undo(r, withdraw);
 		}
 	}
 	close(hold[1]);
@@ -212,7 +233,8 @@ mntns_enter(struct run *r)
 
 	if (r->mounts < 0)
 		return false;
-	tree = sys_open_tree(AT_FDCWD, r->root, CLONE_TREE | RECURSIVE | O_CLOEXEC);
+	/* by the fd that we locked: the name may mean another tree by now */
+	tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
 	if (tree < 0 || setns(r->mounts, CLONE_NEWNS) < 0) {
 		r->mounts_empty = false;
 		drop(tree);
@@ -220,12 +242,15 @@ mntns_enter(struct run *r)
 			die("make a mount namespace:");
 		return false;
 	}
-	if (unshare(CLONE_NEWNS) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
 		die("make a small mount namespace:");
 	if (sys_move_mount(tree, "", AT_FDCWD, "/", FROM_FD) < 0 || fchdir(tree) < 0)
 		die("lay the tree over it:");
-	if (r->mounts_empty ? chroot(".") < 0 : sys_pivot_root(".", ".") < 0)
+	if (r->mounts_empty ? chroot(".") < 0 : sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
 		die("make the tree the root:");
+	close(tree);
+	close(r->tree);
+	close(r->mounts);
 	/* what the host unmounts from the tree goes here too; nothing of ours goes there */
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		die("make the mounts our own:");

@@ -64,8 +64,10 @@ count_listen_fds(const struct plan *p, struct run *r)
 	long long n;
 
 	(void)p;
-	if (pid && fds && parse_number(pid, 1, INT32_MAX, &n) && n == getpid() && parse_number(fds, 1, 1024, &n))
-		r->listen_fds = (int)n;
+	if (!pid || !fds || !parse_number(pid, 1, INT32_MAX, &n) || n != getpid() || !parse_number(fds, 1, 1024, &n))
+		return;
+	while (r->listen_fds < n && fcntl(3 + r->listen_fds, F_GETFD) >= 0)
+		r->listen_fds++;
 }
 
 static void
@@ -76,12 +78,21 @@ say_spawning(const struct plan *p, struct run *r)
 		print(2, "Spawning container %s on %s.\nPress ^] three times within 1s to kill container.\n", r->name, r->root);
 }
 
+/*
+ * A link of the tree may lead to /proc/self/fd: nothing must be open then that leads to the host,
+ * neither of ours nor of our caller's. What is kept for a few steps is closed by who needs it.
+ */
 static void
-lead_session(const struct plan *p, struct run *r)
+shed_fds(const struct plan *p, struct run *r)
 {
+	const int keep[] = {
+		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->cgroup, r->exe,
+	};
+
 	(void)p;
-	close(r->wire[0]);  /* the supervisor's end, which must end with it */
-	setsid();
+	sys_close_but(3 + r->listen_fds, keep, LEN(keep));
+	if (setsid() < 0)
+		die("lead a session:");
 }
 
 static void
@@ -98,13 +109,12 @@ die_with_supervisor(const struct plan *p, struct run *r)
 		_exit(FAIL);
 }
 
-/* a program expects its three fds, and signals as nobody has touched them */
+/* a program expects signals as nobody has touched them */
 static void
 clean_up(const struct plan *p, struct run *r)
 {
 	(void)p;
 	(void)r;
-	sys_cloexec_from(3);
 	run_signals_child();
 }
 
@@ -124,6 +134,31 @@ raise_loopback(const struct plan *p, struct run *r)
 		warn("raise the loopback:");
 }
 
+/*
+ * What an ephemeral machine has changed outlives a reboot; from 5.2 on there is a way to fetch it.
+ * The child hands over its namespace: once it is a zombie it has none.
+ */
+static void
+keep_life(const struct plan *p, struct run *r)
+{
+	static const char note[2] = { NOTE_MOUNTS, 0 };
+	int fd;
+
+	(void)r;
+	if (!p->ephemeral || p->keep_unit)
+		return;
+	fd = sys_open_tree(AT_FDCWD, "/", O_CLOEXEC);
+	if (fd < 0) {
+		say("changes will be lost at a reboot of the machine (open_tree(2) needs Linux 5.2)");
+		return;
+	}
+	close(fd);
+	fd = openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || sys_send(wirefd, note, sizeof(note), fd) < 0)
+		warn("changes will be lost at a reboot:");
+	drop(fd);
+}
+
 /* ---- the birth chart: when is what done, before and after what ---------------------- */
 
 struct step {
@@ -133,6 +168,7 @@ struct step {
 
 /* the supervisor, in the host's world. What is made here is unmade in reverse */
 static const struct step before_birth[] = {
+	{ "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
 	{ "find and lock the tree",             image_take },
 	{ "ask what it is",                     image_look },
 	{ "choose the control group",           cgroup_choose },
@@ -142,7 +178,6 @@ static const struct step before_birth[] = {
 	{ "see what rights there are to give",  user_host },
 	{ "choose the terminal",                console_open },
 	{ "say where",                          say_spawning },
-	{ "count sockets handed in",            count_listen_fds },
 	{ "open our binary",                    open_ourselves },
 	{ "open the notify socket",             open_notify },
 	{ "open the wire",                      open_wire },
@@ -150,11 +185,11 @@ static const struct step before_birth[] = {
 };
 
 /*
- * The child: in all its namespaces at once, with the host's privileges until user_become. What
- * comes before root_leave_host may still need the host's root, by an fd opened in root_enter.
+ * The child: in all its namespaces at once, with the host's privileges until user_become. After
+ * root_enter no path leads to the host any more, and no fd.
  */
 static const struct step birth[] = {
-	{ "lead a session",                     lead_session },
+	{ "keep no fd but a few, lead a session", shed_fds },
 	{ "die with the supervisor",            die_with_supervisor },
 	{ "make the tree the root",             root_enter },
 	{ "see only its own control group",     cgroup_enter },
@@ -162,17 +197,18 @@ static const struct step birth[] = {
 	{ "mount /proc",                        root_proc },
 	{ "mount /sys",                         root_sys },
 	{ "fill /dev",                          root_dev },
+	{ "copy our init",                      payload_prepare },
 	{ "fill /run",                          root_run },
 	{ "mount the control groups",           cgroup_mount },
 	{ "hand over credentials",              root_credentials },
 	{ "mask parts of /proc",                root_masks },
 	{ "follow the host's resolver and zone", root_files },
-	{ "leave the host's root",              root_leave_host },
+	{ "lock what is below an initramfs",    root_lock },
 	{ "raise the loopback",                 raise_loopback },
+	{ "keep its mounts for a reboot",       keep_life },
 	{ "find the user",                      user_look },
 	{ "open the terminal",                  console_make },
 	{ "take the terminal",                  console_take },
-	{ "copy our init",                      payload_prepare },
 	{ "set host name and scores",           user_settle },
 	{ "clean up",                           clean_up },
 	{ "become the payload's user",          user_become },  /* from here on it has no rights but its own */
@@ -225,6 +261,12 @@ got_note(struct run *r, char kind, int fd, const char *text)
 		r->master = fd;
 		return;
 	}
+	if (kind == NOTE_MOUNTS && fd >= 0) {
+		if (r->life_before >= 0)
+			close(r->life_before);
+		r->life_before = fd;
+		return;
+	}
 	drop(fd);
 	if (kind != NOTE_FOREIGN)
 		return;
@@ -262,33 +304,24 @@ spawn(const struct plan *p, struct run *r)
 	run_listen(r, got_note);
 }
 
-/* what an ephemeral machine has changed outlives a reboot; from 5.2 on there is a way to fetch it */
-static void
-keep_life(const struct plan *p, struct run *r)
+static bool
+told_to_end(void)
 {
-	int probe;
+	bool yes = run_signalled(SIGTERM);
 
-	if (!p->ephemeral || p->keep_unit)
-		return;
-	probe = sys_open_tree(AT_FDCWD, "/", O_CLOEXEC);
-	if (probe < 0) {
-		say("changes will be lost at a reboot of the machine (open_tree(2) needs Linux 5.2)");
-		return;
-	}
-	close(probe);
-	if (r->life_before >= 0)
-		close(r->life_before);
-	r->life_before = openat(AT_FDCWD, fmt("/proc/%d/ns/mnt", (int)r->pid), O_RDONLY | O_CLOEXEC);
+	yes |= run_signalled(SIGINT);
+	yes |= run_signalled(SIGHUP);
+	return yes | run_signalled(SIGQUIT);
 }
 
-/* the other half, in the process image that follows */
+/* the other half of keep_life, in the process image that follows */
 static void
 find_life(struct run *r)
 {
 	const char *fd = getenv("NSPAWN_LITE_MOUNTS");
 	long long n;
 
-	if (fd && getenv("NSPAWN_LITE_NAME") && parse_number(fd, 3, 1023, &n) && fcntl((int)n, F_SETFD, FD_CLOEXEC) == 0)
+	if (fd && getenv("NSPAWN_LITE_NAME") && name_valid(getenv("NSPAWN_LITE_NAME")) && parse_number(fd, 3, INT32_MAX, &n) && fcntl((int)n, F_SETFD, FD_CLOEXEC) == 0)
 		r->life_before = (int)n;
 	unsetenv("NSPAWN_LITE_MOUNTS");
 }
@@ -302,6 +335,8 @@ begin_again(struct run *r)
 	}
 	poll(NULL, 0, PAUSE_MS);  /* one that reboots as soon as it is up shall not eat the machine */
 	run_signals_as_found();
+	if (told_to_end())  /* between the two lives */
+		exit(0);
 	execv("/proc/self/exe", our_argv);
 	execv((const char *)getauxval(AT_EXECFN), our_argv);
 	die("start again:");
@@ -322,7 +357,7 @@ tell_manager(const char *state)
 		a.sun_path[0] = 0;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
-		(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
+		(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&a,
 		              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	drop(fd);
 }
@@ -351,9 +386,13 @@ got_notify(struct run *r, int fd, short revents)
 {
 	char text[4096], *rest = text, *line;
 	pid_t sender;
-	ssize_t n = sys_recv(fd, text, sizeof(text) - 1, NULL, &sender);
+	ssize_t n;
 
 	(void)revents;
+	/* a guest may pass an fd whose closing takes its time; a signal must end that wait */
+	run_signals_open(true);
+	n = sys_recv(fd, text, sizeof(text) - 1, NULL, &sender);
+	run_signals_open(false);
 	if (n <= 0 || sender != r->pid)
 		return;
 	text[n] = 0;
@@ -368,6 +407,7 @@ got_notify(struct run *r, int fd, short revents)
 static void
 ask_to_end(const struct plan *p, struct run *r, const char *what)
 {
+	r->ending |= !streq(what, "reboot");
 	if (r->halting++ == 0 && halt_ask(p, r, what)) {
 		if (!r->quiet)
 			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
@@ -379,7 +419,7 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 static void
 live(const struct plan *p, struct run *r)
 {
-	bool term, slim = false;
+	bool slim = false;
 	int ms;
 
 	watch(r, r->notify, POLLIN, got_notify);
@@ -401,10 +441,7 @@ live(const struct plan *p, struct run *r)
 			break;
 		if (run_signalled(SIGWINCH))
 			console_resize(r);
-		term = run_signalled(SIGTERM);
-		term |= run_signalled(SIGINT);
-		term |= run_signalled(SIGHUP);
-		if (term)
+		if (told_to_end())
 			ask_to_end(p, r, "poweroff");
 		if (r->want) {
 			if (streq(r->want, "kill"))
@@ -415,6 +452,7 @@ live(const struct plan *p, struct run *r)
 		}
 	}
 	r->pid = 0;
+	r->ending |= told_to_end();
 	unwatch(r, r->notify, got_notify);
 	console_drain(r);
 }
@@ -433,6 +471,9 @@ closing(const struct plan *p, struct run *r)
 		text = status ? fmt("Container %s failed with error code %d.", r->name, status)
 		              : fmt("Container %s exited successfully.", r->name);
 	} else if (sig == SIGINT && p->share_pid != YES) {  /* reboot(2), "behavior inside PID namespaces" */
+		status = 0;
+		text = fmt("Container %s has been shut down.", r->name);
+	} else if (sig == SIGHUP && p->share_pid != YES && r->ending) {  /* it was asked to end, and that is what it did */
 		status = 0;
 		text = fmt("Container %s has been shut down.", r->name);
 	} else if (sig == SIGHUP && p->share_pid != YES) {
@@ -478,7 +519,6 @@ verb_run(char **words)
 	take_steps(before_birth, LEN(before_birth), &p, &r);
 	spawn(&p, &r);
 	lived = true;
-	keep_life(&p, &r);
 	machine_register(&p, &r);
 	machine_sweep(&r);
 	mntns_learn();

@@ -84,11 +84,11 @@ struct run {
 	size_t host_zone_size;
 	bool has_tun;
 	char *journal_path;   /* the host's journal directory of this machine, to be seen inside */
-	int journal;
 	struct credential { char *id, *data; size_t size; } *credential;
 	size_t ncredential;
 	int claim;            /* our file in the run directory, locked */
 	char *claim_path;
+	size_t claim_size;
 	bool hidden;          /* not in lists */
 	/* who the payload is, once looked up in the tree */
 	uid_t uid;
@@ -102,13 +102,16 @@ struct run {
 	int cgroup;           /* the payload's directory */
 	bool cgroup_v1;       /* only the hierarchy name=systemd */
 	bool placed;          /* the child was born in it */
+	bool cgroup_stays;    /* it could not be removed */
+	bool cgroup_shown;    /* in the child: it has a view of its own to mount */
 	/* its life */
 	pid_t pid;
 	int status;           /* of wait(2), once it has ended */
 	int wire[2], notify;
 	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
 	bool ready, exec_done;
-	int halting;          /* how often it was asked to end */
+	int halting;          /* how often it was asked to end, or to begin again */
+	bool ending;          /* it is to end: a reboot is no new beginning */
 	const char *want;     /* "reboot" or "poweroff", by the escape keys */
 	/* its terminal */
 	int mode, master, slave;
@@ -144,6 +147,7 @@ void watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, sh
 void unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short));
 void run_signals(void);                              /* blocked but in run_wait; SIGPIPE harmless */
 void run_signal_too(int sig);                         /* take this one too */
+void run_signals_open(bool open);                    /* let them interrupt what we do, or not */
 void run_signals_as_found(void);                     /* before we exec ourselves */
 void run_signals_child(void);                        /* all as a new program expects them */
 bool run_signalled(int sig);                         /* did it come since we last asked */
@@ -178,7 +182,7 @@ void root_run(const struct plan *p, struct run *r);
 void root_masks(const struct plan *p, struct run *r);
 void root_credentials(const struct plan *p, struct run *r);
 void root_files(const struct plan *p, struct run *r);    /* resolv.conf, localtime, journal */
-void root_leave_host(const struct plan *p, struct run *r);  /* what was before is out of reach */
+void root_lock(const struct plan *p, struct run *r);     /* where the host's root could not be pivoted away */
 
 /* ---- user.c: who the payload is and what it may do ---------------------- */
 

@@ -186,6 +186,8 @@ explain(const char *path, int err)
 		n = read_all(fd, head, sizeof(head));
 	if (err == ENOENT) {
 		needs = interpreter(head, n);
+		if (needs && !utf8_clean(needs))
+			needs = "a file";
 		die_with(NOT_FOUND, needs ? "%s: needs %s, which is not in the tree" : "%s: it, or what runs it, is not in the tree",
 		         path, needs);
 	}
@@ -213,12 +215,43 @@ explain(const char *path, int err)
 
 /* ---- exec --------------------------------------------------------------------------- */
 
+/*
+ * A script may name /proc/self/exe as what runs it, and a link may lead there: our own binary, the
+ * host's, would become the guest's program. It is told by its inode.
+ */
+static bool
+is_ourselves(const char *path)
+{
+	enum { DEEPEST = 6 };  /* the kernel goes no further: BINPRM_MAX_RECURSION */
+	char head[256];
+	struct stat own, st;
+	int depth;
+
+	if (stat("/proc/self/exe", &own) < 0)
+		return false;
+	for (depth = 0; path && depth < DEEPEST; depth++) {
+		if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+			return false;
+		if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
+			return true;
+		if (read_at(AT_FDCWD, path, head, sizeof(head)) < 3 || head[0] != '#' || head[1] != '!')
+			return false;
+		path = interpreter(head, (ssize_t)strlen(head));
+	}
+	return false;
+}
+
 static void
 run(const char *path, char **argv, char **env)
 {
 	char head[4] = "", **again = NULL;
+	struct stat st;
 	int err;
 
+	if (stat(path, &st) < 0)
+		return;
+	if (is_ourselves(path))
+		die_with(CANNOT_EXEC, "%s: leads to our own program, which is none of the tree's", path);
 	execve(path, argv, env);
 	if (errno != ENOEXEC)
 		return;
@@ -299,10 +332,10 @@ run_shell(char **env)
 {
 	char *bash[] = { "-bash", NULL }, *sh[] = { "-sh", NULL };
 
-	execve("/bin/bash", bash, env);
+	run("/bin/bash", bash, env);
 	if (errno != ENOENT && errno != ENOTDIR)
 		explain("/bin/bash", errno);
-	execve("/bin/sh", sh, env);
+	run("/bin/sh", sh, env);
 	if (errno != ENOENT && errno != ENOTDIR)
 		explain("/bin/sh", errno);
 	if (access("/bin/sh", F_OK) == 0)
@@ -334,6 +367,7 @@ copy_ourselves(struct run *r)
 	unlink(path);
 	if (fd < 0)
 		die("open %s:", path);
+	close(r->exe);
 	return fd;
 }
 
@@ -432,7 +466,8 @@ payload_stub(int argc, char **argv)
 	struct sigaction def = { .sa_handler = SIG_DFL };
 	sigset_t all, none;
 	pid_t payload;
-	int wire = argc > 1 ? atoi(argv[1]) : -1;
+	int wire = argc > 1 ? atoi(argv[1]) : -1, closed[2];
+	char c;
 
 	if (getpid() != 1 || wire < 3)
 		return FAIL;
@@ -443,10 +478,15 @@ payload_stub(int argc, char **argv)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	sigaction(SIGCHLD, &def, NULL);
+	if (pipe2(closed, O_CLOEXEC) < 0)
+		die("make a pipe:");
 	payload = fork();
 	if (payload < 0)
 		die("fork:");
 	if (payload == 0) {
+		close(closed[1]);
+		(void)!read(closed[0], &c, 1);  /* until the wire is this process's alone */
+		close(closed[0]);
 		setsid();
 		if (isatty(0))
 			ioctl(0, TIOCSCTTY, 0);
@@ -458,5 +498,7 @@ payload_stub(int argc, char **argv)
 	}
 	close(wire);
 	wirefd = -1;
+	close(closed[0]);
+	close(closed[1]);
 	return stub_wait(payload);
 }

@@ -143,7 +143,8 @@ static void
 look_at_journal(const struct plan *p, struct run *r)
 {
 	int mode = p->link_journal ? p->link_journal : JOURNAL_AUTO;
-	char id[33];
+	char id[33], host_text[64];
+	uint8_t host_id[16];
 	char *path;
 
 	/* a journal by an id of chance is one that nobody finds again */
@@ -155,6 +156,16 @@ look_at_journal(const struct plan *p, struct run *r)
 	if (mode == JOURNAL_AUTO && access(path, F_OK) < 0) {
 		r->journal_path = NULL;
 		return;
+	}
+	if (read_at(AT_FDCWD, "/etc/machine-id", host_text, sizeof(host_text)) >= 32) {
+		host_text[strcspn(host_text, "\n")] = 0;
+		if (parse_id128(host_text, host_id) && memcmp(host_id, r->uuid, sizeof(host_id)) == 0) {
+			/* a copy of the host's own tree: its journal is nothing for a guest */
+			if (mode == JOURNAL_HOST || mode == JOURNAL_GUEST)
+				die("Host and machine ids are equal (%s): refusing to link journals", id);
+			r->journal_path = NULL;
+			return;
+		}
 	}
 	if (mode == JOURNAL_TRY_HOST || mode == JOURNAL_TRY_GUEST)
 		if (p->ephemeral || access(run_path("/var/log/journal"), F_OK) < 0) {
@@ -325,8 +336,11 @@ mounts_below(const char *path)
 	int i;
 
 	for (;; size *= 2) {
+		int fd = openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+
 		text = malloc(size);
-		n = text ? read_at(AT_FDCWD, "/proc/self/mountinfo", text, size) : -1;
+		n = text && fd >= 0 ? read_all(fd, text, size) : -1;  /* it comes in pieces of a page */
+		drop(fd);
 		if (n < 0 || (size_t)n < size - 1)
 			break;
 		free(text);
@@ -375,7 +389,7 @@ mount_flags(const char *path)
 	return flags;
 }
 
-/* the tree at path and all that is mounted in it */
+/* the tree at path, which is absolute, and all that is mounted in it */
 static void
 make_tree_read_only(const char *path)
 {
@@ -459,7 +473,7 @@ lay_usr(const char *stage, int tree)
 		die("--volatile=yes needs a tree with a directory /usr");
 	lay_tmpfs(stage);
 	mirror(tree, "usr");
-	make_tree_read_only("usr");
+	make_tree_read_only(fmt("%s/usr", stage));
 	for (i = 0; i < LEN(links); i++)
 		if (fstatat(tree, links[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
 			mirror(tree, links[i]);
@@ -502,6 +516,7 @@ lay_again(struct run *r, const char *stage)
 		die("keep the changes of before the reboot:");
 	close(tree);
 	close(here);
+	close(r->life_before);
 }
 
 static bool
@@ -535,10 +550,10 @@ lay(const struct plan *p, struct run *r, const char *stage)
 		lay_overlay(stage, tree);
 	} else if (lacks_mount_points(tree)) {
 		say("the tree lacks mount points and is read-only: its root is made in memory");
-		make_tree_read_only(".");
+		make_tree_read_only(stage);
 		lay_mirror(stage, tree);
 	} else {
-		make_tree_read_only(".");
+		make_tree_read_only(stage);
 	}
 	close(tree);
 }
@@ -565,6 +580,54 @@ move_to_root(struct run *r, const char *stage)
 	r->bare_root = true;
 }
 
+/* a directory of the tree, which is at ".", made with those above it; by fd, so that no link leads out */
+static int
+make_inside(int tree, const char *path)
+{
+	const char *slash;
+	char *above;
+	int dir;
+
+	for (slash = strchr(path, '/');; slash = slash ? strchr(slash + 1, '/') : NULL) {
+		above = slash ? fmt("%.*s", (int)(slash - path), path) : xstrdup(path);
+		dir = sys_open_in(tree, above, O_PATH, IN_DIR);
+		if (dir < 0 && errno == ENOENT) {
+			char *base = strrchr(above, '/');
+			int parent;
+
+			parent = base ? sys_open_in(tree, fmt("%.*s", (int)(base - above), above), O_PATH, IN_DIR) : dup(tree);
+			if (parent < 0 || mkdirat(parent, base ? base + 1 : above, 0755) < 0)
+				return drop(parent);
+			close(parent);
+			dir = sys_open_in(tree, above, O_PATH, IN_DIR);
+		}
+		if (dir < 0 || !slash)
+			return dir;
+		close(dir);
+	}
+}
+
+/* the host's directory for this machine's journal, inside under the same name */
+static void
+show_journal(struct run *r)
+{
+	int host, tree, inside;
+	char id[33];
+
+	if (!r->journal_path)
+		return;
+	format_id128(r->uuid, id);
+	host = openat(AT_FDCWD, r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	tree = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	inside = tree < 0 ? -1 : make_inside(tree, fmt("var/log/journal/%s", id));
+	if (host < 0 || inside < 0
+	    || mount(fmt("/proc/self/fd/%d", host), fmt("/proc/self/fd/%d", inside), NULL, MS_BIND, NULL) < 0)
+		warn("show the machine %s:", r->journal_path);
+	drop(host);
+	drop(tree);
+	drop(inside);
+}
+
 void
 root_enter(const struct plan *p, struct run *r)
 {
@@ -581,14 +644,18 @@ root_enter(const struct plan *p, struct run *r)
 		die("bind %s:", r->root);
 	if (chdir(stage) < 0)
 		die("enter the tree:");
-	if (r->journal_path)
-		r->journal = openat(AT_FDCWD, r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	lay(p, r, stage);
+	close(r->tree);
+	show_journal(r);
 	if (sys_pivot_root(".", ".") < 0) {
 		if (errno != EINVAL && errno != ENOSYS)
 			die("pivot_root into the tree:");
 		move_to_root(r, stage);
+		return;
 	}
+	/* before any path of the tree is used: the old root is stacked on the new one, and what is topmost at "." goes */
+	if (umount2(".", MNT_DETACH) < 0)
+		die("detach the host's root:");
 }
 
 /* After B2 a root inside could still unmount "/" and re-enter its own namespace: lab notes in root.c's tests */
@@ -632,18 +699,11 @@ lock_mounts(void)
 }
 
 void
-root_leave_host(const struct plan *p, struct run *r)
+root_lock(const struct plan *p, struct run *r)
 {
 	(void)p;
-	if (r->bare_root) {
+	if (r->bare_root)
 		lock_mounts();
-		return;
-	}
-	if (r->mounts_empty)
-		return;
-	/* the old root was stacked on the new one: what is topmost at "." goes */
-	if (umount2(".", MNT_DETACH) < 0)
-		die("detach the host's root:");
 }
 
 void
@@ -841,7 +901,8 @@ root_masks(const struct plan *p, struct run *r)
 			die("make /proc/sys/net writable:");
 	}
 	for (i = 0; i < LEN(fixed); i++)
-		if (mount(fixed[i], fixed[i], NULL, MS_BIND, NULL) == 0 && make_read_only(fixed[i], NOTHING_SPECIAL) < 0)
+		if (mount(fixed[i], fixed[i], NULL, MS_BIND, NULL) < 0 ? errno != ENOENT
+		    : make_read_only(fixed[i], NOTHING_SPECIAL) < 0)
 			die("make /proc/%s read-only:", fixed[i]);
 	/* the nodes are read-only already, and so are these mounts of them */
 	for (i = 0; i < LEN(hidden); i++)
@@ -958,28 +1019,9 @@ set_zone(const struct plan *p, struct run *r)
 	}
 }
 
-/* the host's directory for this machine's journal, inside under the same name */
-static void
-set_journal(struct run *r)
-{
-	char id[33], *path;
-
-	if (r->journal < 0)
-		return;
-	format_id128(r->uuid, id);
-	path = fmt("/var/log/journal/%s", id);
-	mkdir("/var/log/journal", 0755);
-	mkdir(path, 0755);
-	if (mount(fmt("/proc/self/fd/%d", r->journal), path, NULL, MS_BIND, NULL) < 0)
-		warn("bind the journal on %s:", path);
-	close(r->journal);
-	r->journal = -1;
-}
-
 void
 root_files(const struct plan *p, struct run *r)
 {
 	set_resolv(p, r);
 	set_zone(p, r);
-	set_journal(r);
 }

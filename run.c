@@ -58,7 +58,7 @@ void
 run_begin(struct run *r)
 {
 	current = r;
-	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->journal = r->life_before = r->mounts = r->offer = -1;
+	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->life_before = r->mounts = r->offer = -1;
 	r->wire[0] = r->wire[1] = -1;
 	r->relay[0] = r->relay[1] = r->relay[2] = -1;
 	atexit(run_unwind);
@@ -100,18 +100,24 @@ note(int sig)
 void
 run_signals(void)
 {
-	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE };
-	struct sigaction act = { .sa_handler = note };
+	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT };
+	struct sigaction act = { .sa_handler = note }, old;
 	sigset_t all;
 	size_t i;
 
 	sigfillset(&all);
+	/* in the background of a terminal we stop at it, as all do */
+	sigdelset(&all, SIGTTIN);
+	sigdelset(&all, SIGTTOU);
+	sigdelset(&all, SIGTSTP);
 	if (sigprocmask(SIG_SETMASK, &all, &outside) < 0)
 		die("block signals:");
 	/* a handler, not SIG_IGN: exec turns the one into the default and would keep the other */
 	for (i = 0; i < LEN(handled); i++)
-		if (sigaction(handled[i], &act, NULL) < 0)
+		if (sigaction(handled[i], &act, &old) < 0)
 			die("handle signals:");
+		else if (old.sa_handler == SIG_IGN && (handled[i] == SIGHUP || handled[i] == SIGQUIT))
+			sigaction(handled[i], &old, NULL);  /* nohup(1) */
 	for (i = 0; i < LEN(handled); i++)
 		sigdelset(&outside, handled[i]);
 }
@@ -123,6 +129,15 @@ run_signal_too(int sig)
 
 	sigaction(sig, &act, NULL);
 	sigdelset(&outside, sig);
+}
+
+void
+run_signals_open(bool open)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, open ? &outside : &all, NULL);
 }
 
 void

@@ -36,8 +36,6 @@ enum {
 	NR_close_range = CALL(436), NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
 };
 
-enum { RANGE_CLOEXEC = 4 };  /* CLOSE_RANGE_CLOEXEC, 5.11 */
-
 static const char *denied = "";
 
 void
@@ -225,35 +223,55 @@ sys_pidfd_open(pid_t pid)
 	return fd;
 }
 
-static void
-cloexec(int fd)
+static bool
+in(int fd, const int *list, size_t n)
 {
-	int flags = fcntl(fd, F_GETFD);
+	while (n > 0)
+		if (list[--n] == fd)
+			return true;
+	return false;
+}
 
-	if (flags >= 0)
-		fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+static bool
+close_ranges(int low, const int *keep, size_t n)
+{
+	int next;
+	size_t i;
+
+	for (;; low = next + 1) {
+		for (next = INT_MAX, i = 0; i < n; i++)
+			if (keep[i] >= low && keep[i] < next)
+				next = keep[i];
+		if (next == INT_MAX)
+			return syscall(NR_close_range, low, ~0U, 0) == 0;
+		if (next > low && syscall(NR_close_range, low, next - 1, 0) < 0)
+			return false;
+	}
 }
 
 void
-sys_cloexec_from(unsigned int low)
+sys_close_but(int low, const int *keep, size_t n)
 {
 	struct dirent *e;
 	long fd, top;
 	DIR *d;
 
-	if (!missing("close_range") && syscall(NR_close_range, low, ~0U, RANGE_CLOEXEC) == 0)
+	if (!missing("close_range") && close_ranges(low, keep, n))
 		return;
 	d = opendir("/proc/self/fd");
 	if (d) {
-		while ((e = readdir(d)))
-			if (*e->d_name != '.' && (fd = strtol(e->d_name, NULL, 10)) >= (long)low)
-				cloexec((int)fd);
+		while ((e = readdir(d))) {
+			fd = *e->d_name == '.' ? -1 : strtol(e->d_name, NULL, 10);
+			if (fd >= low && fd != dirfd(d) && !in((int)fd, keep, n))
+				close((int)fd);
+		}
 		closedir(d);
 		return;
 	}
 	top = sysconf(_SC_OPEN_MAX);
-	for (fd = (long)low; fd < (top > 0 ? top : 1024); fd++)
-		cloexec((int)fd);
+	for (fd = low; fd < (top > 0 ? top : 1024); fd++)
+		if (!in((int)fd, keep, n))
+			close((int)fd);
 }
 
 ssize_t

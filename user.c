@@ -188,7 +188,7 @@ parse_time(const char *s, unsigned long long unit, rlim_t *out)
 			return false;
 		us = units[i].us;
 	}
-	if (errno || n > UINT64_MAX / us)
+	if (errno || n > (UINT64_MAX - unit) / us)
 		return false;
 	*out = (n * us + unit - 1) / unit;
 	return true;
@@ -446,7 +446,7 @@ user_list(const char *option)
 /* a line at a time through one buffer, long ones cut; the file is the guest's: nothing in it may hurt */
 struct lines {
 	int fd;
-	size_t start, end;
+	size_t start, end, total;
 	char buf[8192];
 };
 
@@ -456,7 +456,7 @@ lines_open(struct lines *l, const char *path)
 	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	l->fd = root < 0 ? -1 : sys_open_in(root, path, O_RDONLY, IN_REGULAR);
-	l->start = l->end = 0;
+	l->start = l->end = l->total = 0;
 	drop(root);
 	return l->fd >= 0;
 }
@@ -464,6 +464,7 @@ lines_open(struct lines *l, const char *path)
 static char *
 lines_next(struct lines *l)
 {
+	enum { MOST = 4 << 20 };  /* no list of users is that long; a hole of a terabyte is */
 	char *nl, *line;
 	ssize_t n;
 
@@ -474,7 +475,8 @@ lines_next(struct lines *l)
 		memmove(l->buf, l->buf + l->start, l->end - l->start);
 		l->end -= l->start;
 		l->start = 0;
-		n = read(l->fd, l->buf + l->end, sizeof(l->buf) - 1 - l->end);
+		n = l->total > MOST ? 0 : read(l->fd, l->buf + l->end, sizeof(l->buf) - 1 - l->end);
+		l->total += n > 0 ? (size_t)n : 0;
 		if (n <= 0) {
 			if (l->end == 0)
 				return NULL;
@@ -588,7 +590,7 @@ user_host(const struct plan *p, struct run *r)
 	if (prlimit(1, RLIMIT_SIGPENDING, NULL, &r->sigpending) < 0)
 		getrlimit(RLIMIT_SIGPENDING, &r->sigpending);
 	if (sys_capget(&have) < 0)
-		have = ~0ULL;
+		die("ask for our own capabilities:");
 	r->keep = keep & have;
 	if (caps_of(p->capability, "capability") & ~have & (CAP_BIT(LEN(capabilities)) - 1)
 	    && caps_of(p->capability, "capability") != ~0ULL)

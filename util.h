@@ -26,7 +26,7 @@ extern int wirefd;
 /* notes on the wire: the first byte says which, the text follows (for DEATH after a status byte) */
 enum {
 	NOTE_WARN = 'w', NOTE_SAY = 'v', NOTE_DEATH = 'd', NOTE_FOREIGN = 'f',
-	NOTE_CONSOLE = 'c', NOTE_MAX = 2048,
+	NOTE_CONSOLE = 'c', NOTE_MOUNTS = 'm', NOTE_MAX = 2048,
 };
 
 /* say it and end: status FAIL, or the one given; a trailing colon adds the text of errno */
@@ -84,8 +84,8 @@ enum { IN_DIR = 1, IN_REGULAR = 2 };
 /* open below dir as if dir were /: no link leads out, no FIFO blocks; kind is checked. 5.6, else by hand */
 int sys_open_in(int dir, const char *path, int flags, int kind);
 int sys_pidfd_open(pid_t pid);  /* 5.3; -1 with ENOSYS before */
-/* all fds from low on are closed when exec works. 5.11, else through /proc/self/fd, else one by one */
-void sys_cloexec_from(unsigned int low);
+/* close all fds from low on but those of keep (-1 is none). 5.9, else through /proc/self/fd, else one by one */
+void sys_close_but(int low, const int *keep, size_t n);
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_capget(uint64_t *permitted);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);

@@ -1,0 +1,135 @@
+#!/bin/sh
+# Trees and guests that mean harm. Each first shows, where it can, that the harm
+# would be seen: the mark is there, the file can be changed.
+# shellcheck source=test/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_root
+
+t=$(tree busybox)
+mark=$T/mark
+victim=$T/victim
+mkdir "$victim"
+
+# what the supervisor's child would hit if a path led it out of the tree
+fresh_victim() {
+	echo own >"$victim/resolv.conf"
+	echo own >"$victim/localtime"
+	echo own >"$victim/passwd"
+}
+victim_is() { is "$1" "own own own" "$(cat "$victim/resolv.conf" "$victim/localtime" "$victim/passwd" 2>&1 | tr '\n' ' ' | sed 's/ $//')"; }
+
+# ---- links of the tree in the way of mounts -----------------------------------------------
+
+echo secret >"$mark"
+is 'the mark is there for one who is out' secret "$(cat "/..$mark")"
+for name in tmp run dev sys proc; do
+	for way in '' open_tree new; do
+		cp -a "$t" "$t.link"
+		rm -rf "${t:?}.link/$name"
+		ln -s / "$t.link/$name"
+		out=$(NSPAWN_LITE_DENY=$way timeout 20 "$NL" -q -D "$t.link" sh -c "cat /..$mark /../../$mark /tmp/..$mark; ls /../vda" 2>/dev/null)
+		is "/$name as a link to / leads nowhere (denied: ${way:-none})" '' "$out"
+		rm -rf "$t.link"
+	done
+done
+
+# ---- links that lead out, to be written to by us -------------------------------------------
+
+up=../../../../../../../../../..
+for way in '' open_tree new; do
+	for link in "$up$victim" "$victim" "/..$victim" "/proc/self/root$victim" "/proc/self/cwd/$up$victim" "/proc/1/root$victim"; do
+		fresh_victim
+		cp -a "$t" "$t.link"
+		rm -rf "${t:?}.link/etc"
+		ln -s "$link" "$t.link/etc"
+		NSPAWN_LITE_DENY=$way timeout 20 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true >/dev/null 2>&1
+		victim_is "/etc as a link to $link changes nothing of the host (denied: ${way:-none})"
+		rm -rf "$t.link"
+	done
+done
+fresh_victim
+for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do
+	cp -a "$t" "$t.link"
+	rm -rf "${t:?}.link/etc"
+	ln -s "/proc/self/fd/$fd/$up$victim" "$t.link/etc"
+	timeout 20 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true >/dev/null 2>&1
+	rm -rf "$t.link"
+	cp -a "$t" "$t.link"
+	rm -rf "${t:?}.link/etc"
+	ln -s "/proc/self/fd/$fd" "$t.link/etc"
+	timeout 20 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true 9<"$victim" >/dev/null 2>&1
+	rm -rf "$t.link"
+done
+victim_is 'nor does one through any of our fds, or of our caller'
+cp /bin/busybox "$victim/program"
+for fd in 3 4 5 6 7 8 9 10 11 12; do
+	ln -sf "/proc/self/fd/$fd/$up$victim/program" "$t/bin/out"
+	timeout 20 "$NL" -q -D "$t" /bin/out echo ran 2>/dev/null
+done >"$T/out"
+is "no program of the host is run through our fds" '' "$(cat "$T/out")"
+
+# ---- our own binary --------------------------------------------------------------------------
+
+printf '#!/proc/self/exe -PD/tree\n' >"$t/bin/self"
+printf '#!/bin/mylink -PD/tree\n' >"$t/bin/self2"
+ln -s /proc/self/exe "$t/bin/mylink"
+ln -s /proc/1/exe "$t/bin/one"
+chmod 755 "$t/bin/self" "$t/bin/self2"
+for c in self self2 mylink one; do
+	run timeout 20 "$NL" -q -D "$t" "/bin/$c" --version
+	is "our own program is not the guest's by way of $c" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+done
+unlike 'the stub of -a runs from no file of the host' "*$NL*" "$("$NL" -q -a -D "$t" readlink /proc/1/exe)"
+
+# ---- what is handed in -------------------------------------------------------------------------
+
+is 'LISTEN_FDS gives what is open, and nothing of ours' '0 1 2' \
+	"$(sh -c 'LISTEN_FDS=6 LISTEN_PID=$$ exec "$@"' - "$NL" -q -D "$t" ls /proc/self/fd 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- |
+	grep -vx 3 | tr '\n' ' ' | sed 's/ $//')"
+id=$(cat /etc/machine-id 2>/dev/null)
+if [ -n "$id" ]; then
+	mkdir -p "$NSPAWN_LITE_ROOT/var/log/journal/$id"
+	echo private >"$NSPAWN_LITE_ROOT/var/log/journal/$id/system.journal"
+	echo "$id" >"$t/etc/machine-id"
+	is "a tree with the host's id does not get the host's journal" '' \
+		"$("$NL" -q -D "$t" cat "/var/log/journal/$id/system.journal" 2>/dev/null)"
+	rm -f "$t/etc/machine-id"
+else
+	skip "a tree with the host's id does not get the host's journal" 'the host has no id'
+fi
+nl='
+'
+mkdir "$T/a${nl}CGROUP=x"
+run "$NL" -q -D "$T/a${nl}CGROUP=x" -M newline true
+is 'a path with a newline is refused, for the record of a machine has lines' 1 $rc
+truncate -s 1T "$t/etc/passwd.huge" 2>/dev/null && {
+	cp "$t/etc/passwd" "$t/etc/passwd.good"
+	mv "$t/etc/passwd.huge" "$t/etc/passwd"
+	run timeout 60 "$NL" -q -D "$t" -u nobody-at-all true
+	is 'a list of users of a terabyte is given up' 1 $rc
+	mv "$t/etc/passwd.good" "$t/etc/passwd"
+}
+
+# ---- mounts in the tree ---------------------------------------------------------------------------
+
+mkdir -p "$t/mnt"
+for way in '' mount_setattr new; do
+	# shellcheck disable=SC2016 # for the inner shells
+	is "--read-only holds for what is mounted in the tree (denied: ${way:-none})" 'no' \
+		"$(NSPAWN_LITE_DENY=$way unshare -m sh -c 'mount -t tmpfs t "$2/mnt" && "$1" -q --read-only -D "$2" sh -c "touch /mnt/x 2>/dev/null && echo yes || echo no"' - "$NL" "$t")"
+done
+
+# ---- guests that do not want to end -----------------------------------------------------------------
+
+printf '#!/bin/sh\ntrap "reboot -f" TERM\necho up\nwhile :; do sleep 1000 & wait; done\n' >"$t/bin/defy"
+chmod 755 "$t/bin/defy"
+run "$PTY" -t 60 -e 'wait up' -e 'kill TERM' -e exit -- "$NL" -D "$t" --kill-signal=SIGTERM /bin/defy
+is 'one that reboots when it is asked to end has ended' 0 $rc
+if [ -e /sys/fs/cgroup/cgroup.procs ] || [ -e /sys/fs/cgroup/unified/cgroup.procs ]; then
+	leftovers_before
+	# shellcheck disable=SC2016 # for the guest
+	"$NL" -q -M deep -D "$t" sh -c 'cd /sys/fs/cgroup; i=0; while [ $i -lt 100 ]; do mkdir d && cd d || break; i=$((i + 1)); done'
+	leftovers_after 'control groups a hundred deep go away with the machine'
+	is 'and its name is free' again "$("$NL" -q -M deep -D "$t" echo again)"
+fi
+done_testing
