@@ -164,6 +164,8 @@ machine_sweep(const struct run *r)
 		n = syscall(SYS_getdents64, dir, names, sizeof(names));
 		for (at = 0; at < n && seen < AT_MOST; at += e->len) {
 			e = (struct entry *)(void *)(names + at);
+			if (streq(e->name, ".mounts.new"))  /* mntns.c was killed while it wrote; if not, it is no loss */
+				unlinkat(dir, e->name, 0);
 			if (*e->name == '.' || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
 				continue;
 			/* one sweeper at a time */

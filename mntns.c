@@ -246,13 +246,13 @@ mntns_enter(struct run *r)
 		die("make a small mount namespace:");
 	if (sys_move_mount(tree, "", AT_FDCWD, "/", FROM_FD) < 0 || fchdir(tree) < 0)
 		die("lay the tree over it:");
+	/* what the host unmounts from the tree goes here too, and nothing of ours goes there; a shared mount cannot be pivoted to */
+	if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		die("make the mounts our own:");
 	if (r->mounts_empty ? chroot(".") < 0 : sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
 		die("make the tree the root:");
 	close(tree);
 	close(r->tree);
 	close(r->mounts);
-	/* what the host unmounts from the tree goes here too; nothing of ours goes there */
-	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-		die("make the mounts our own:");
 	return true;
 }

@@ -101,9 +101,9 @@ if unshare -m --propagation private true 2>/dev/null; then
 			x "$t" "$NL" -q --read-only -D "$t" sh -c 'echo x >/mnt/file' 2>&1 | grep -ci read-only)"
 	is 'what is mounted inside stays inside' '' \
 		"$(guest -D "$t" sh -c 'mount -t tmpfs leaked /mnt'; grep leaked /proc/self/mountinfo)"
-	is 'what is mounted inside stays inside when the host shares its mounts' '' \
+	is 'what is mounted inside stays inside when the host shares its mounts' mounted \
 		"$(timeout 20 unshare -m --propagation shared sh -c '"$@"; grep leaked /proc/self/mountinfo' \
-			x "$NL" -q -D "$t" sh -c 'mount -t tmpfs leaked /mnt' </dev/null)"
+			x "$NL" -q -D "$t" sh -c 'mount -t tmpfs leaked /mnt && echo mounted' </dev/null)"
 
 	# ---- read-only trees
 	readonly_='mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99; shift'
