@@ -88,25 +88,31 @@ to_openrc(int root, bool again)
 }
 
 static bool
-set_mode(int root, const char *path, mode_t mode)
+set_mode(int root, const char *path, mode_t mode, bool make)
 {
 	int fd = sys_open_in(root, path, O_WRONLY, IN_REGULAR);
 	bool done;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && errno == ENOENT && make)
 		fd = sys_open_in(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, 0);
 	done = fd >= 0 && fchmod(fd, mode) == 0;
-
 	drop(fd);
 	return done;
 }
 
-/* runit(8): when SIGCONT comes it looks at the x bits of two files; false, for the signal is still to be sent */
+/*
+ * runit(8): when SIGCONT comes it looks at the x bits of two files, which are in /etc/runit, and
+ * with Debian in /run. false, for the signal is still to be sent
+ */
 static bool
 to_runit(int root, bool again)
 {
-	if (set_mode(root, "etc/runit/reboot", again ? 0100 : 0))
-		set_mode(root, "etc/runit/stopit", 0100);
+	if (set_mode(root, "run/runit.reboot", again ? 0100 : 0, false)) {
+		set_mode(root, "run/runit.stopit", 0100, false);
+		return false;
+	}
+	if (set_mode(root, "etc/runit/reboot", again ? 0100 : 0, true))
+		set_mode(root, "etc/runit/stopit", 0100, true);
 	return false;
 }
 

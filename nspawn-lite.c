@@ -409,6 +409,7 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 {
 	r->ending |= !streq(what, "reboot");
 	if (r->halting++ == 0 && halt_ask(p, r, what)) {
+		r->asked = what;
 		if (!r->quiet)
 			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
 		return;
@@ -419,8 +420,9 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 static void
 live(const struct plan *p, struct run *r)
 {
+	enum { AGAIN_MS = 2000, AGAIN_MOST = 10 };
 	bool slim = false;
-	int ms;
+	int ms, again = 0;
 
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
@@ -428,9 +430,12 @@ live(const struct plan *p, struct run *r)
 		tell_ready(r);
 	while (r->pid > 0) {
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
-		ms = r->console_lost ? 100 : slim ? -1 : 1000;
+		ms = r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
 		if (run_wait(r, ms) == 0) {
 			console_again(r);
+			/* an init that has just begun may not have heard: a signal without a handler is lost on PID 1 */
+			if (ms == AGAIN_MS && again++ < AGAIN_MOST)
+				halt_ask(p, r, r->asked);
 			if (!slim) {
 				mntns_offer(r);
 				sys_slim();

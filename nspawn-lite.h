@@ -111,6 +111,7 @@ struct run {
 	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
 	bool ready, exec_done;
 	int halting;          /* how often it was asked to end, or to begin again */
+	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
 	bool ending;          /* it is to end: a reboot is no new beginning */
 	const char *want;     /* "reboot" or "poweroff", by the escape keys */
 	/* its terminal */

@@ -470,7 +470,7 @@ payload_stub(int argc, char **argv)
 	char c;
 
 	if (getpid() != 1 || wire < 3)
-		return FAIL;
+		die("%s is PID 1 of a machine, and nothing to start by hand", STUB_NAME);
 	prctl(PR_SET_NAME, STUB_NAME);
 	fcntl(wire, F_SETFD, FD_CLOEXEC);
 	wirefd = wire;

@@ -39,9 +39,9 @@ for kind in $kinds; do
 	like "$kind: it said that it has been shut down" '*"has been shut down."*' "\"$(echo "$out" | grep -o 'has been shut down.')\""
 	like "$kind: the terminal is as it was" '*tty restored*' "$(cat "$T/err")"
 	boot "$kind" 'wait login:' 'send root\n' 'wait #' 'send touch /kept && reboot\n' 'wait is being rebooted' \
-		'wait login:' 'send root\n' 'wait #' 'send ls /kept && poweroff\n' exit
-	is "$kind: reboot from inside starts it again, with what it changed" "0 /kept" \
-		"$rc $(echo "$out" | tr -d '\r' | grep -x /kept)"
+		'wait login:' 'send root\n' 'wait #' 'send echo found: $(ls /kept); poweroff\n' exit
+	is "$kind: reboot from inside starts it again, with what it changed" "0 found: /kept" \
+		"$rc $(echo "$out" | grep -o 'found: /kept')"
 	told "$kind"
 	is "$kind: SIGTERM halts it in the way its init understands" 0 $rc
 	like "$kind: and says so" '*"has been shut down."*' "\"$(echo "$out" | grep -o 'has been shut down.')\""
@@ -63,11 +63,11 @@ is 'systemd: ^]^]^] kills it' '137' "$(printf '%s\n' 'wait login:' 'send \x1d\x1
 	"$PTY" -t 120 "$T/script" -- "$NL" --ephemeral -M boot-systemd -b -D "$tree" >"$T/out" 2>&1; echo $?)"
 # an init that does not listen: the first SIGTERM asks, the second kills
 tree=$(tree busybox)
-printf '#!/bin/sh\ntrap "" TERM USR1 USR2 PWR INT HUP\necho deaf\nwhile :; do sleep 1000; done\n' >"$tree/deaf"
+printf '#!/bin/sh\ntrap "" TERM USR1 USR2 PWR INT HUP\necho DO NOT HEAR\nwhile :; do sleep 1000; done\n' >"$tree/deaf"
 chmod 755 "$tree/deaf"
 rm -f "$tree/sbin/init"
 ln -s ../deaf "$tree/sbin/init"
-printf '%s\n' 'wait deaf' 'kill TERM' 'wait Trying to halt' 'kill TERM' exit >"$T/script"
+printf '%s\n' 'wait DO NOT HEAR' 'kill TERM' 'wait Trying to halt' 'kill TERM' exit >"$T/script"
 "$PTY" -t 60 "$T/script" -- "$NL" -M deaf -b -D "$tree" >"$T/out" 2>&1
 is 'the second SIGTERM kills an init that does not listen' 137 $?
 done_testing
