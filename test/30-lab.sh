@@ -19,7 +19,7 @@ for machine in ${LAB:-x86_64 mipsel armhf@bullseye}; do
 	target=${machine%@*}
 	bin=$top/build/$target
 	log=$(mktemp)
-	if ! make -s -C "$top" TARGET="$target" all "build/$target/test-escape" >"$log" 2>&1; then
+	if ! make -s -C "$top" O="build/$target" TARGET="$target" all "build/$target/test-escape" >"$log" 2>&1; then
 		sed 's/^/# /' "$log"
 		result 'not ok' "nspawn-lite is built for $target"
 		continue
