@@ -658,7 +658,12 @@ root_enter(const struct plan *p, struct run *r)
 		die("detach the host's root:");
 }
 
-/* After B2 a root inside could still unmount "/" and re-enter its own namespace: lab notes in root.c's tests */
+/*
+ * Below the moved tree lies the initramfs still: with CAP_SYS_ADMIN a root inside could unmount
+ * "/" and enter its own mount namespace anew, and would stand there. A namespace that belongs to
+ * another user namespace has its mounts locked together (mount_namespaces(7)): a helper makes
+ * one, we enter it, and keep all our rights but that of taking the tree away.
+ */
 static void
 lock_mounts(void)
 {
