@@ -2,7 +2,7 @@
 # The device's tests where they belong: in emulated machines that never leave
 # their initramfs, on CPUs of 64 and of 32 bits. Each
 # machine prints TAP of its own, which is counted on here.
-#   LAB='x86_64 mipsel armhf@bullseye'   which machines; more in test/lab/README.md
+#   LAB='x86_64 mipsel'   which machines; more in test/lab/README.md
 top=$(cd "${0%/*}/.." && pwd)
 O=${O:-$top/build}
 case $O in /*) ;; *) O=$top/$O ;; esac
@@ -15,9 +15,12 @@ result() {	# result ok|'not ok' NAME
 	[ "$1" = ok ] || bad=1
 }
 
-for machine in ${LAB:-x86_64 mipsel armhf@bullseye}; do
+for machine in ${LAB:-x86_64 mipsel armhf@bullseye arm64}; do
 	target=${machine%@*}
 	bin=$top/build/$target
+	# with control groups, and on one machine without any
+	groups='mount -t cgroup2 cgroup /sys/fs/cgroup;'
+	[ "$machine" != x86_64 ] || groups=''
 	log=$(mktemp)
 	if ! make -s -C "$top" O="build/$target" TARGET="$target" all "build/$target/test-escape" >"$log" 2>&1; then
 		sed 's/^/# /' "$log"
@@ -27,7 +30,7 @@ for machine in ${LAB:-x86_64 mipsel armhf@bullseye}; do
 	"$top/test/lab/boot" "$machine" --mod overlay --time 400 \
 		--add "$bin/nspawn-lite:/bin/nspawn-lite" --add "$bin/test-escape:/bin/escape" \
 		--add "$top/test/device.sh:/root/device.sh" \
-		-- 'mkdir -p /run /tmp; sh /root/device.sh nspawn-lite /bin/escape' >"$log" 2>&1
+		-- "mkdir -p /run /tmp; $groups sh /root/device.sh nspawn-lite /bin/escape" >"$log" 2>&1
 	status=$?
 	while IFS= read -r line; do
 		case $line in
@@ -36,7 +39,11 @@ for machine in ${LAB:-x86_64 mipsel armhf@bullseye}; do
 		*) echo "# $machine: $line" ;;
 		esac
 	done <"$log"
-	[ $status -eq 0 ] && result ok "$machine came to its end" || result 'not ok' "$machine came to its end ($status)"
+	if [ $status -eq 0 ]; then
+		result ok "$machine came to its end"
+	else
+		result 'not ok' "$machine came to its end ($status)"
+	fi
 	rm -f "$log"
 done
 echo "1..$n"
