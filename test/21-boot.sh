@@ -1,10 +1,10 @@
 #!/bin/sh
+# shellcheck disable=SC2016 # what is expanded is expanded inside
 # Real inits from real distributions: each boots to its login prompt, lets
 # somebody in, powers off and reboots from inside, and halts when we are told to.
 # Each runs on a throw-away overlay of a tree that test/trees made.
 # shellcheck source=test/lib.sh
 . "$(dirname "$0")/lib.sh"
-# shellcheck disable=SC2016 # what is expanded is expanded inside
 need_root
 
 # what each says when somebody may log in; all let root in without a password

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2016,SC2116 # what is expanded is expanded inside
 # What a device must do, on the device: nothing is needed but a kernel, busybox
 # and nspawn-lite. Prints TAP. Run by 30-lab.sh in emulated machines whose root
 # is an initramfs; runs on any router as it is:  sh device.sh [NSPAWN-LITE [ESCAPE]]
