@@ -74,6 +74,7 @@ struct run {
 	bool mounts_empty;    /* nothing is in it that would have to be pivoted away */
 	int offer;            /* such a one that we hold for others */
 	int life_before;      /* mount namespace of the life before a reboot, whose changes are kept */
+	bool mirrored;        /* the root is one in memory, which stands for a read-only one */
 	bool bare_root;       /* the host's root is an initramfs: nothing to pivot */
 	/* who it is */
 	char *name, *hostname, *container;
@@ -220,7 +221,6 @@ void console_drain(struct run *r);                       /* the last words */
 void payload_prepare(const struct plan *p, struct run *r);
 void payload_exec(const struct plan *p, struct run *r) __attribute__((noreturn));
 int payload_stub(int argc, char **argv);                 /* PID 1 of -a */
-char **payload_environment(const struct plan *p, struct run *r);
 
 /* ---- halt.c: how each init is asked to end ------------------------------- */
 

@@ -57,8 +57,8 @@ release_value(const char *text, const char *key)
 	return NULL;
 }
 
-char **
-payload_environment(const struct plan *p, struct run *r)
+static char **
+environment(const struct plan *p, struct run *r)
 {
 	static const struct { const char *key, *name; } host[] = {
 		{ "VERSION_ID", "container_host_version_id" }, { "ID", "container_host_id" },
@@ -374,7 +374,7 @@ copy_ourselves(struct run *r)
 void
 payload_exec(const struct plan *p, struct run *r)
 {
-	char **env = payload_environment(p, r), **argv = NULL, **w;
+	char **env = environment(p, r), **argv = NULL, **w;
 	char *path;
 	int fd;
 

@@ -552,6 +552,7 @@ lay(const struct plan *p, struct run *r, const char *stage)
 		say("the tree lacks mount points and is read-only: its root is made in memory");
 		make_tree_read_only(stage);
 		lay_mirror(stage, tree);
+		r->mirrored = true;
 	} else {
 		make_tree_read_only(stage);
 	}
@@ -706,7 +707,9 @@ lock_mounts(void)
 void
 root_lock(const struct plan *p, struct run *r)
 {
-	(void)p;
+	/* all mount points are made by now: what was asked for holds for the root that stands in, too */
+	if (p->read_only && r->mirrored && make_read_only("/", 0) < 0)
+		die("make the root read-only:");
 	if (r->bare_root)
 		lock_mounts();
 }

@@ -32,7 +32,7 @@
 #define CALL(n) (n)
 #endif
 enum {
-	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_pidfd_open = CALL(434), NR_clone3 = CALL(435),
+	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_clone3 = CALL(435),
 	NR_close_range = CALL(436), NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
 };
 
@@ -211,17 +211,6 @@ sys_open_in(int dir, const char *path, int flags, int kind)
 }
 
 /* ---- fds -------------------------------------------------------------- */
-
-int
-sys_pidfd_open(pid_t pid)
-{
-	int fd;
-
-	if (missing("pidfd_open"))
-		return -1;
-	fd = (int)syscall(NR_pidfd_open, pid, 0);
-	return fd;
-}
 
 static bool
 in(int fd, const int *list, size_t n)

@@ -83,7 +83,6 @@ void sys_deny(const char *names);
 enum { IN_DIR = 1, IN_REGULAR = 2 };
 /* open below dir as if dir were /: no link leads out, no FIFO blocks; kind is checked. 5.6, else by hand */
 int sys_open_in(int dir, const char *path, int flags, int kind);
-int sys_pidfd_open(pid_t pid);  /* 5.3; -1 with ENOSYS before */
 /* close all fds from low on but those of keep (-1 is none). 5.9, else through /proc/self/fd, else one by one */
 void sys_close_but(int low, const int *keep, size_t n);
 int sys_pivot_root(const char *new_root, const char *put_old);

@@ -61,6 +61,8 @@ fi
 is 'all calls since Linux 5.0 may be missing' inside "$(NSPAWN_LITE_DENY=new run echo inside)"
 cp "$dir/tree/bin/busybox" "$dir/bare/busybox"
 is 'a tree of one static binary' 'alone' "$("$nl" -q -D "$dir/bare" --read-only /busybox echo alone)"
+"$nl" -q -D "$dir/bare" --read-only /busybox touch /x 2>/dev/null
+is 'is read-only when it was asked for, with the mount points that it lacked' '1 busybox' "$? $(ls "$dir/bare")"
 
 cat >"$dir/tree/etc/rc" <<-'END'
 	echo booted as $(cat /proc/1/comm) in $container
