@@ -12,7 +12,8 @@ O ?= build$(TARGET:%=/%)
 
 # The rooms from bottom to top: each uses only what stands before it, and
 # make layers proves it.
-rooms := util sys netlink run cgroup machine mntns root user console payload halt image plan nspawn-lite
+rooms := util sys tree netlink run cgroup limit device machine mntns root mount userns user seccomp console payload halt image \
+	plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
 libs :=
 

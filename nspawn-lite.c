@@ -161,68 +161,87 @@ keep_life(const struct plan *p, struct run *r)
 
 /* ---- the birth chart: when is what done, before and after what ---------------------- */
 
+/*
+ * Who takes it: the supervisor has a chart of its own. With a user namespace two processes are the
+ * child: init, which is in all of its namespaces and waits, and a builder with the host's
+ * privileges, which joins it there, makes the mounts and hands them over. Else init is both.
+ */
+enum { BUILDER = 1, INIT = 2, BOTH = 3 };
+
 struct step {
+	int who;
 	const char *what;
 	void (*fn)(const struct plan *, struct run *);
 };
 
 /* the supervisor, in the host's world. What is made here is unmade in reverse */
 static const struct step before_birth[] = {
-	{ "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
-	{ "find and lock the tree",             image_take },
-	{ "ask what it is",                     image_look },
-	{ "choose the control group",           cgroup_choose },
-	{ "claim the name",                     machine_claim },
-	{ "look at the host",                   root_look },
-	{ "find a small mount namespace",       mntns_find },
-	{ "see what rights there are to give",  user_host },
-	{ "choose the terminal",                console_open },
-	{ "say where",                          say_spawning },
-	{ "open our binary",                    open_ourselves },
-	{ "open the notify socket",             open_notify },
-	{ "open the wire",                      open_wire },
-	{ "make the control group",             cgroup_make },
+	{ BOTH, "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
+	{ BOTH, "find and lock the tree",             image_take },
+	{ BOTH, "ask what it is",                     image_look },
+	{ BOTH, "choose the control group",           cgroup_choose },
+	{ BOTH, "claim the name",                     machine_claim },
+	{ BOTH, "look at the host",                   root_look },
+	{ BOTH, "choose its users",                   userns_choose },
+	{ BOTH, "open what is to be mounted",         mount_look },
+	{ BOTH, "look at its devices",                device_look },
+	{ BOTH, "find a small mount namespace",       mntns_find },
+	{ BOTH, "see what rights there are to give",  user_host },
+	{ BOTH, "compose the filter of system calls", seccomp_prepare },
+	{ BOTH, "choose the terminal",                console_open },
+	{ BOTH, "say where",                          say_spawning },
+	{ BOTH, "open our binary",                    open_ourselves },
+	{ BOTH, "open the notify socket",             open_notify },
+	{ BOTH, "open the wire",                      open_wire },
+	{ BOTH, "make the control group",             cgroup_make },
+	{ BOTH, "set its limits",                     limit_set },
 };
 
 /*
- * The child: in all its namespaces at once, with the host's privileges until user_become. After
+ * The child: with the host's privileges until user_become, or builder and init. After
  * root_enter no path leads to the host any more, and no fd.
  */
 static const struct step birth[] = {
-	{ "keep no fd but a few, lead a session", shed_fds },
-	{ "die with the supervisor",            die_with_supervisor },
-	{ "make the tree the root",             root_enter },
-	{ "see only its own control group",     cgroup_enter },
-	{ "keep no state",                      root_volatile },
-	{ "mount /proc",                        root_proc },
-	{ "mount /sys",                         root_sys },
-	{ "fill /dev",                          root_dev },
-	{ "copy our init",                      payload_prepare },
-	{ "fill /run",                          root_run },
-	{ "mount the control groups",           cgroup_mount },
-	{ "hand over credentials",              root_credentials },
-	{ "mask parts of /proc",                root_masks },
-	{ "follow the host's resolver and zone", root_files },
-	{ "lock what is below an initramfs",    root_lock },
-	{ "raise the loopback",                 raise_loopback },
-	{ "keep its mounts for a reboot",       keep_life },
-	{ "find the user",                      user_look },
-	{ "open the terminal",                  console_make },
-	{ "take the terminal",                  console_take },
-	{ "set host name and scores",           user_settle },
-	{ "clean up",                           clean_up },
-	{ "become the payload's user",          user_become },  /* from here on it has no rights but its own */
-	{ "die with the supervisor all the same", die_with_supervisor_again },
+	{ BOTH,    "keep no fd but a few, lead a session", shed_fds },
+	{ BOTH,    "die with the supervisor",            die_with_supervisor },
+	{ INIT,    "see only its own control group",     cgroup_enter },
+	{ BUILDER, "make the tree the root",             root_enter },
+	{ BUILDER, "keep no state",                      root_volatile },
+	{ BUILDER, "mount /proc",                        root_proc },
+	{ BUILDER, "mount /sys",                         root_sys },
+	{ BUILDER, "fill /dev",                          root_dev },
+	{ BUILDER, "make its devices",                   device_make },
+	{ BUILDER, "keep all others away",               device_enforce },
+	{ BUILDER, "fill /run",                          root_run },
+	{ BUILDER, "mount the control groups",           cgroup_mount },
+	{ BUILDER, "hand over credentials",              root_credentials },
+	{ BUILDER, "mask parts of /proc",                root_masks },
+	{ BUILDER, "mount what was asked for",           mount_make },
+	{ BUILDER, "follow the host's resolver and zone", root_files },
+	{ BUILDER, "lock what is below an initramfs",    root_lock },
+	{ BUILDER, "keep its mounts for a reboot",       keep_life },
+	{ INIT,    "copy our init",                      payload_prepare },
+	{ INIT,    "raise the loopback",                 raise_loopback },
+	{ INIT,    "find the user",                      user_look },
+	{ INIT,    "open the terminal",                  console_make },
+	{ INIT,    "take the terminal",                  console_take },
+	{ INIT,    "set host name and scores",           user_settle },
+	{ INIT,    "clean up",                           clean_up },
+	{ INIT,    "filter system calls",                seccomp_load },  /* while it may */
+	{ INIT,    "become the payload's user",          user_become },  /* from here on it has no rights but its own */
+	{ INIT,    "die with the supervisor all the same", die_with_supervisor_again },
 };
 
 struct child { const struct plan *p; struct run *r; };
 
 static void
-take_steps(const struct step *steps, size_t n, const struct plan *p, struct run *r)
+take_steps(const struct step *steps, size_t n, int who, const struct plan *p, struct run *r)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
+		if (!(steps[i].who & who))
+			continue;
 		say("%s", steps[i].what);
 		steps[i].fn(p, r);
 	}
@@ -233,7 +252,7 @@ child_main(void *arg)
 {
 	struct child *c = arg;
 
-	take_steps(birth, LEN(birth), c->p, c->r);
+	take_steps(birth, LEN(birth), BOTH, c->p, c->r);
 	payload_exec(c->p, c->r);
 }
 
@@ -521,7 +540,7 @@ verb_run(char **words)
 		die("Need to be root.");
 	run_begin(&r);
 	find_life(&r);
-	take_steps(before_birth, LEN(before_birth), &p, &r);
+	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
 	spawn(&p, &r);
 	lived = true;
 	machine_register(&p, &r);

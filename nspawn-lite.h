@@ -23,6 +23,7 @@ enum {
 enum { ZONE_OFF = 1, ZONE_COPY, ZONE_BIND, ZONE_SYMLINK, ZONE_DELETE, ZONE_AUTO };
 enum { JOURNAL_NO = 1, JOURNAL_HOST, JOURNAL_TRY_HOST, JOURNAL_GUEST, JOURNAL_TRY_GUEST, JOURNAL_AUTO };
 enum { VFS_NO = 1, VFS_YES, VFS_NETWORK };
+enum { OWNERSHIP_OFF = 1, OWNERSHIP_CHOWN, OWNERSHIP_MAP, OWNERSHIP_AUTO };
 
 /*
  * What was asked for: filled by plan.c from words, constant afterwards. It holds words; one with
@@ -35,8 +36,14 @@ struct plan {
 	const char *show_option;
 	/* image */
 	char *directory, *machine, *image_root;
+	char *pivot_root;
 	bool ephemeral, read_only;
 	int volat;
+	/* mounts */
+	char **bind, **bind_ro, **tmpfs, **overlay, **overlay_ro, **inaccessible;
+	/* user namespace */
+	char *private_users;
+	int private_users_ownership;
 	/* payload */
 	bool boot, as_pid2;
 	char *chdir, *user, *kill_signal;
@@ -50,8 +57,11 @@ struct plan {
 	bool private_network;
 	/* rights */
 	char **capability, **drop_capability, **ambient_capability;
-	int no_new_privileges;
+	char **system_call_filter, **restrict_address_families;
+	char *selinux_context, *selinux_apifs_context;
+	int no_new_privileges, suppress_sync, nesting;
 	/* limits */
+	char **property, **device;
 	char **rlimit, **cpu_affinity, *oom_score_adjust, *personality;
 	/* integration */
 	int resolv_conf, timezone, link_journal;
@@ -98,6 +108,21 @@ struct run {
 	char *user, *home, *shell;
 	uint64_t keep;        /* capabilities */
 	struct rlimit nproc, sigpending;  /* those of the host's PID 1 */
+	/* its user namespace: see userns.c */
+	bool userns;          /* it has one */
+	uint32_t id_base, id_count;  /* the host's ids that stand for its 0, 1, ...; 0 and all without one */
+	int ownership;        /* how the tree's owners become those: OWNERSHIP_OFF, _CHOWN or _MAP */
+	int userns_fd;        /* the namespace, for idmapped mounts */
+	int hand[2];          /* from who builds the mounts to init, which waits for them */
+	/* what was asked for to be mounted, its sources open: see mount.c */
+	struct mount *mount;
+	size_t nmounts;
+	/* devices, and the policy that keeps others away: see device.c */
+	struct device *device;
+	size_t ndevices;
+	int device_policy;    /* the program for cgroup2 */
+	/* the filter of system calls: see seccomp.c */
+	struct filter *filter;
 	/* its share */
 	char *cgroup_path;    /* the machine's directory on cgroup2, or NULL */
 	int cgroup;           /* the payload's directory */
@@ -185,6 +210,36 @@ void root_masks(const struct plan *p, struct run *r);
 void root_credentials(const struct plan *p, struct run *r);
 void root_files(const struct plan *p, struct run *r);    /* resolv.conf, localtime, journal */
 void root_lock(const struct plan *p, struct run *r);     /* where the host's root could not be pivoted away */
+
+/* ---- mount.c: what was asked for to be mounted ----------------------------- */
+
+void mount_check(const struct plan *p);
+void mount_look(const struct plan *p, struct run *r);    /* open sources, while the host is there */
+void mount_make(const struct plan *p, struct run *r);    /* all of them; "/" is the tree */
+
+/* ---- userns.c: which ids of the host stand for those inside ----------------- */
+
+void userns_check(const struct plan *p);
+void userns_choose(const struct plan *p, struct run *r); /* the range, claimed; owners shifted if they must be */
+
+/* ---- device.c: devices, and a policy for all others -------------------------- */
+
+void device_check(const struct plan *p);
+void device_look(const struct plan *p, struct run *r);   /* what they are on the host; compose the policy */
+void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
+void device_enforce(const struct plan *p, struct run *r); /* from here on nothing else can be opened or made */
+
+/* ---- limit.c: --property and set-property: one name, two kinds of cgroup ------ */
+
+void limit_check(const struct plan *p);
+void limit_set(const struct plan *p, struct run *r);     /* on the machine's new cgroup; dies where one cannot hold */
+
+/* ---- seccomp.c: what it may call ----------------------------------------------- */
+
+void seccomp_check(const struct plan *p);
+void seccomp_list(void);                                  /* groups and names, one a line */
+void seccomp_prepare(const struct plan *p, struct run *r); /* the program, for every ABI of the kernel */
+void seccomp_load(const struct plan *p, struct run *r);
 
 /* ---- user.c: who the payload is and what it may do ---------------------- */
 

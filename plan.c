@@ -15,11 +15,13 @@
 #define STR(f, arg)    O_STR, FIELD(char *, f), NULL, arg
 #define CHOICE(f, w)   O_CHOICE, FIELD(int, f), w, NULL
 #define BARE(f, w)     O_BARE, FIELD(int, f), w, NULL
+#define OPT(f, arg)    O_OPT, FIELD(char *, f), "yes", arg
 #define LIST(f, arg)   O_LIST, FIELD(char **, f), NULL, arg
 #define MEANS(w)       O_MEANS, 0, w, NULL
 #define SHOW(n)        O_SHOW, n, NULL, NULL
 #define NOTHING        O_NOTHING, 0, NULL, NULL
 #define IGNORED(arg)   O_IGNORED, 0, NULL, arg
+#define REFUSED(arg)   O_REFUSED, 0, NULL, arg
 
 enum kind {
 	O_TITLE, O_FLAG, O_STR, O_CHOICE,
@@ -29,6 +31,8 @@ enum kind {
 	O_SHOW,
 	O_NOTHING,  /* accepted, without effect */
 	O_IGNORED,  /* the same, with an argument */
+	O_OPT,      /* a string that may be missing: that of the words column, then */
+	O_REFUSED,  /* known, and not to be had: its help says why */
 };
 
 static const char bools[] = "yes|no";
@@ -59,6 +63,27 @@ static const struct option {
 	{ "read-only",        0,  FLAG(read_only),             "mount the tree read-only" },
 	{ "volatile",         0,  BARE(volat, "no|yes|state|overlay"),
 	                                                       "yes: only /usr is kept; state: /var is not; overlay: nothing" },
+	{ "pivot-root",       0,  STR(pivot_root, "NEW[:OLD]"), "make NEW of the tree the root, and show the tree at OLD" },
+
+	{ "Mounts", 0, O_TITLE, 0, NULL, NULL, NULL },
+	{ "bind",             0,  LIST(bind, "SRC[:DST[:OPT,...]]"), "show a file or directory of the host inside" },
+	{ "bind-ro",          0,  LIST(bind_ro, "SRC[:DST[:OPT,...]]"), "the same, read-only" },
+	{ "tmpfs",            0,  LIST(tmpfs, "PATH[:OPT,...]"), "an empty directory in memory" },
+	{ "overlay",          0,  LIST(overlay, "LOWER[:...]:UPPER:DST"), "directories in layers; changes go to UPPER" },
+	{ "overlay-ro",       0,  LIST(overlay_ro, "LOWER:...:DST"), "directories in layers, read-only" },
+	{ "inaccessible",     0,  LIST(inaccessible, "PATH"),  "cover PATH with a node that nobody can use" },
+
+	{ "User namespace", 0, O_TITLE, 0, NULL, NULL, NULL },
+	{ "private-users",    0,  OPT(private_users, "no|yes|pick|auto|identity|BASE[:N]"),
+	                                                       "users and groups of its own, from BASE on; yes: as the tree's owner" },
+	{ NULL,              'U', MEANS("--private-users=auto"), "" },
+	{ "private-users-ownership", 0, CHOICE(private_users_ownership, "off|chown|map|auto"),
+	                                                       "how the tree's owners become those" },
+	{ "private-users-chown", 0, MEANS("--private-users-ownership=chown"), "short for --private-users-ownership=chown" },
+	{ "private-users-delegate", 0, REFUSED("N"),           "no ranges are handed on: give one larger range, BASE:N" },
+	{ "bind-user",        0,  REFUSED("NAME"),             "users of the host are not recorded inside: bind the home with owneridmap" },
+	{ "bind-user-shell",  0,  REFUSED("SHELL"),            "users of the host are not recorded inside" },
+	{ "bind-user-group",  0,  REFUSED("GROUP"),            "users of the host are not recorded inside" },
 
 	{ "Payload", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "boot",            'b', FLAG(boot),                  "start the tree's own init" },
@@ -86,8 +111,16 @@ static const struct option {
 	{ "drop-capability",  0,  LIST(drop_capability, "CAP,..."), "drop these capabilities" },
 	{ "ambient-capability", 0, LIST(ambient_capability, "CAP,..."), "give these to a payload that is not root" },
 	{ "no-new-privileges", 0, BOOL(no_new_privileges),     "set-user-ID and the like gain nothing" },
+	{ "system-call-filter", 0, LIST(system_call_filter, "[~]CALL|@GROUP ..."), "allow these system calls too; ~: refuse these" },
+	{ "restrict-address-families", 0, LIST(restrict_address_families, "[~]AF_..."), "sockets of these families only; ~: not these" },
+	{ "suppress-sync",    0,  BOOL(suppress_sync),         "sync and the like do nothing" },
+	{ "nesting",          0,  BOOL(nesting),               "let container runtimes run inside" },
+	{ "selinux-context", 'Z', STR(selinux_context, "LABEL"), "SELinux label of the payload" },
+	{ "selinux-apifs-context", 'L', STR(selinux_apifs_context, "LABEL"), "SELinux label of what is mounted for it" },
 
 	{ "Limits", 0, O_TITLE, 0, NULL, NULL, NULL },
+	{ "property",         0,  LIST(property, "NAME=VALUE"), "a limit of its control group: MemoryMax=64M, CPUQuota=20%, ..." },
+	{ "device",           0,  LIST(device, "PATH|CLASS[:rwm]"), "let it use a device of the host, or all of a class" },
 	{ "rlimit",           0,  LIST(rlimit, "NAME=SOFT[:HARD]"), "set a resource limit" },
 	{ "oom-score-adjust", 0,  STR(oom_score_adjust, "N"),  "how gladly the OOM killer takes it: -1000 to 1000" },
 	{ "cpu-affinity",     0,  LIST(cpu_affinity, "CPUS"),  "run on these CPUs only: 0-3,5" },
@@ -210,7 +243,8 @@ find_letter(char c)
 static bool
 takes_argument(const struct option *o)
 {
-	return o->kind == O_STR || o->kind == O_CHOICE || o->kind == O_LIST || o->kind == O_IGNORED;
+	return o->kind == O_STR || o->kind == O_CHOICE || o->kind == O_LIST || o->kind == O_IGNORED
+	    || o->kind == O_REFUSED;
 }
 
 static void
@@ -264,6 +298,11 @@ set(struct plan *p, const struct option *o, const char *value)
 		if (!*value && !streq(o->name, "machine"))  /* -M "" takes the name back */
 			die("--%s=: an empty value says nothing; leave the option out", o->name);
 		break;
+	case O_OPT:
+		*(char **)field(p, o) = (char *)(uintptr_t)(value && *value ? value : o->words);
+		break;
+	case O_REFUSED:
+		die("--%s: %s", o->name, o->help);
 	case O_BARE:
 	case O_CHOICE:
 		set_choice(p, o, value ? value : "yes");
@@ -323,7 +362,7 @@ parse_long(struct plan *p, char ***words)
 		if (!value)
 			misuse(fmt("option '--%s' requires an argument", o->name));
 	}
-	if (value && o->kind != O_FLAG && o->kind != O_BARE && !takes_argument(o))
+	if (value && o->kind != O_FLAG && o->kind != O_BARE && o->kind != O_OPT && !takes_argument(o))
 		misuse(fmt("option '--%s' doesn't allow an argument", o->name));
 	set(p, o, value);
 }
@@ -437,6 +476,7 @@ said(const struct plan *p, const struct option *o, int value)
 	case O_BARE:
 		return value ? *(int *)field(p, o) == value : *(int *)field(p, o) != 0;
 	case O_STR:
+	case O_OPT:
 		return *(char **)field(p, o) != NULL;
 	case O_LIST:
 		return *(char ***)field(p, o) != NULL;
@@ -470,8 +510,13 @@ plan_check(const struct plan *p)
 	if (p->hostname && !name_valid(p->hostname))
 		die("Invalid hostname: %s", p->hostname);
 	root_check(p);
+	mount_check(p);
+	userns_check(p);
 	user_check(p);
 	cgroup_check(p);
+	limit_check(p);
+	device_check(p);
+	seccomp_check(p);
 }
 
 static char *
@@ -500,7 +545,7 @@ plan_words(const struct plan *p)
 			continue;
 		if (o->kind == O_FLAG)
 			grow(&words, fmt("--%s", o->name));
-		else if (o->kind == O_STR)
+		else if (o->kind == O_STR || o->kind == O_OPT)
 			grow(&words, fmt("--%s=%s", o->name, *(char **)field(p, o)));
 		else if (o->kind == O_LIST)
 			for (w = *(char ***)field(p, o); *w; w++)
@@ -523,6 +568,8 @@ argument(const struct option *o)
 {
 	if (o->kind == O_BARE)
 		return fmt("[=%s]", o->words);
+	if (o->kind == O_OPT)
+		return fmt("[=%s]", o->arg);
 	if (!takes_argument(o))
 		return xstrdup("");
 	if (o->kind == O_CHOICE && !o->arg)
@@ -607,14 +654,16 @@ plan_manual(void)
 			print(1, " Fl %c%s", o->letter, o->name ? " ," : "");
 		if (o->name)
 			print(1, " Fl \\-%s", o->name);
-		if (o->arg)
+		if (o->kind == O_OPT)
+			print(1, " Ns Op = Ns Ar %s", o->arg);
+		else if (o->arg)
 			print(1, " Ns = Ns Ar %s", o->arg);
 		else if (o->kind == O_CHOICE)
 			print(1, " Ns = Ns Ar MODE");
 		else if (o->kind == O_BARE)
 			print(1, " Ns Op = Ns Ar MODE");
 		print(1, "\n%s.\n", o->name ? o->help : o->words);
-		if (!o->words || o->words == bools || !o->name || o->kind == O_MEANS)
+		if (!o->words || o->words == bools || !o->name || o->kind == O_MEANS || o->kind == O_OPT)
 			continue;
 		print(1, "One of");
 		for (w = o->words; *w; w += n + (w[n] == '|')) {

@@ -107,6 +107,24 @@ void sys_slim(void);
 ssize_t sys_send(int sock, const void *data, size_t len, int fd);
 ssize_t sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender);
 
+/*
+ * A user namespace with these maps, in the words of uid_map (user_namespaces(7)), as an fd; it
+ * lives as long as the fd, a process in it, or a mount that is idmapped by it. -1 with errno.
+ */
+int sys_userns(const char *uid_map, const char *gid_map);
+/* show a copy of a mount (sys_open_tree) with the ids of a user namespace. 5.12, and the file system must agree */
+int sys_mount_idmap(int tree, int userns, bool recursive);
+
+/* ---- tree.c: trees at rest ---------------------------------------------- */
+
+/*
+ * Give all below dir, which is the tree's root, owners in base ... base + 65535: the low 16 bits of an
+ * id stay. ACLs are shifted with it, capabilities of files are kept, and nothing is changed that is
+ * right already, so that one that was interrupted can be done again. -1 with errno, and
+ * *where (a fresh string) is what it failed at.
+ */
+int tree_shift(int dir, uint32_t base, char **where);
+
 /* ---- netlink.c ------------------------------------------------------- */
 
 int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
