@@ -89,9 +89,31 @@ lock(int fd)
 }
 
 /*
- * The name is ours while we hold the lock of its file. The file goes with the machine; whoever
+ * It is ours while we hold the lock of its file. The file goes with what it stands for; whoever
  * waited for the lock of one that went meanwhile sees that it has no name any more.
  */
+int
+machine_lock(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	for (;;) {
+		fd = open_state(path);
+		if (fd < 0 && errno == ENOENT && make_dirs(run_state_dir()) == 0)
+			fd = open_state(path);
+		if (fd < 0)
+			die("make %s:", path);
+		if (!lock(fd))
+			return drop(fd);
+		if (fstat(fd, &st) < 0)
+			die("look at %s:", path);
+		if (st.st_nlink > 0)
+			return fd;
+		close(fd);
+	}
+}
+
 void
 machine_claim(const struct plan *p, struct run *r)
 {
@@ -99,21 +121,12 @@ machine_claim(const struct plan *p, struct run *r)
 
 	r->hidden = p->registered == NO;
 	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
-	for (;;) {
-		r->claim = open_state(r->claim_path);
-		if (r->claim < 0 && errno == ENOENT && make_dirs(run_state_dir()) == 0)
-			r->claim = open_state(r->claim_path);
-		if (r->claim < 0)
-			die("make %s:", r->claim_path);
-		if (!lock(r->claim))
-			die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
-		if (fstat(r->claim, &st) < 0)
-			die("look at %s:", r->claim_path);
-		if (st.st_nlink > 0)
-			break;
-		close(r->claim);
-	}
+	r->claim = machine_lock(r->claim_path);
+	if (r->claim < 0)
+		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
 	undo(r, release);
+	if (fstat(r->claim, &st) < 0)
+		die("look at %s:", r->claim_path);
 	if (st.st_size > 0) {
 		if (!sweep_leftovers(r->claim))
 			die("what is left of a machine %s that was killed does not go away: see %s", r->name, r->claim_path);
@@ -166,7 +179,7 @@ machine_sweep(const struct run *r)
 			e = (struct entry *)(void *)(names + at);
 			if (streq(e->name, ".mounts.new"))  /* mntns.c was killed while it wrote; if not, it is no loss */
 				unlinkat(dir, e->name, 0);
-			if (*e->name == '.' || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
+			if ((*e->name == '.' && !after(e->name, IDS_PREFIX)) || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
 				continue;
 			/* one sweeper at a time */
 			if (seen++ == 0 && flock(dir, LOCK_EX | LOCK_NB) < 0)

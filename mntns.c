@@ -234,10 +234,13 @@ mntns_enter(struct run *r)
 	if (r->mounts < 0)
 		return false;
 	/* by the fd that we locked: the name may mean another tree by now */
-	tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
+	tree = r->tree_mount;
+	if (tree < 0)
+		tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
 	if (tree < 0 || setns(r->mounts, CLONE_NEWNS) < 0) {
 		r->mounts_empty = false;
-		drop(tree);
+		if (tree != r->tree_mount)
+			drop(tree);
 		if (unshare(CLONE_NEWNS) < 0)
 			die("make a mount namespace:");
 		return false;

@@ -31,7 +31,8 @@ static void
 open_wire(const struct plan *p, struct run *r)
 {
 	(void)p;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->wire) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->wire) < 0
+	    || (r->userns && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->hand) < 0))
 		die("make the wire to the machine:");
 }
 
@@ -76,6 +77,8 @@ say_spawning(const struct plan *p, struct run *r)
 	r->quiet = p->quiet || p->console == CONSOLE_PIPE;
 	if (!r->quiet)
 		print(2, "Spawning container %s on %s.\nPress ^] three times within 1s to kill container.\n", r->name, r->root);
+	if (!r->quiet && r->range_picked)
+		print(2, "Selected user namespace base %u and range %u.\n", (unsigned int)r->id_base, (unsigned int)r->id_count);
 }
 
 /*
@@ -87,6 +90,7 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int keep[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->cgroup, r->exe,
+		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount,
 	};
 
 	(void)p;
@@ -122,7 +126,7 @@ clean_up(const struct plan *p, struct run *r)
 static void
 die_with_supervisor_again(const struct plan *p, struct run *r)
 {
-	if (r->uid || r->gid)
+	if (r->uid || r->gid || r->userns)
 		die_with_supervisor(p, r);
 }
 
@@ -144,7 +148,6 @@ keep_life(const struct plan *p, struct run *r)
 	static const char note[2] = { NOTE_MOUNTS, 0 };
 	int fd;
 
-	(void)r;
 	if (!p->ephemeral || p->keep_unit)
 		return;
 	fd = sys_open_tree(AT_FDCWD, "/", O_CLOEXEC);
@@ -153,7 +156,7 @@ keep_life(const struct plan *p, struct run *r)
 		return;
 	}
 	close(fd);
-	fd = openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	fd = openat(r->self, "ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || sys_send(wirefd, note, sizeof(note), fd) < 0)
 		warn("changes will be lost at a reboot:");
 	drop(fd);
@@ -205,9 +208,11 @@ static const struct step birth[] = {
 	{ BOTH,    "keep no fd but a few, lead a session", shed_fds },
 	{ BOTH,    "die with the supervisor",            die_with_supervisor },
 	{ INIT,    "see only its own control group",     cgroup_enter },
+	{ BUILDER, "join its namespaces",                userns_join },
 	{ BUILDER, "make the tree the root",             root_enter },
 	{ BUILDER, "keep no state",                      root_volatile },
 	{ BUILDER, "mount /proc",                        root_proc },
+	{ BUILDER, "remember who we are",                userns_remember },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },
 	{ BUILDER, "make its devices",                   device_make },
@@ -220,6 +225,9 @@ static const struct step birth[] = {
 	{ BUILDER, "follow the host's resolver and zone", root_files },
 	{ BUILDER, "lock what is below an initramfs",    root_lock },
 	{ BUILDER, "keep its mounts for a reboot",       keep_life },
+	{ BUILDER, "hand the mounts over",               userns_hand_over },
+	{ INIT,    "wait for the mounts",                userns_receive },
+	{ INIT,    "bind its life to the supervisor's again", die_with_supervisor_again },
 	{ INIT,    "copy our init",                      payload_prepare },
 	{ INIT,    "raise the loopback",                 raise_loopback },
 	{ INIT,    "find the user",                      user_look },
@@ -254,6 +262,24 @@ child_main(void *arg)
 
 	take_steps(birth, LEN(birth), BOTH, c->p, c->r);
 	payload_exec(c->p, c->r);
+}
+
+static int
+init_main(void *arg)
+{
+	struct child *c = arg;
+
+	take_steps(birth, LEN(birth), INIT, c->p, c->r);
+	payload_exec(c->p, c->r);
+}
+
+static int
+builder_main(void *arg)
+{
+	struct child *c = arg;
+
+	take_steps(birth, LEN(birth), BUILDER, c->p, c->r);
+	_exit(0);
 }
 
 /* ---- life ------------------------------------------------------------------------------ */
@@ -297,30 +323,92 @@ got_note(struct run *r, char kind, int fd, const char *text)
 	         "(register one with flag F)", path, text, text);
 }
 
+/* all that speaks to us over the wire is the child now: listen until it has exec'd or ended */
+static void
+listen_to_child(struct run *r)
+{
+	wirefd = -1;
+	close(r->wire[1]);
+	run_listen(r, got_note);
+}
+
+static _Noreturn void
+die_without_namespaces(const struct run *r)
+{
+	const char *more = fmt("%s%s", r->namespaces & CLONE_NEWNET ? ", NET_NS" : "", r->userns ? ", USER_NS" : "");
+
+	if (errno == ENOSPC)
+		die("make namespaces: there are as many as sysctl user.max_*_namespaces allows");
+	die(errno == EINVAL ? "make namespaces (CONFIG_NAMESPACES, PID_NS, IPC_NS, UTS_NS%s):" : "make namespaces:", more);
+}
+
+/* in pieces: the builder, which is to be in init's namespace for processes from its birth on */
+static void
+spawn_builder(struct child *c)
+{
+	struct run *r = c->r;
+	int own = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), status = 0;
+	bool placed;
+	pid_t pid;
+
+	if (own < 0 || (r->init_namespaces & CLONE_NEWPID && sys_join(r->pid, CLONE_NEWPID) < 0))
+		die("join the machine's processes:");
+	pid = sys_spawn(r->mounts < 0 ? CLONE_NEWNS : 0, -1, builder_main, c, &placed);
+	if (setns(own, CLONE_NEWPID) < 0 || pid < 0)
+		die("make the builder of the machine:");
+	close(own);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	close(r->hand[0]);
+	r->hand[0] = -1;
+	prctl(PR_SET_DUMPABLE, 1);  /* it shared our memory, and changed who it was */
+	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+		listen_to_child(r);  /* says why, and ends us */
+		die("the builder of the machine was killed");
+	}
+}
+
 static void
 spawn(const struct plan *p, struct run *r)
 {
 	struct child c = { p, r };
-	int flags = r->mounts < 0 ? CLONE_NEWNS : 0;
+	char note[3] = "";
 
 	if (p->share_pid != YES)
-		flags |= CLONE_NEWPID;
+		r->init_namespaces |= CLONE_NEWPID;
 	if (p->share_ipc != YES)
-		flags |= CLONE_NEWIPC;
+		r->namespaces |= CLONE_NEWIPC;
 	if (p->share_uts != YES)
-		flags |= CLONE_NEWUTS;
+		r->namespaces |= CLONE_NEWUTS;
 	if (p->private_network)
-		flags |= CLONE_NEWNET;
+		r->namespaces |= CLONE_NEWNET;
+	r->init_namespaces |= r->namespaces;
 	run_signals();
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
-	r->pid = sys_spawn(flags, r->cgroup_v1 ? -1 : r->cgroup, child_main, &c, &r->placed);
-	wirefd = -1;
-	close(r->wire[1]);
-	if (r->pid < 0)
-		die(errno == EINVAL ? "make namespaces (CONFIG_NAMESPACES, PID_NS, IPC_NS, UTS_NS%s):" : "make namespaces%s:",
-		    errno == EINVAL && p->private_network ? ", NET_NS" : "");
+	if (r->userns)
+		r->pid = sys_fork(r->init_namespaces | CLONE_NEWUSER, r->cgroup_v1 ? -1 : r->cgroup, init_main, &c, &r->placed);
+	else
+		r->pid = sys_spawn(r->init_namespaces | (r->mounts < 0 ? CLONE_NEWNS : 0), r->cgroup_v1 ? -1 : r->cgroup,
+		                   child_main, &c, &r->placed);
+	if (r->pid < 0) {
+		wirefd = -1;
+		die_without_namespaces(r);
+	}
 	undo(r, kill_child);
-	run_listen(r, got_note);
+	if (r->userns) {
+		close(r->hand[1]);
+		r->hand[1] = -1;
+		wirefd = -1;
+		if (sys_recv(r->hand[0], note, sizeof(note) - 1, NULL, NULL) <= 0)
+			listen_to_child(r);  /* says why, if anybody knows */
+		if (!*note)
+			die("the machine ended before it had begun");
+		r->cgroup_shown = note[1] == '1';
+		userns_map(p, r);
+		wirefd = r->wire[1];
+		spawn_builder(&c);
+	}
+	listen_to_child(r);
 }
 
 static bool

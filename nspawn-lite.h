@@ -112,8 +112,15 @@ struct run {
 	bool userns;          /* it has one */
 	uint32_t id_base, id_count;  /* the host's ids that stand for its 0, 1, ...; 0 and all without one */
 	int ownership;        /* how the tree's owners become those: OWNERSHIP_OFF, _CHOWN or _MAP */
+	bool range_picked;    /* by us: to be told */
 	int userns_fd;        /* the namespace, for idmapped mounts */
+	int tree_mount;       /* a copy of the tree's mount that is one; not attached anywhere */
 	int hand[2];          /* from who builds the mounts to init, which waits for them */
+	int self;             /* the builder's own directory in the guest's /proc */
+	int init_namespaces;  /* CLONE_NEW*: those that init is born in */
+	int namespaces;       /* those of them that a builder joins */
+	int ids;              /* the lock that holds the range */
+	char *ids_path;
 	/* what was asked for to be mounted, its sources open: see mount.c */
 	struct mount *mount;
 	size_t nmounts;
@@ -220,7 +227,12 @@ void mount_make(const struct plan *p, struct run *r);    /* all of them; "/" is 
 /* ---- userns.c: which ids of the host stand for those inside ----------------- */
 
 void userns_check(const struct plan *p);
-void userns_choose(const struct plan *p, struct run *r); /* the range, claimed; owners shifted if they must be */
+void userns_choose(const struct plan *p, struct run *r); /* the range, claimed */
+void userns_map(const struct plan *p, struct run *r);    /* once init waits: its maps, and the tree's owners */
+void userns_join(const struct plan *p, struct run *r);   /* builder: into init's namespaces */
+void userns_remember(const struct plan *p, struct run *r);
+void userns_hand_over(const struct plan *p, struct run *r);
+void userns_receive(const struct plan *p, struct run *r); /* init: wait for the mounts, enter them */
 
 /* ---- device.c: devices, and a policy for all others -------------------------- */
 
@@ -283,7 +295,9 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 
 /* ---- machine.c: the registry -------------------------------------------- */
 
+#define IDS_PREFIX ".ids."  /* files beside the machines' that hold a range of ids */
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
+int machine_lock(const char *path);                          /* a file held by its lock; -1 with EWOULDBLOCK: by others */
 void machine_register(const struct plan *p, struct run *r);
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */
 

@@ -27,6 +27,7 @@
 
 #define NOTHING_SPECIAL (MS_NOSUID | MS_NOEXEC | MS_NODEV)
 enum { ATTR_RDONLY = 1 };  /* MOUNT_ATTR_RDONLY of mount_setattr(2) */
+enum { CLONE_TREE = 1, FROM_FD = 4 };  /* OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH */
 
 static const char *const mount_points[] = { "proc", "sys", "dev", "run", "tmp" };
 
@@ -505,7 +506,6 @@ lay_overlay(const char *stage, int tree)
 static void
 lay_again(struct run *r, const char *stage)
 {
-	enum { CLONE_TREE = 1, FROM_FD = 4 };  /* OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH */
 	int here = openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), tree;
 
 	if (here < 0 || setns(r->life_before, CLONE_NEWNS) < 0)
@@ -639,10 +639,10 @@ root_enter(const struct plan *p, struct run *r)
 		return;
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		die("make the mounts our own:");
-	if (chdir(r->root) < 0)
-		die("enter %s:", r->root);
-	if (mount(".", stage, NULL, MS_BIND | MS_REC, NULL) < 0)
+	if (r->tree_mount >= 0 ? sys_move_mount(r->tree_mount, "", AT_FDCWD, stage, FROM_FD) < 0
+	    : chdir(r->root) < 0 || mount(".", stage, NULL, MS_BIND | MS_REC, NULL) < 0)
 		die("bind %s:", r->root);
+	drop(r->tree_mount);
 	if (chdir(stage) < 0)
 		die("enter the tree:");
 	lay(p, r, stage);
@@ -786,6 +786,8 @@ root_dev(const struct plan *p, struct run *r)
 		{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" }, { "core", "/proc/kcore" },
 		{ "console", "pts/0" },  /* last: not without a terminal */
 	};
+	enum { TTY = 5 };  /* the group of nearly every tree */
+	char *gid = !r->userns || r->id_count > TTY ? fmt(",gid=%u", (unsigned int)(r->id_base + TTY)) : "";
 	size_t i;
 
 	(void)p;
@@ -805,7 +807,8 @@ root_dev(const struct plan *p, struct run *r)
 			die("make link /dev/%s:", links[i].name);
 	if (mkdir("pts", 0755) < 0 || mkdir("shm", 01777) < 0 || mkdir("mqueue", 01777) < 0)
 		die("make directories in /dev:");
-	if (attach("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5") < 0)
+	if (attach("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC,
+	           fmt("newinstance,ptmxmode=0666,mode=620%s", gid)) < 0)
 		die("mount devpts on /dev/pts:");
 	if (attach("tmpfs", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_SHM) < 0)
 		die("mount tmpfs on /dev/shm:");
@@ -813,6 +816,10 @@ root_dev(const struct plan *p, struct run *r)
 		say("no /dev/mqueue (CONFIG_POSIX_MQUEUE)");
 		rmdir("mqueue");
 	}
+	/* made by the kernel, not by us: their roots would belong to nobody */
+	if (r->userns && (lchown("pts", r->id_base, r->id_base) < 0
+	                  || (lchown("mqueue", r->id_base, r->id_base) < 0 && errno != ENOENT)))
+		say("the owner of /dev/pts or /dev/mqueue stays as it is");
 }
 
 static void

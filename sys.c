@@ -34,7 +34,7 @@
 #endif
 enum {
 	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_clone3 = CALL(435),
-	NR_close_range = CALL(436), NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
+	NR_pidfd_open = CALL(434), NR_close_range = CALL(436), NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
 };
 
 static const char *denied = "";
@@ -45,15 +45,15 @@ sys_deny(const char *names)
 	denied = names ? names : "";
 }
 
-static bool
-missing(const char *call)
+bool
+sys_missing(const char *call)
 {
 	const char *p = denied;
 	size_t n, len = strlen(call);
 
 	for (; *p; p += n + (p[n] == ',')) {
 		n = strcspn(p, ",");
-		if ((n == len && memcmp(p, call, n) == 0) || (n == 3 && memcmp(p, "new", 3) == 0)) {
+		if ((n == len && memcmp(p, call, n) == 0) || (n == 3 && memcmp(p, "new", 3) == 0 && !streq(call, "userns"))) {
 			errno = ENOSYS;
 			return true;
 		}
@@ -72,7 +72,7 @@ openat2_in(int dir, const char *path, int flags)
 		.resolve = 0x10 | 0x02,  /* RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS: openat2(2) */
 	};
 
-	return missing("openat2") ? -1 : (int)syscall(NR_openat2, dir, path, &how, sizeof(how));
+	return sys_missing("openat2") ? -1 : (int)syscall(NR_openat2, dir, path, &how, sizeof(how));
 }
 
 /* The walk by hand: every step by fd and without following, ".." by our own memory of the way down */
@@ -246,7 +246,7 @@ sys_close_but(int low, const int *keep, size_t n)
 	long fd, top;
 	DIR *d;
 
-	if (!missing("close_range") && close_ranges(low, keep, n))
+	if (!sys_missing("close_range") && close_ranges(low, keep, n))
 		return;
 	d = opendir("/proc/self/fd");
 	if (d) {
@@ -330,19 +330,19 @@ sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
 int
 sys_pivot_root(const char *new_root, const char *put_old)
 {
-	return missing("pivot_root") ? -1 : (int)syscall(SYS_pivot_root, new_root, put_old);
+	return sys_missing("pivot_root") ? -1 : (int)syscall(SYS_pivot_root, new_root, put_old);
 }
 
 int
 sys_open_tree(int dir, const char *path, unsigned int flags)
 {
-	return missing("open_tree") ? -1 : (int)syscall(NR_open_tree, dir, path, flags);
+	return sys_missing("open_tree") ? -1 : (int)syscall(NR_open_tree, dir, path, flags);
 }
 
 int
 sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags)
 {
-	return missing("move_mount") ? -1 : (int)syscall(NR_move_mount, from, fromname, to, toname, flags);
+	return sys_missing("move_mount") ? -1 : (int)syscall(NR_move_mount, from, fromname, to, toname, flags);
 }
 
 int
@@ -350,7 +350,7 @@ sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear)
 {
 	struct { uint64_t set, clr, propagation, userns; } attr = { set, clear, 0, 0 };
 
-	if (missing("mount_setattr"))
+	if (sys_missing("mount_setattr"))
 		return -1;
 	return (int)syscall(NR_mount_setattr, dir, path, 0x8000 /* AT_RECURSIVE */ | AT_EMPTY_PATH, &attr, sizeof(attr));
 }
@@ -360,7 +360,7 @@ sys_mount_idmap(int tree, int userns, bool recursive)
 {
 	struct { uint64_t set, clr, propagation, userns; } attr = { 0x00100000 /* MOUNT_ATTR_IDMAP */, 0, 0, (uint64_t)userns };
 
-	if (missing("mount_setattr") || missing("idmap"))
+	if (sys_missing("mount_setattr") || sys_missing("idmap"))
 		return -1;
 	return (int)syscall(NR_mount_setattr, tree, "", (recursive ? 0x8000 /* AT_RECURSIVE */ : 0) | AT_EMPTY_PATH,
 	                    &attr, sizeof(attr));
@@ -386,7 +386,7 @@ sys_userns(const char *uid_map, const char *gid_map)
 	if (pipe2(hold, O_CLOEXEC) < 0)
 		return -1;
 	/* it shares our memory, and touches nothing in it but its own stack */
-	pid = missing("userns") ? -1 : clone(wait_to_die, small + sizeof(small), CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &hold[0]);
+	pid = sys_missing("userns") ? -1 : clone(wait_to_die, small + sizeof(small), CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &hold[0]);
 	if (pid > 0) {
 		snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
 		if (put_at(AT_FDCWD, path, uid_map) == 0) {
@@ -541,6 +541,57 @@ sys_slim(void)
 }
 
 pid_t
+sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed)
+{
+	struct clone_words words = {
+		.flags = (uint64_t)(unsigned int)namespaces | INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup,
+	};
+	long pid;
+
+	*placed = true;
+	if (cgroup >= 0 && !sys_missing("clone3")) {
+		pid = syscall(NR_clone3, &words, sizeof(words));
+		if (pid == 0)
+			_exit(fn(arg));
+		if (pid > 0)
+			return (pid_t)pid;
+	}
+	*placed = cgroup < 0;
+	return (pid_t)clone(fn, stack + sizeof(stack), namespaces | SIGCHLD, arg);
+}
+
+int
+sys_join(pid_t pid, int namespaces)
+{
+	static const struct { const char *name; int flag; } kinds[] = {
+		{ "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS }, { "net", CLONE_NEWNET }, { "cgroup", CLONE_NEWCGROUP },
+		{ "pid", CLONE_NEWPID },
+	};
+	char path[64];
+	size_t i;
+	int fd;
+
+	if (!namespaces)
+		return 0;
+	fd = sys_missing("pidfd") ? -1 : (int)syscall(NR_pidfd_open, pid, 0);
+	if (fd >= 0 && setns(fd, namespaces) == 0) {
+		close(fd);
+		return 0;
+	}
+	drop(fd);
+	for (i = 0; i < LEN(kinds); i++) {
+		if (!(namespaces & kinds[i].flag))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kinds[i].name);
+		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || setns(fd, kinds[i].flag) < 0)
+			return drop(fd);
+		close(fd);
+	}
+	return 0;
+}
+
+pid_t
 sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed)
 {
 	struct clone_words words = {
@@ -551,13 +602,13 @@ sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed
 	long pid;
 
 	*placed = true;
-	if (cgroup >= 0 && !missing("clone3")) {
+	if (cgroup >= 0 && !sys_missing("clone3")) {
 		pid = clone3_shared(&words, fn, arg);
 		if (pid > 0)
 			return (pid_t)pid;
 	}
 	*placed = cgroup < 0;
-	pid = missing("vfork") ? -1 : clone(fn, stack + sizeof(stack), namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
+	pid = sys_missing("vfork") ? -1 : clone(fn, stack + sizeof(stack), namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
 	/* before 3.13 a new pid namespace wanted a memory of its own */
 	if (pid < 0 && (errno == EINVAL || errno == ENOSYS))
 		pid = clone(fn, stack + sizeof(stack), namespaces | SIGCHLD, arg);

@@ -82,7 +82,7 @@ static const char *const capabilities[] = {
 
 #define CAPS_DEFAULT   0xfdecafffULL
 #define CAP_BIT(n)     (1ULL << (n))
-enum { NET_ADMIN = 12 };
+enum { NET_BIND_SERVICE = 10, NET_ADMIN = 12 };
 
 /* CAP,CAP,...: names with or without CAP_, numbers, all; false with *bad set at the first that is none */
 static bool
@@ -591,6 +591,11 @@ user_host(const struct plan *p, struct run *r)
 		getrlimit(RLIMIT_SIGPENDING, &r->sigpending);
 	if (sys_capget(&have) < 0)
 		die("ask for our own capabilities:");
+	/* ports below 1024 belong to who owns the network: the host, here */
+	if (r->userns && !p->private_network && keep & ~caps_of(p->capability, "capability") & CAP_BIT(NET_BIND_SERVICE)) {
+		keep &= ~CAP_BIT(NET_BIND_SERVICE);
+		say("ports below 1024 cannot be bound: the network is the host's, and the machine's users are not");
+	}
 	r->keep = keep & have;
 	if (caps_of(p->capability, "capability") & ~have & (CAP_BIT(LEN(capabilities)) - 1)
 	    && caps_of(p->capability, "capability") != ~0ULL)

@@ -79,6 +79,7 @@ void format_id128(const uint8_t id[16], char out[33]);
 
 /* calls to take for missing, by name, comma separated: tests set it from NSPAWN_LITE_DENY */
 void sys_deny(const char *names);
+bool sys_missing(const char *name);  /* one of those? errno is ENOSYS then */
 
 enum { IN_DIR = 1, IN_REGULAR = 2 };
 /* open below dir as if dir were /: no link leads out, no FIFO blocks; kind is checked. 5.6, else by hand */
@@ -101,6 +102,10 @@ int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
  * has to say over a socket, and we let it see nothing half-made. *placed: it is in the cgroup.
  */
 pid_t sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
+/* the same as a copy of ours, which goes its own way at once */
+pid_t sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
+/* enter these namespaces (CLONE_NEW*) of a process; in one call from 5.8 on. -1 with errno */
+int sys_join(pid_t pid, int namespaces);
 /* give back what a waiting supervisor does not need */
 void sys_slim(void);
 /* send data with an fd (or -1); receive the same. -1 with errno */
