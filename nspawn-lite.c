@@ -91,6 +91,7 @@ shed_fds(const struct plan *p, struct run *r)
 	const int keep[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->cgroup, r->exe,
 		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount,
+		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 	};
 
 	(void)p;

@@ -94,6 +94,9 @@ struct run {
 	char *host_resolv, *host_zone, *host_zone_data, *host_tz;
 	size_t host_zone_size;
 	bool has_tun;
+	bool nested;          /* our own users are not all of the host's: some things can only be had as copies */
+	int node[7];          /* those of devices */
+	int proc, sys;        /* file systems made before it was too late */
 	char *journal_path;   /* the host's journal directory of this machine, to be seen inside */
 	struct credential { char *id, *data; size_t size; } *credential;
 	size_t ncredential;

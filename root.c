@@ -27,8 +27,13 @@
 
 #define NOTHING_SPECIAL (MS_NOSUID | MS_NOEXEC | MS_NODEV)
 enum { ATTR_RDONLY = 1 };  /* MOUNT_ATTR_RDONLY of mount_setattr(2) */
-enum { CLONE_TREE = 1, FROM_FD = 4 };  /* OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH */
+enum { CLONE_TREE = 1, RECURSIVE = 0x8000, FROM_FD = 4 };  /* OPEN_TREE_CLONE, AT_RECURSIVE, MOVE_MOUNT_F_EMPTY_PATH */
 
+enum { NODE_TUN = 6 };
+static const struct { const char *name; unsigned int major, minor; } nodes[] = {
+	{ "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
+	{ "net/tun", 10, 200 },
+};
 static const char *const mount_points[] = { "proc", "sys", "dev", "run", "tmp" };
 
 /* ---- words -------------------------------------------------------------------- */
@@ -283,6 +288,20 @@ look_at_credentials(const struct plan *p, struct run *r)
 	r->ncredential = (size_t)(c - r->credential);
 }
 
+/* inside another machine that has users of its own: copies of what we cannot make */
+static void
+look_at_nodes(struct run *r)
+{
+	char map[64] = "";
+	size_t i;
+
+	if (read_at(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) <= 0 || strstr(map, "4294967295"))
+		return;
+	r->nested = true;
+	for (i = 0; i < LEN(nodes); i++)
+		r->node[i] = sys_open_tree(AT_FDCWD, fmt("/dev/%s", nodes[i].name), CLONE_TREE | O_CLOEXEC);
+}
+
 void
 root_look(const struct plan *p, struct run *r)
 {
@@ -294,6 +313,7 @@ root_look(const struct plan *p, struct run *r)
 	    || (!p->ephemeral && p->volat <= VOLATILE_NO && fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY);
 	r->host_release = host_file(release);
 	r->has_tun = access("/dev/net/tun", F_OK) == 0;
+	look_at_nodes(r);
 	look_at_resolv(p, r);
 	look_at_zone(p, r);
 	look_at_journal(p, r);
@@ -318,6 +338,17 @@ must_attach(const char *type, const char *path, unsigned long flags, const char 
 {
 	if (attach(type, path, type, flags, data) < 0)
 		die("mount %s on %s:", type, path);
+}
+
+/* mount what root_enter made before the mounts around us went */
+static void
+attach_early(int mount_fd, const char *path)
+{
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		die("make %s:", path);
+	if (sys_move_mount(mount_fd, "", AT_FDCWD, path, FROM_FD) < 0)
+		die("mount %s:", path);
+	close(mount_fd);
 }
 
 /* a mount becomes read-only, and keeps what else it is */
@@ -629,12 +660,37 @@ show_journal(struct run *r)
 	drop(inside);
 }
 
+/*
+ * In the user namespace of another machine the kernel lets us mount a /proc and a /sys only while we
+ * see whole ones, which is not so once the tree is the root: mount_namespaces(7).
+ */
+static void
+mount_early(struct run *r)
+{
+	enum { READ_ONLY = 1, NO_SUID = 2, NO_DEV = 4, NO_EXEC = 8 };  /* MOUNT_ATTR_* */
+
+	r->proc = sys_fsmount("proc", NO_SUID | NO_DEV | NO_EXEC);
+	if (r->proc >= 0)
+		r->sys = sys_fsmount("sysfs", READ_ONLY | NO_SUID | NO_DEV | NO_EXEC);
+	/* with a network that is not that machine's own, what it sees is all there is to see */
+	if (r->proc >= 0 && r->sys < 0 && errno == EPERM)
+		r->sys = sys_open_tree(AT_FDCWD, "/sys", CLONE_TREE | RECURSIVE | O_CLOEXEC);
+	if (r->sys >= 0)
+		return;
+	if (errno == EPERM)
+		die("mount %s: the machine around this one hides parts of its own; start that one with --nesting=yes",
+		    r->proc < 0 ? "/proc" : "/sys");
+	die("mount %s in the machine around this one (Linux 5.2):", r->proc < 0 ? "/proc" : "/sys");
+}
+
 void
 root_enter(const struct plan *p, struct run *r)
 {
 	const char *stage = run_state_dir();  /* any directory will do: nobody else sees it covered */
 
 	umask(0);
+	if (r->nested)
+		mount_early(r);
 	if (mntns_enter(r))
 		return;
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
@@ -728,8 +784,10 @@ void
 root_proc(const struct plan *p, struct run *r)
 {
 	(void)p;
-	(void)r;
-	must_attach("proc", "/proc", NOTHING_SPECIAL, NULL);
+	if (r->proc < 0)
+		must_attach("proc", "/proc", NOTHING_SPECIAL, NULL);
+	else
+		attach_early(r->proc, "/proc");
 }
 
 void
@@ -738,13 +796,14 @@ root_sys(const struct plan *p, struct run *r)
 	static const char *const shown[] = { "block", "bus", "class", "dev", "devices", "kernel" };
 	size_t i;
 
-	(void)r;
 	if (p->api_vfs_writable == VFS_YES) {
 		must_attach("sysfs", "/sys", NOTHING_SPECIAL, NULL);
 		return;
 	}
 	/* busy: the tree has the very same file system there already */
-	if (attach("sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
+	if (r->sys >= 0)
+		attach_early(r->sys, "/sys");
+	else if (attach("sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
 	    && (errno != EBUSY || make_read_only("/sys", NOTHING_SPECIAL) < 0))
 		die("mount sysfs on /sys:");
 	if (!p->private_network)
@@ -767,20 +826,26 @@ root_sys(const struct plan *p, struct run *r)
 		die("enter /:");
 }
 
+/*
+ * In a user namespace no device can be made: then it is a bind of ours, copied in root_look. The
+ * mount that it comes from may itself be read-only, which is no matter to a device.
+ */
 static void
-make_node(const char *path, mode_t mode, unsigned int major, unsigned int minor)
+make_node(struct run *r, size_t i)
 {
-	if (mknod(path, mode, makedev(major, minor)) < 0)
-		die("make device %s:", path);
+	const char *path = nodes[i].name;
+
+	if (mknod(path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) == 0)
+		return;
+	if (errno != EPERM || r->node[i] < 0 || mknod(path, S_IFREG | 0666, 0) < 0
+	    || sys_move_mount(r->node[i], "", AT_FDCWD, path, FROM_FD) < 0)
+		die("make device /dev/%s:", path);
+	close(r->node[i]);
 }
 
 void
 root_dev(const struct plan *p, struct run *r)
 {
-	static const struct { const char *name; unsigned int major, minor; } nodes[] = {
-		{ "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 },
-		{ "tty", 5, 0 },
-	};
 	static const struct { const char *name, *target; } links[] = {
 		{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
 		{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" }, { "core", "/proc/kcore" },
@@ -795,12 +860,10 @@ root_dev(const struct plan *p, struct run *r)
 	if (chdir("/dev") < 0 || mkdir("char", 0755) < 0)
 		die("make /dev/char:");
 	for (i = 0; i < LEN(nodes); i++) {
-		make_node(nodes[i].name, S_IFCHR | 0666, nodes[i].major, nodes[i].minor);
+		if (i == NODE_TUN && (!r->has_tun || mkdir("net", 0755) < 0))
+			continue;
+		make_node(r, i);
 		(void)!symlink(fmt("../%s", nodes[i].name), fmt("char/%u:%u", nodes[i].major, nodes[i].minor));
-	}
-	if (r->has_tun && mkdir("net", 0755) == 0) {
-		make_node("net/tun", S_IFCHR | 0666, 10, 200);
-		(void)!symlink("../net/tun", "char/10:200");
 	}
 	for (i = 0; i < LEN(links) - (r->mode == CONSOLE_PIPE); i++)
 		if (symlink(links[i].target, links[i].name) < 0)
@@ -838,10 +901,24 @@ bind_notify(struct run *r)
 		die("make %s:", a.sun_path);
 }
 
+/*
+ * Who has seen only parts of /proc and /sys may not mount new ones in a user namespace of its own
+ * (mount_namespaces(7)): for machines in the machine, whole ones, in a place apart. What is hidden in
+ * /proc is kept from the guest by its users alone, then.
+ */
+static void
+show_whole(void)
+{
+	if (mkdir("nesting", 0700) < 0 || mkdir("nesting/proc", 0755) < 0 || mkdir("nesting/sys", 0755) < 0
+	    || mount("proc", "nesting/proc", "proc", NOTHING_SPECIAL, NULL) < 0
+	    || mount("sysfs", "nesting/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0)
+		die("make /run/host/nesting:");
+}
+
 void
 root_run(const struct plan *p, struct run *r)
 {
-	static const struct { const char *name; mode_t mode; } nodes[] = {
+	static const struct { const char *name; mode_t mode; } covers[] = {
 		{ "inaccessible/reg", S_IFREG }, { "inaccessible/fifo", S_IFIFO }, { "inaccessible/sock", S_IFSOCK },
 		{ "inaccessible/chr", S_IFCHR }, { "inaccessible/blk", S_IFBLK },
 	};
@@ -855,9 +932,9 @@ root_run(const struct plan *p, struct run *r)
 	    || mkdir("inaccessible/dir", 0) < 0 || mkdir("incoming", 0600) < 0 || mkdir("unix-export", 0755) < 0
 	    || (r->credential && mkdir("credentials", 0500) < 0))
 		die("make /run/host:");
-	for (i = 0; i < LEN(nodes); i++)
-		if (mknod(nodes[i].name, nodes[i].mode, makedev(0, 0)) < 0)
-			say("no /run/host/%s", nodes[i].name);
+	for (i = 0; i < LEN(covers); i++)
+		if (mknod(covers[i].name, covers[i].mode, makedev(0, 0)) < 0)
+			say("no /run/host/%s", covers[i].name);
 	make_file("container-manager", 0444, fmt("%s\n", r->container));
 	format_uuid(r->uuid, uuid);
 	make_file("container-uuid", 0444, fmt("%s\n", uuid));
@@ -866,6 +943,8 @@ root_run(const struct plan *p, struct run *r)
 	if (r->host_release)
 		make_file("os-release", 0444, r->host_release);
 	bind_notify(r);
+	if (r->userns && p->nesting == YES)
+		show_whole();
 	if (mount("/run/host", "/run/host", NULL, MS_BIND, NULL) < 0
 	    || make_read_only("/run/host", NOTHING_SPECIAL) < 0)
 		die("make /run/host read-only:");

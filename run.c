@@ -58,8 +58,9 @@ void
 run_begin(struct run *r)
 {
 	current = r;
-	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->life_before = r->mounts = r->offer = r->userns_fd = r->tree_mount = r->self = r->ids = r->device_policy = -1;
+	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->life_before = r->mounts = r->offer = r->userns_fd = r->tree_mount = r->self = r->ids = r->proc = r->sys = r->device_policy = -1;
 	r->hand[0] = r->hand[1] = -1;
+	memset(r->node, 0xff, sizeof(r->node));
 	r->wire[0] = r->wire[1] = -1;
 	r->relay[0] = r->relay[1] = r->relay[2] = -1;
 	atexit(run_unwind);

@@ -33,7 +33,8 @@
 #define CALL(n) (n)
 #endif
 enum {
-	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_clone3 = CALL(435),
+	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_clone3 = CALL(435), NR_fsopen = CALL(430),
+	NR_fsconfig = CALL(431), NR_fsmount = CALL(432),
 	NR_pidfd_open = CALL(434), NR_close_range = CALL(436), NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
 };
 
@@ -353,6 +354,23 @@ sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear)
 	if (sys_missing("mount_setattr"))
 		return -1;
 	return (int)syscall(NR_mount_setattr, dir, path, 0x8000 /* AT_RECURSIVE */ | AT_EMPTY_PATH, &attr, sizeof(attr));
+}
+
+int
+sys_fsmount(const char *type, unsigned int attributes)
+{
+	enum { CLOEXEC = 1, CREATE = 6 };  /* FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC, FSCONFIG_CMD_CREATE */
+	int fs = sys_missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, CLOEXEC), fd;
+
+	if (fs < 0)
+		return -1;
+	if (syscall(NR_fsconfig, fs, CREATE, NULL, NULL, 0) < 0)
+		return drop(fs);
+	fd = (int)syscall(NR_fsmount, fs, CLOEXEC, attributes);
+	if (fd < 0)
+		return drop(fs);
+	close(fs);
+	return fd;
 }
 
 int

@@ -81,23 +81,23 @@ userns_check(const struct plan *p)
 
 /* ---- the range ------------------------------------------------------------------- */
 
-/* are these ids ours to give? Inside another machine not all are */
-static bool
-mapped(uint32_t base, uint32_t n)
+/* how many ids from base on are ours to give? Inside another machine not all are */
+static uint64_t
+mapped(uint32_t base)
 {
 	char text[4096], *rest = text, *line, *at;
 	unsigned long long first, len;
 
 	if (read_at(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) <= 0)
-		return true;
+		return UINT32_MAX - base;
 	while ((line = next_line(&rest))) {
 		first = strtoull(line, &at, 10);
 		strtoull(at, &at, 10);
 		len = strtoull(at, &at, 10);
-		if (base >= first && (uint64_t)base + n <= first + len)
-			return true;
+		if (base >= first && base < first + len)
+			return first + len - base;
 	}
-	return false;
+	return 0;
 }
 
 /* a line of passwd(5), group(5) or subuid(5) that names an id, or the start of some, of the range */
@@ -176,7 +176,7 @@ claim(struct run *r, uint32_t base)
 static bool
 take(struct run *r, uint32_t base)
 {
-	return mapped(base, RANGE) && !held_by_original(base) && claim(r, base);
+	return mapped(base) >= RANGE && !held_by_original(base) && claim(r, base);
 }
 
 static bool
@@ -186,17 +186,25 @@ pick(struct run *r, const struct stat *tree)
 		0xe1, 0x56, 0xe0, 0xf0, 0x4a, 0xf0, 0x41, 0xaf, 0x96, 0x41, 0xcf, 0x41, 0x33, 0x94, 0xff, 0x72,
 	};
 	enum { TRIES = 100 };
-	uint32_t base = tree->st_uid & ~(uint32_t)(RANGE - 1);
+	uint32_t base = tree->st_uid & ~(uint32_t)(RANGE - 1), min = PICK_MIN, max = PICK_MAX;
+	uint64_t ours = mapped(0);
 	int tries;
 
+	if (ours < PICK_MAX) {  /* what another machine has left to give, and 0 is its own */
+		min = RANGE;
+		max = (uint32_t)ours & ~(uint32_t)(RANGE - 1);
+		if (max <= min)
+			return false;
+	}
+
 	/* a tree that has owners of such a range already had it before */
-	if (base >= PICK_MIN && base < PICK_MAX && (tree->st_gid & ~(uint32_t)(RANGE - 1)) == base && take(r, base)) {
+	if (base >= min && base < max && (tree->st_gid & ~(uint32_t)(RANGE - 1)) == base && take(r, base)) {
 		r->id_base = base;
 		return true;
 	}
 	base = (uint32_t)siphash24(r->name, strlen(r->name), key);
 	for (tries = 0; tries < TRIES; tries++) {
-		base = (base % (PICK_MAX - PICK_MIN) + PICK_MIN) & ~(uint32_t)(RANGE - 1);
+		base = (base % (max - min) + min) & ~(uint32_t)(RANGE - 1);
 		if (!known_to_host(base) && take(r, base)) {
 			r->id_base = base;
 			return true;
@@ -252,12 +260,12 @@ userns_choose(const struct plan *p, struct run *r)
 	if ((mode == USERS_PICK || mode == USERS_AUTO) && !pick(r, &tree)) {
 		if (mode == USERS_PICK)
 			die("--private-users=pick: no range of %d ids is free%s", RANGE,
-			    mapped(PICK_MIN, RANGE) ? "" : "; the machine around this one has too few: give that more, with --private-users=BASE:N");
+			    mapped(PICK_MIN) >= RANGE ? "" : "; the machine around this one has too few: give that more, with --private-users=BASE:N");
 		warn("no user namespace: no range of %d ids is free here", RANGE);
 		r->id_base = r->id_count = 0;
 		return;
 	}
-	if (!mapped(r->id_base, r->id_count))
+	if (mapped(r->id_base) < r->id_count)
 		die("--private-users=%s: ids %u to %u are not ours to give: the machine around this one lacks them", p->private_users,
 		    (unsigned int)r->id_base, (unsigned int)(r->id_base + r->id_count - 1));
 	/* a range that was told may be shared, on purpose; pick shall still keep off it */
@@ -320,7 +328,7 @@ settle_owners(const struct plan *p, struct run *r)
 		return;
 	if (r->ownership != OWNERSHIP_CHOWN && map_tree(r))
 		return;
-	why = errno == ENOSYS ? "Linux 5.12 is needed" : fmt("its file system does not take them, type %#lx",
+	why = errno == ENOSYS ? "Linux 5.12 is needed" : errno == EPERM ? "only who owns the file system may" : fmt("its file system does not take them, type %#lx",
 	                                                     fstatfs(r->tree, &fs) == 0 ? (unsigned long)fs.f_type : 0UL);
 	if (r->ownership == OWNERSHIP_MAP || (r->ownership == OWNERSHIP_AUTO && fixed))
 		die("show %s with other owners: no idmapped mount (%s)%s", r->root, why,

@@ -94,6 +94,8 @@ void sys_default_signal(int sig);  /* any, those too that libc keeps for itself 
 /* a copy of a mount, not attached anywhere, as an fd. 5.2 */
 int sys_open_tree(int dir, const char *path, unsigned int flags);
 int sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags);
+/* a mount of a new file system, not attached anywhere, as an fd; attributes are MOUNT_ATTR_* of mount_setattr(2). 5.2 */
+int sys_fsmount(const char *type, unsigned int attributes);
 /* set or clear MOUNT_ATTR_* below path with all under it. 5.12 */
 int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
 /*
