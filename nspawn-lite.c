@@ -328,7 +328,6 @@ got_note(struct run *r, char kind, int fd, const char *text)
 static void
 listen_to_child(struct run *r)
 {
-	wirefd = -1;
 	close(r->wire[1]);
 	run_listen(r, got_note);
 }
@@ -354,12 +353,17 @@ spawn_builder(struct child *c)
 
 	if (own < 0 || (r->init_namespaces & CLONE_NEWPID && sys_join(r->pid, CLONE_NEWPID) < 0))
 		die("join the machine's processes:");
+	wirefd = r->wire[1];
 	pid = sys_spawn(r->mounts < 0 ? CLONE_NEWNS : 0, -1, builder_main, c, &placed);
-	if (setns(own, CLONE_NEWPID) < 0 || pid < 0)
+	wirefd = -1;
+	if (pid < 0)
 		die("make the builder of the machine:");
-	close(own);
+	/* first of all: a namespace for processes does not end while one in it waits for us */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (setns(own, CLONE_NEWPID) < 0)
+		die("leave the machine's processes:");
+	close(own);
 	close(r->hand[0]);
 	r->hand[0] = -1;
 	prctl(PR_SET_DUMPABLE, 1);  /* it shared our memory, and changed who it was */
@@ -391,22 +395,20 @@ spawn(const struct plan *p, struct run *r)
 	else
 		r->pid = sys_spawn(r->init_namespaces | (r->mounts < 0 ? CLONE_NEWNS : 0), r->cgroup_v1 ? -1 : r->cgroup,
 		                   child_main, &c, &r->placed);
-	if (r->pid < 0) {
-		wirefd = -1;
+	wirefd = -1;
+	if (r->pid < 0)
 		die_without_namespaces(r);
-	}
 	undo(r, kill_child);
 	if (r->userns) {
 		close(r->hand[1]);
 		r->hand[1] = -1;
-		wirefd = -1;
-		if (sys_recv(r->hand[0], note, sizeof(note) - 1, NULL, NULL) <= 0)
+		if (sys_recv(r->hand[0], note, sizeof(note) - 1, NULL, NULL) <= 0) {
+			close(r->hand[0]);
 			listen_to_child(r);  /* says why, if anybody knows */
-		if (!*note)
 			die("the machine ended before it had begun");
+		}
 		r->cgroup_shown = note[1] == '1';
 		userns_map(p, r);
-		wirefd = r->wire[1];
 		spawn_builder(&c);
 	}
 	listen_to_child(r);

@@ -416,17 +416,20 @@ void
 userns_receive(const struct plan *p, struct run *r)
 {
 	char note[2] = { 'r', (char)('0' + r->cgroup_shown) };
-	int mounts;
+	int mounts = -1;
+	ssize_t got;
 
 	(void)p;
 	if (!r->userns)
 		return;
 	close(r->hand[0]);
-	if (sys_send(r->hand[1], note, sizeof(note), -1) < 0 || sys_recv(r->hand[1], note, 1, &mounts, NULL) != 1
-	    || mounts < 0)
+	if (sys_send(r->hand[1], note, sizeof(note), -1) < 0)
+		die("tell that we wait for the mounts:");
+	got = sys_recv(r->hand[1], note, 1, &mounts, NULL);
+	if (got >= 0 && mounts < 0)
 		_exit(FAIL);  /* whoever ended has said why */
-	if (sys_recv(r->hand[1], note, 1, NULL, NULL) != 0)
-		_exit(FAIL);
+	if (got < 0 || sys_recv(r->hand[1], note, 1, NULL, NULL) != 0)
+		die("wait for the mounts:");
 	close(r->hand[1]);
 	if (syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		die("become the machine's root:");

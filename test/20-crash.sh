@@ -49,6 +49,8 @@ begin() {
 	stub)	words="-a $words" ;;
 	network) words="--private-network $words" ;;
 	ephemeral) words="-x $words" ;;
+	users)	words="--private-users=pick $words" ;;
+	users-ephemeral) words="--private-users=pick -x --private-network $words" ;;
 	boot)	words='-b --keep-unit' ;;
 	late)	STEP=late ;;
 	legacy)	UNIFIED_HIERARCHY=no ;;
@@ -174,7 +176,7 @@ next "$me-next"
 leftovers_before
 state >"$T/before"
 if "$step" works 2>/dev/null; then
-	for m in ${MODES:-plain first late terminal interactive legacy stub network ephemeral boot sweep}; do
+	for m in ${MODES:-plain first late terminal interactive legacy stub network ephemeral users users-ephemeral boot sweep}; do
 		case $m in plain) s=1 e=3 ;; late) s=1 e=5 ;; *) s=3 e=5 ;; esac
 		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s"
 		stepped 'a machine that is killed is told of, and leaves nothing' "$m" child "$s" 2
