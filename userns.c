@@ -419,10 +419,13 @@ userns_receive(const struct plan *p, struct run *r)
 	int mounts = -1;
 	ssize_t got;
 
+	/* a link of the tree may lead to any fd of ours: from here on none leads to the host */
+	const int keep[] = { wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->exe, r->hand[1] };
+
 	(void)p;
 	if (!r->userns)
 		return;
-	close(r->hand[0]);
+	sys_close_but(3 + r->listen_fds, keep, LEN(keep));
 	if (sys_send(r->hand[1], note, sizeof(note), -1) < 0)
 		die("tell that we wait for the mounts:");
 	got = sys_recv(r->hand[1], note, 1, &mounts, NULL);

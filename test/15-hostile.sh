@@ -58,15 +58,21 @@ for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do
 	rm -rf "${t:?}.link/etc"
 	ln -s "/proc/self/fd/$fd" "$t.link/etc"
 	timeout 20 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true 9<"$victim" >/dev/null 2>&1
+	timeout 20 "$NL" -q -U -D "$t.link" --timezone=delete --resolv-conf=replace-host true 9<"$victim" >/dev/null 2>&1
 	rm -rf "$t.link"
 done
 victim_is 'nor does one through any of our fds, or of our caller'
-cp /bin/busybox "$victim/program"
-for fd in 3 4 5 6 7 8 9 10 11 12; do
-	ln -sf "/proc/self/fd/$fd/$up$victim/program" "$t/bin/out"
-	timeout 20 "$NL" -q -D "$t" /bin/out echo ran 2>/dev/null
-done >"$T/out"
-is "no program of the host is run through our fds" '' "$(cat "$T/out")"
+printf '#!/bin/sh\necho ran\n' >"$victim/program"
+chmod 755 "$victim/program"
+chmod 711 "$T"
+for users in no 1000000 pick; do
+	for fd in 3 4 5 6 7 8 9 10 11 12; do
+		ln -sf "/proc/self/fd/$fd/$up$victim/program" "$t/bin/out"
+		timeout 20 "$NL" -q --private-users=$users -D "$t" /bin/out echo ran 2>/dev/null
+		timeout 20 "$NL" -q --private-users=$users -a -D "$t" /bin/out echo ran 2>/dev/null
+	done >"$T/out"
+	is "no program of the host is run through our fds (users: $users)" '' "$(cat "$T/out")"
+done
 
 # ---- our own binary --------------------------------------------------------------------------
 
@@ -76,8 +82,10 @@ ln -s /proc/self/exe "$t/bin/mylink"
 ln -s /proc/1/exe "$t/bin/one"
 chmod 755 "$t/bin/self" "$t/bin/self2"
 for c in self self2 mylink one; do
-	run timeout 20 "$NL" -q -D "$t" "/bin/$c" --version
-	is "our own program is not the guest's by way of $c" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+	for users in no pick; do
+		run timeout 20 "$NL" -q --private-users=$users -D "$t" "/bin/$c" --version
+		is "our own program is not the guest's by way of $c (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+	done
 done
 unlike 'the stub of -a runs from no file of the host' "*$NL*" "$("$NL" -q -a -D "$t" readlink /proc/1/exe)"
 

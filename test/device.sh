@@ -64,6 +64,14 @@ is 'a tree of one static binary' 'alone' "$("$nl" -q -D "$dir/bare" --read-only 
 "$nl" -q -D "$dir/bare" --read-only /busybox touch /x 2>/dev/null
 is 'is read-only when it was asked for, with the mount points that it lacked' '1 busybox' "$? $(ls "$dir/bare")"
 
+if [ -e /proc/self/ns/user ]; then
+	# where the file system cannot be shown with other owners they are changed
+	is 'users of its own: root inside is nobody outside' '0 0 65536' \
+		"$(run --private-users=pick sh -c 'echo $(stat -c %u /bin) $(stat -c %u /dev/null) $(while read -r a b c; do echo $c; done </proc/self/uid_map)')"
+	is 'what is mounted for it cannot be taken away by it' '1' "$(run --private-users=pick sh -c 'umount /proc/sys 2>/dev/null; echo $?')"
+	is 'and has all of it back without' 0 "$(run --private-users=0 --private-users-ownership=chown true; stat -c %u "$dir/tree/bin")"
+fi
+
 cat >"$dir/tree/etc/rc" <<-'END'
 	echo booted as $(cat /proc/1/comm) in $container
 	poweroff
