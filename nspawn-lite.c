@@ -599,7 +599,7 @@ print_c_string(const char *s)
 {
 	print(1, "\"");
 	for (; *s; s++)
-		print(1, *s == '"' || *s == '\\' || *s < ' ' || *s > '~' ? "\\%03o" : "%c", (unsigned char)*s);
+		print(1, strchr("\"\\?", *s) || *s < ' ' || *s > '~' ? "\\%03o" : "%c", (unsigned char)*s);  /* "??=" */
 	print(1, "\", ");
 }
 
@@ -615,7 +615,7 @@ print_row(const char *path, char **words)
 	print(1, "\t{ ");
 	print_c_string(fmt("%.*s", (int)(len - end), name));
 	print(1, "(const char *const []){ ");
-	for (; words && *words; words++)
+	for (; *words; words++)
 		print_c_string(*words);
 	print(1, "NULL } },\n");
 }
@@ -633,7 +633,7 @@ verb_settings(char **words)
 		w = plan_settings(*words);
 		if (rows)
 			print_row(*words, w);
-		else if (w)
+		else if (*w)
 			print_words(w);
 		else
 			print(1, "\n");

@@ -567,18 +567,21 @@ check_word(const char *word)
 		die("%s is a question, and no setting", word);
 }
 
+/* ended with NULL, but never NULL itself */
 static char **
 words_of_file(const char *path, bool trusted)
 {
 	struct settings s;
 	struct key k;
+	char **words;
 
 	settings_open(&s, path, trusted, check_word);
 	while (settings_next(&s)) {
 		k = find_key(s.key);
 		settings_take(&s, &k);
 	}
-	return settings_words(&s);
+	words = settings_words(&s);
+	return words ? words : xalloc(sizeof(*words));
 }
 
 char **
@@ -746,6 +749,8 @@ plan_parse(struct plan *p, char **words)
 	parse(p, words);
 	if (file && (!mode || mode == SETTINGS_OVERRIDE))
 		merge(p, file, NULL, trusted);
+	if (file && mode)  /* all is said now */
+		p->settings = SETTINGS_NO;
 }
 
 void

@@ -367,7 +367,7 @@ settings_take(struct settings *s, const struct key *k)
 	/* that nothing shall be restricted is not for such a file to say */
 	if (!s->trusted && k->how & K_KEEP && (!*s->value || parse_bool(s->value) == 0))
 		return;
-	if (!k->list || !*s->value)
+	if (!k->list || (k->how & K_FORM) == K_NAMED || !*s->value)
 		forget(s);
 	if ((k->how & K_FORM) == K_COMMAND)
 		s->command = NULL;
