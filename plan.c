@@ -79,9 +79,9 @@ static const struct option {
 	{ "pivot-root",       0,  STR(pivot_root, "NEW[:OLD]"), "make NEW of the tree the root, and show the tree at OLD",
 	                                                       "Exec.PivotRoot" },
 	{ "image-policy",     0,  REFUSED_BUT("*", "POLICY"),  "\"*\" only: partitions are not told apart by a policy" },
-	{ "root-hash",        0,  REFUSED("HASH"),             "dm-verity is not set up: open the image with veritysetup, and give its directory" },
-	{ "root-hash-sig",    0,  REFUSED("SIGNATURE"),        "dm-verity is not set up: open the image with veritysetup, and give its directory" },
-	{ "verity-data",      0,  REFUSED("PATH"),             "dm-verity is not set up: open the image with veritysetup, and give its directory" },
+	{ "root-hash",        0,  REFUSED("HASH"),             "dm-verity is not built: open it with veritysetup, and mount it" },
+	{ "root-hash-sig",    0,  REFUSED("SIGNATURE"),        "dm-verity is not built: open it with veritysetup, and mount it" },
+	{ "verity-data",      0,  REFUSED("PATH"),             "dm-verity is not built: open it with veritysetup, and mount it" },
 	{ "mstack",           0,  REFUSED("PATH"),             "stacks of layers are not read: name the layers with --overlay" },
 
 	{ "Mounts", 0, O_TITLE, 0, NULL, NULL, NULL },
