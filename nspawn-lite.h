@@ -296,7 +296,7 @@ enum {
 	K_START = 1, K_CAPS, K_USERNS, K_MOUNTS, K_NETWORK, K_PORTS, K_LIMITS, K_GROUP = 7,
 	/* how a value becomes words; without: it is the option's value */
 	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_PRIVATE = 4 << 4, K_CHOWN = 5 << 4,
-	K_QUOTED = 6 << 4,  /* words, with quotes and escapes, each a value */
+	K_VARIABLES = 6 << 4,  /* NAME=VALUE words, with quotes and escapes */
 	K_BLANKS = 7 << 4,  /* a list with blanks where the option has commas */
 	K_YESNO = 8 << 4,   /* yes and no in any spelling, or something else */
 	K_NAMED = 9 << 4,   /* the key is the beginning of a name, whose rest is the value's: LimitNOFILE */

@@ -121,7 +121,7 @@ static const struct option {
 	                                                       "Exec.ProcessTwo", K_START | K_PID2 },
 	{ "chdir",            0,  STR(chdir, "PATH"),          "start in PATH", "Exec.WorkingDirectory" },
 	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "put a variable into the environment",
-	                                                       "Exec.Environment", K_QUOTED },
+	                                                       "Exec.Environment", K_VARIABLES },
 	{ "user",            'u', STR(user, "USER"),           "run as USER of the tree", "Exec.User", K_KEEP },
 	{ "uid",              0,  STR(user, "USER"),           "another name of --user" },
 	{ NULL,               0,  KEY(NULL),                   NULL, "Exec.Parameters", K_START | K_COMMAND },
@@ -552,30 +552,50 @@ find_key(const char *name)
 	const struct option *o;
 
 	for (o = options; o < options + LEN(options); o++)
-		if (o->key && ((o->how & K_FORM) == K_NAMED ? after(name, o->key) != NULL : streq(name, o->key)))
+		if (o->key && (streq(name, o->key) ? (o->how & K_FORM) != K_NAMED
+		                                   : (o->how & K_FORM) == K_NAMED && after(name, o->key)))
 			return (struct key){ o->key, o->name, o->kind == O_KEY ? o->words : NULL, o->kind == O_LIST, o->how };
 	return (struct key){ NULL };
 }
 
-static void
+/* is it one of the table, with a value that this may have */
+static struct plan
 check_word(const char *word)
 {
-	struct plan none = { 0 };
+	struct plan one = { 0 };
 
-	set_word(&none, word);
-	if (none.show)
+	set_word(&one, word);
+	if (one.show)
 		die("%s is a question, and no setting", word);
+	return one;
+}
+
+static void
+check_form(const char *word)
+{
+	check_word(word);
+}
+
+/* and do the rooms agree: not about what depends on other words of its group */
+static void
+check_value(const char *word)
+{
+	struct plan one = check_word(word);
+	int group = find(word + 2, strcspn(word + 2, "="))->how & K_GROUP;
+
+	if (!group || group == K_LIMITS)
+		plan_check(&one);
 }
 
 /* ended with NULL, but never NULL itself */
 static char **
-words_of_file(const char *path, bool trusted)
+words_of_file(const char *path, bool trusted, void (*check)(const char *word))
 {
 	struct settings s;
 	struct key k;
 	char **words;
 
-	settings_open(&s, path, trusted, check_word);
+	settings_open(&s, path, trusted, check);
 	while (settings_next(&s)) {
 		k = find_key(s.key);
 		settings_take(&s, &k);
@@ -584,10 +604,11 @@ words_of_file(const char *path, bool trusted)
 	return words ? words : xalloc(sizeof(*words));
 }
 
+/* maybe for another machine, whose rooms know other system calls */
 char **
 plan_settings(const char *path)
 {
-	return words_of_file(path, true);
+	return words_of_file(path, true, check_form);
 }
 
 /* what the file of this machine says, or one that was compiled in; NULL: nothing */
@@ -608,7 +629,7 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 		return NULL;
 	path = mode ? settings_find(name, tree == real ? tree : NULL, trusted) : NULL;
 	if (path && *trusted)
-		return words_of_file(path, true);
+		return words_of_file(path, true, check_value);
 	for (i = 0; compiled[i].machine; i++)
 		if (streq(compiled[i].machine, name)) {
 			for (n = 0; compiled[i].words[n]; n++)
@@ -617,7 +638,7 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 			return words;
 		}
 	*trusted = mode == SETTINGS_TRUSTED;
-	return path ? words_of_file(path, *trusted) : NULL;
+	return path ? words_of_file(path, *trusted, check_value) : NULL;
 }
 
 static bool

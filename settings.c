@@ -319,9 +319,12 @@ take_value(struct settings *s, const struct key *k)
 	case K_COMMAND:
 		s->command = split(s, false);
 		break;
-	case K_QUOTED:
-		for (words = split(s, true); words && *words; words++)
+	case K_VARIABLES:
+		for (words = split(s, true); words && *words; words++) {
+			if (!strchr(*words, '='))  /* the option would take it from our own environment */
+				die("%s:%d: %s=%s: not NAME=VALUE", s->path, s->line, s->name, shown(*words));
 			add(s, k, *words);
+		}
 		break;
 	case K_BLANKS:
 		list = NULL;
@@ -380,9 +383,11 @@ settings_words(struct settings *s)
 {
 	char **words = NULL, **w;
 	bool users = false, network = false, apart = false;
-	struct setting *a;
+	const struct setting *a;
+	size_t i;
 
-	for (a = s->said; a < s->said + s->nsaid; a++) {
+	for (i = 0; i < s->nsaid; i++) {
+		a = &s->said[i];
 		users |= streq(a->key, "Exec.PrivateUsers");
 		network |= (a->how & K_GROUP) == K_NETWORK;
 		apart |= (a->how & K_GROUP) == K_NETWORK && a->yes;
@@ -393,7 +398,8 @@ settings_words(struct settings *s)
 		grow(&words, "--boot=no");
 	if (network)
 		grow(&words, apart ? "--private-network" : "--private-network=no");
-	for (a = s->said; a < s->said + s->nsaid; a++) {
+	for (i = 0; i < s->nsaid; i++) {
+		a = &s->said[i];
 		if ((a->how & K_GROUP) == K_USERNS && !users)
 			warn("%s: %s= counts only together with PrivateUsers=; skipped", s->path, strchr(a->key, '.') + 1);
 		else if (a->word)

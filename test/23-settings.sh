@@ -48,7 +48,7 @@ Exec|ProcessTwo=off|--boot=no
 Exec|Ephemeral=yes|--ephemeral=yes
 Exec|Ephemeral=no|--ephemeral=no
 Exec|Environment=A=1|--setenv=A=1
-Exec|Environment=A=1 B=2 C|--setenv=A=1 --setenv=B=2 --setenv=C
+Exec|Environment=A=1 B= C=3|--setenv=A=1 --setenv=B= --setenv=C=3
 Exec|Environment="A=b c" 'D=e f' G="h i"|'--setenv=A=b c' '--setenv=D=e f' '--setenv=G=h i'
 Exec|Environment=A=\\\\ B="\\"" C=\\x41\\102 D=\\s E='\\'\\''|'--setenv=A=\' '--setenv=B="' --setenv=C=AB '--setenv=D= ' '--setenv=E='\'''\'''
 Exec|User=nobody|--user=nobody
@@ -181,7 +181,8 @@ words 'what is not known is passed over' "1: no section [Service] is known; skip
 7: bar: neither a section nor KEY=VALUE; skipped
 8: no key = is known in [Files]; skipped
 9: no key boot= is known in [Files]; skipped
---hostname=h" '[Service]\nBoot=yes\n[Exec]\nFoo=1\n[Files]\nBoot=1\nbar\n=x\nboot=\n[Exec]\nHostname=h\n'
+11: no key Limit= is known in [Exec]; skipped
+--hostname=h" '[Service]\nBoot=yes\n[Exec]\nFoo=1\n[Files]\nBoot=1\nbar\n=x\nboot=\n[Exec]\nLimit=1\nHostname=h\n'
 words 'what begins with X- is for others' '' '[X-Mine]\nA=b\n[Exec]\nX-Key=1\n'
 words 'a key before any section says nothing' "1: Boot= stands before any section; skipped${nl}--hostname=h" \
 	'Boot=yes\n[Exec]\nHostname=h\n'
@@ -210,6 +211,7 @@ an escape that is none|Environment=A=\\q|Environment=: \q is no escape; a backsl
 an escape that is cut short|Environment=A=\\x4|Environment=: \x4 is no escape; a backslash itself is two
 an escape of zero|Environment=A=\\000|Environment=: \000 is no escape; a backslash itself is two
 an escape at the end|Environment="A=\\\\ \\|Environment=: a quote " is not closed
+a variable without a value, which would be ours|Environment=HOME|Environment=HOME: not NAME=VALUE
 a value that is no UTF-8|Hostname=a\0377|Hostname=: the value is not UTF-8 text
 a value with a control character|Hostname=a\0007b|--hostname: the value is not clean UTF-8 text
 a question|KillSignal=help|--kill-signal=help is a question, and no setting
@@ -285,6 +287,23 @@ for kind in link fifo folder loop; do
 		"$(timeout 20 "$NL" plan -M web --settings=yes 2>&1 | said)"
 done
 rm -rf "$store/web.nspawn" "$store/other.nspawn"
+
+# Here the rooms have their say too: the line is named
+while IFS='|' read -r assignment text; do
+	put "$etc/web.nspawn" "[Exec]\n$assignment\n"
+	like "$assignment is an error of that line" "nspawn-lite: $etc/web.nspawn:2: $text" "$("$NL" plan -M web --settings=yes 2>&1)"
+done <<'END'
+LimitFOO=1|--rlimit=FOO=1: *
+LimitNOFILE=many|--rlimit=NOFILE=many: *
+KillSignal=SIGNAL|--kill-signal=SIGNAL: *
+MachineID=x|--uuid=x: *
+OOMScoreAdjust=2000|--oom-score-adjust=2000: *
+CPUAffinity=a|--cpu-affinity=a: *
+Hostname=a b|Invalid hostname: a b
+Environment=1=2|--setenv=1=2: *
+User=a:b|--user=a:b: *
+END
+rm "$etc/web.nspawn"
 
 # ---- whom is believed --------------------------------------------------------------------------
 
