@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 CONFIG ?= config.h
 STATIC ?= y
 HOSTCC ?= cc
+NSPAWN ?=
 LAB_CACHE ?= $(or $(XDG_CACHE_HOME),$(or $(HOME),/tmp)/.cache)/nspawn-lite
 export LAB_CACHE
 MAKEFLAGS += --no-print-directory
@@ -12,8 +13,8 @@ O ?= build$(TARGET:%=/%)
 
 # The rooms from bottom to top: each uses only what stands before it, and
 # make layers proves it.
-rooms := util sys tree netlink run cgroup limit device machine mntns root mount userns user seccomp console payload halt image \
-	plan nspawn-lite
+rooms := util sys tree netlink run cgroup limit device machine mntns root mount userns user seccomp console payload halt \
+	image settings plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
 libs :=
 
@@ -34,7 +35,8 @@ STRIP ?= $(call tool,strip)
 
 # Link-time optimization would save half a percent, and hide who calls whom
 CFLAGS ?= -Os
-own_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCONFIG='"$(CONFIG)"' -iquote . \
+own_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCONFIG='"$(CONFIG)"' \
+	$(if $(NSPAWN),-DNSPAWN='"$(O)/nspawn.rows"') -iquote . \
 	-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wdate-time \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=.
@@ -78,12 +80,22 @@ $(O)/test-%: test/%.c $(O)/flags
 $(O)/test-%: test/lab/%.c $(O)/flags
 	$(program)
 
+# For the program on the machine that builds, without what is generated below
+host := -s O=$(O)/host TARGET= CROSS_COMPILE= CC='$(HOSTCC)' NSPAWN= STRIP=: STATIC=n CFLAGS=-O1 CPPFLAGS= LDFLAGS= all
+
+# NSPAWN is a folder of .nspawn files, which become rows of plan.c
+ifneq ($(NSPAWN),)
+$(O)/plan.o: $(O)/nspawn.rows
+$(O)/nspawn.rows: $(NSPAWN) $(wildcard $(NSPAWN)/*.nspawn *.[ch]) $(O)/flags
+	$(Q)$(MAKE) $(host)
+	$(Q)$(O)/host/nspawn-lite settings --rows $(sort $(wildcard $(NSPAWN)/*.nspawn)) >$@
+endif
+
 # The program itself says its completion; when it is for another machine, one
 # made for ours by HOSTCC does
 ours = $(filter $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))%,$(machine))
 $(O)/nspawn-lite.bash: $(O)/nspawn-lite
-	$(Q)$(if $(ours),,$(MAKE) -s O=$(O)/host TARGET= CROSS_COMPILE= CC='$(HOSTCC)' \
-		STRIP=: STATIC=n CFLAGS=-O1 CPPFLAGS= LDFLAGS= &&) \
+	$(Q)$(if $(ours),,$(MAKE) $(host) &&) \
 	$(if $(ours),$(O),$(O)/host)/nspawn-lite completion >$@ || \
 	{ rm -f $@; echo "no bash completion: $(HOSTCC) makes no program for this machine"; }
 

@@ -168,29 +168,6 @@ look_for_id(const struct plan *p, struct run *r, const uint8_t random[16])
 	r->uuid[8] = (uint8_t)((r->uuid[8] & 0x3f) | 0x80);
 }
 
-/* what the original would read by itself is named, not ignored in silence */
-static void
-look_for_settings(const struct plan *p, struct run *r)
-{
-	char *beside = fmt("%s.nspawn", r->root);
-	const char *const names[] = {
-		run_path(fmt("/etc/systemd/nspawn/%s.nspawn", r->name)),
-		run_path(fmt("/run/systemd/nspawn/%s.nspawn", r->name)), beside,
-	};
-	size_t i;
-
-	if (p->settings > SETTINGS_NO)
-		die("--settings: no .nspawn file is read here, only \"no\" can be said; put its words into MACHINES of config.h");
-	if (p->settings == SETTINGS_NO)
-		return;
-	for (i = 0; i < LEN(names); i++)
-		if (access(names[i], F_OK) == 0) {
-			warn("%s is not read: put its words on the command line or into MACHINES of config.h "
-			     "(--settings=no hushes this)", names[i]);
-			return;
-		}
-}
-
 void
 image_look(const struct plan *p, struct run *r)
 {
@@ -199,7 +176,6 @@ image_look(const struct plan *p, struct run *r)
 
 	random_bytes(random, sizeof(random));
 	look_for_id(p, r, random[0]);
-	look_for_settings(p, r);
 	memcpy(r->boot_id, random[1], sizeof(r->boot_id));
 	r->boot_id[6] = (uint8_t)((r->boot_id[6] & 0x0f) | 0x40);
 	r->boot_id[8] = (uint8_t)((r->boot_id[8] & 0x3f) | 0x80);

@@ -183,6 +183,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
 	{ BOTH, "find and lock the tree",             image_take },
 	{ BOTH, "ask what it is",                     image_look },
+	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
 	{ BOTH, "claim the name",                     machine_claim },
 	{ BOTH, "look at the host",                   root_look },
@@ -662,19 +663,71 @@ print_word(const char *word)
 	print(1, "'");
 }
 
+static void
+print_words(char **words)
+{
+	for (; words && *words; words++) {
+		print_word(*words);
+		print(1, words[1] ? " " : "\n");
+	}
+}
+
 static int
 verb_plan(char **words)
 {
 	static struct plan p;
-	char **w;
 
 	plan_parse(&p, words);
 	if (p.show)
 		return show(&p);
 	plan_check(&p);
-	for (w = plan_words(&p); w && *w; w++) {
-		print_word(*w);
-		print(1, w[1] ? " " : "\n");
+	print_words(plan_words(&p));
+	return 0;
+}
+
+static void
+print_c_string(const char *s)
+{
+	print(1, "\"");
+	for (; *s; s++)
+		print(1, strchr("\"\\?", *s) || *s < ' ' || *s > '~' ? "\\%03o" : "%c", (unsigned char)*s);  /* "??=" */
+	print(1, "\", ");
+}
+
+/* a row of compiled[] in plan.c: what make NSPAWN=DIR asks for */
+static void
+print_row(const char *path, char **words)
+{
+	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	size_t len = strlen(name), end = strlen(".nspawn");
+
+	if (len <= end || !streq(name + len - end, ".nspawn") || !name_valid(fmt("%.*s", (int)(len - end), name)))
+		die("%s: not named NAME.nspawn, after a machine", path);
+	print(1, "\t{ ");
+	print_c_string(fmt("%.*s", (int)(len - end), name));
+	print(1, "(const char *const []){ ");
+	for (; *words; words++)
+		print_c_string(*words);
+	print(1, "NULL } },\n");
+}
+
+static int
+verb_settings(char **words)
+{
+	bool rows = streq(*words, "--rows");
+	char **w;
+
+	words += rows;
+	if (!*words && !rows)
+		die("say which: %s settings FILE...", plan_called);
+	for (; *words; words++) {
+		w = plan_settings(*words);
+		if (rows)
+			print_row(*words, w);
+		else if (*w)
+			print_words(w);
+		else
+			print(1, "\n");
 	}
 	return 0;
 }
@@ -705,6 +758,7 @@ static const struct verb {
 } verbs[] = {
 	{ "run",        verb_run,        "[OPTION...] [COMMAND [WORD...]]", "run a command, or boot, in a container; the verb may be left out" },
 	{ "plan",       verb_plan,       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words, and do nothing" },
+	{ "settings",   verb_settings,   "FILE...",                         "print .nspawn files as words, each in a line" },
 	{ "completion", verb_completion, "",                                "print the completion for bash" },
 	{ "manual",     verb_manual,     "",                                "print the option list of the manual, in mdoc" },
 	{ "version",    verb_version,    "",                                "print the version" },

@@ -33,6 +33,7 @@ struct plan {
 	/* how to speak, what to read */
 	bool quiet, verbose, no_defaults;
 	int show, settings;
+	bool *claimed;        /* of each option, while reading: it was said */
 	const char *show_option;
 	/* image */
 	char *directory, *machine, *image_root;
@@ -304,12 +305,66 @@ int machine_lock(const char *path);                          /* a file held by i
 void machine_register(const struct plan *p, struct run *r);
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */
 
+/* ---- settings.c: .nspawn files, in words of the command line -------------- */
+
+/* what the row of an option says of its key in a file */
+enum {
+	/* options of a group are taken together, of one source or of another; without one each by itself */
+	K_START = 1, K_CAPS, K_USERNS, K_MOUNTS, K_NETWORK, K_PORTS, K_LIMITS, K_GROUP = 7,
+	/* how a value becomes words; without: it is the option's value */
+	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_PRIVATE = 4 << 4, K_CHOWN = 5 << 4,
+	K_VARIABLES = 6 << 4,  /* NAME=VALUE words, with quotes and escapes */
+	K_BLANKS = 7 << 4,  /* a list with blanks where the option has commas */
+	K_YESNO = 8 << 4,   /* yes and no in any spelling, or something else */
+	K_NAMED = 9 << 4,   /* the key is the beginning of a name, whose rest is the value's: LimitNOFILE */
+	K_FORM = 15 << 4,
+	/* whom we believe */
+	K_TRUST = 256,      /* only from a trusted file */
+	K_GRANT = 512,      /* the same, but for a value that begins with ~, which takes away */
+	K_KEEP = 1024,      /* a restriction: a file that is not trusted can add to it, and take nothing back */
+};
+
+enum { START_PID1 = 1, START_PID2, START_BOOT };
+
+struct key {
+	const char *name, *option;  /* no option: this build has none for it, and help is what becomes of it */
+	const char *help;
+	bool list;
+	int how;
+};
+
+/* a file that is being read: the assignment it is at, and what was made of those before */
+struct settings {
+	const char *path;
+	bool trusted;
+	void (*check)(const char *word);
+	int line;
+	const char *section;
+	char *key, *name, *value;   /* "Exec.Boot", "Boot", "yes" */
+	char *rest;
+	int next, skipped;
+	int start;                  /* START_..., if any was said */
+	char **command;
+	struct setting { const char *key; char *word; int how; bool yes; } *said;
+	size_t nsaid, room;
+};
+
+/* the file of a machine's name, or NULL; below /etc, /run, or, not to be trusted, beside its tree */
+char *settings_find(const char *name, const char *tree, bool *trusted);
+/* from here on it dies with a sentence that names the file; check dies where a word is no option's */
+void settings_open(struct settings *s, const char *path, bool trusted, void (*check)(const char *word));
+bool settings_next(struct settings *s);                         /* go to an assignment, while there are any */
+void settings_take(struct settings *s, const struct key *k);    /* make words of it */
+char **settings_words(struct settings *s);                      /* all of them, at the end; NULL if none */
+void settings_look(const struct plan *p, struct run *r);        /* name the file that is not read */
+
 /* ---- plan.c: words to plan, plan to words -------------------------------- */
 
 extern const char *plan_called;  /* for messages like getopt's */
 void plan_parse(struct plan *p, char **words);               /* all of argv behind the name, and defaults */
 void plan_check(const struct plan *p);
 char **plan_words(const struct plan *p);                     /* the same plan again */
+char **plan_settings(const char *path);                      /* words of a .nspawn file */
 void plan_help(void);
 void plan_words_of(const char *option);                      /* the words of a choice */
 void plan_completion(void);

@@ -2,6 +2,7 @@
 /* Everything the user can say is a word, every word is a row, every row fills one field */
 #include <errno.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,13 @@
 #define NOTHING        O_NOTHING, 0, NULL, NULL
 #define IGNORED(arg)   O_IGNORED, 0, NULL, arg
 #define REFUSED(arg)   O_REFUSED, 0, NULL, arg
+#define REFUSED_BUT(w, arg) O_REFUSED, 0, w, arg
+#define KEY(text)      O_KEY, 0, text, NULL
+
+#define NO_LINKS "it gets a private network with nothing but a loopback"
+
+/* rows end where they have no more to say */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 enum kind {
 	O_TITLE, O_FLAG, O_STR, O_CHOICE,
@@ -32,7 +40,8 @@ enum kind {
 	O_NOTHING,  /* accepted, without effect */
 	O_IGNORED,  /* the same, with an argument */
 	O_OPT,      /* a string that may be missing: that of the words column, then */
-	O_REFUSED,  /* known, and not to be had: its help says why */
+	O_REFUSED,  /* known, and not to be had, but for the word of the words column: its help says why */
+	O_KEY,      /* only a key of .nspawn files; the words column says what becomes of it in this build */
 };
 
 static const char bools[] = "yes|no";
@@ -43,6 +52,8 @@ static const struct option {
 	enum kind kind;
 	size_t field;
 	const char *words, *arg, *help;
+	const char *key;  /* its name in a .nspawn file, behind that of the section */
+	int how;          /* K_..., what that does */
 } options[] = {
 	{ "General", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "help",            'h', SHOW(SHOW_HELP),             "show this text" },
@@ -50,7 +61,7 @@ static const struct option {
 	{ "quiet",           'q', FLAG(quiet),                 "say nothing about our own doings" },
 	{ "verbose",         'v', FLAG(verbose),               "say each step as it is taken" },
 	{ "settings",         0,  CHOICE(settings, "no|yes|override|trusted"),
-	                                                       "no: do not mention a .nspawn file that is not read" },
+	                                                       "read the .nspawn file of the machine; override: it wins over options" },
 	{ "no-defaults",      0,  FLAG(no_defaults),           "leave out what config.h says for all machines" },
 	{ "no-pager",         0,  NOTHING,                     "accepted: nothing is ever paged" },
 	{ "no-ask-password",  0,  NOTHING,                     "accepted: nothing is ever asked" },
@@ -59,61 +70,101 @@ static const struct option {
 	{ "Image", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "directory",       'D', STR(directory, "DIR"),       "the tree that becomes /" },
 	{ "image-root",       0,  STR(image_root, "DIR"),      "look for images of -M in DIR only" },
-	{ "ephemeral",       'x', FLAG(ephemeral),             "forget all changes at the end" },
-	{ "read-only",        0,  FLAG(read_only),             "mount the tree read-only" },
+	{ "ephemeral",       'x', FLAG(ephemeral),             "forget all changes at the end",
+	                                                       "Exec.Ephemeral", K_TRUST },
+	{ "read-only",        0,  FLAG(read_only),             "mount the tree read-only", "Files.ReadOnly", K_KEEP },
 	{ "volatile",         0,  BARE(volat, "no|yes|state|overlay"),
-	                                                       "yes: only /usr is kept; state: /var is not; overlay: nothing" },
-	{ "pivot-root",       0,  STR(pivot_root, "NEW[:OLD]"), "make NEW of the tree the root, and show the tree at OLD" },
+	                                                       "yes: only /usr is kept; state: /var is not; overlay: nothing",
+	                                                       "Files.Volatile", K_KEEP },
+	{ "pivot-root",       0,  STR(pivot_root, "NEW[:OLD]"), "make NEW of the tree the root, and show the tree at OLD",
+	                                                       "Exec.PivotRoot" },
+	{ "image-policy",     0,  REFUSED_BUT("*", "POLICY"),  "\"*\" only: partitions are not told apart by a policy" },
+	{ "root-hash",        0,  REFUSED("HASH"),             "dm-verity is not built: open it with veritysetup, and mount it" },
+	{ "root-hash-sig",    0,  REFUSED("SIGNATURE"),        "dm-verity is not built: open it with veritysetup, and mount it" },
+	{ "verity-data",      0,  REFUSED("PATH"),             "dm-verity is not built: open it with veritysetup, and mount it" },
+	{ "mstack",           0,  REFUSED("PATH"),             "stacks of layers are not read: name the layers with --overlay" },
 
 	{ "Mounts", 0, O_TITLE, 0, NULL, NULL, NULL },
-	{ "bind",             0,  LIST(bind, "SRC[:DST[:OPT,...]]"), "show a file or directory of the host inside" },
-	{ "bind-ro",          0,  LIST(bind_ro, "SRC[:DST[:OPT,...]]"), "the same, read-only" },
-	{ "tmpfs",            0,  LIST(tmpfs, "PATH[:OPT,...]"), "an empty directory in memory" },
-	{ "overlay",          0,  LIST(overlay, "LOWER[:...]:UPPER:DST"), "directories in layers; changes go to UPPER" },
-	{ "overlay-ro",       0,  LIST(overlay_ro, "LOWER:...:DST"), "directories in layers, read-only" },
-	{ "inaccessible",     0,  LIST(inaccessible, "PATH"),  "cover PATH with a node that nobody can use" },
+	{ "bind",             0,  LIST(bind, "SRC[:DST[:OPT,...]]"), "show a file or directory of the host inside",
+	                                                       "Files.Bind", K_MOUNTS | K_TRUST },
+	{ "bind-ro",          0,  LIST(bind_ro, "SRC[:DST[:OPT,...]]"), "the same, read-only",
+	                                                       "Files.BindReadOnly", K_MOUNTS | K_TRUST },
+	{ "tmpfs",            0,  LIST(tmpfs, "PATH[:OPT,...]"), "an empty directory in memory",
+	                                                       "Files.TemporaryFileSystem", K_MOUNTS | K_TRUST },
+	{ "overlay",          0,  LIST(overlay, "LOWER[:...]:UPPER:DST"), "directories in layers; changes go to UPPER",
+	                                                       "Files.Overlay", K_MOUNTS | K_TRUST },
+	{ "overlay-ro",       0,  LIST(overlay_ro, "LOWER:...:DST"), "directories in layers, read-only",
+	                                                       "Files.OverlayReadOnly", K_MOUNTS | K_TRUST },
+	{ "inaccessible",     0,  LIST(inaccessible, "PATH"),  "cover PATH with a node that nobody can use",
+	                                                       "Files.Inaccessible", K_MOUNTS | K_TRUST },
 
 	{ "User namespace", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "private-users",    0,  OPT(private_users, "no|yes|pick|auto|identity|BASE[:N]"),
-	                                                       "users and groups of its own, from BASE on; yes: as the tree's owner" },
+	                                                       "users and groups of its own, from BASE on; yes: as the tree's owner",
+	                                                       "Exec.PrivateUsers", K_USERNS | K_YESNO | K_TRUST },
 	{ NULL,              'U', MEANS("--private-users=auto"), "" },
 	{ "private-users-ownership", 0, CHOICE(private_users_ownership, "off|chown|map|auto"),
-	                                                       "how the tree's owners become those" },
-	{ "private-users-chown", 0, MEANS("--private-users-ownership=chown"), "short for --private-users-ownership=chown" },
+	                                                       "how the tree's owners become those",
+	                                                       "Files.PrivateUsersOwnership", K_USERNS | K_TRUST },
+	{ "private-users-chown", 0, MEANS("--private-users-ownership=chown"), "short for --private-users-ownership=chown",
+	                                                       "Files.PrivateUsersChown", K_USERNS | K_CHOWN | K_TRUST },
 	{ "private-users-delegate", 0, REFUSED("N"),           "no ranges are handed on: give one larger range, BASE:N" },
-	{ "bind-user",        0,  REFUSED("NAME"),             "users of the host are not recorded inside: bind the home with owneridmap" },
+	{ "bind-user",        0,  REFUSED("NAME"),             "users of the host are not recorded inside: bind the home with owneridmap",
+	                                                       "Files.BindUser", K_TRUST },
 	{ "bind-user-shell",  0,  REFUSED("SHELL"),            "users of the host are not recorded inside" },
 	{ "bind-user-group",  0,  REFUSED("GROUP"),            "users of the host are not recorded inside" },
 
 	{ "Payload", 0, O_TITLE, 0, NULL, NULL, NULL },
-	{ "boot",            'b', FLAG(boot),                  "start the tree's own init" },
-	{ "as-pid2",         'a', FLAG(as_pid2),               "run the command below a small init of ours" },
-	{ "chdir",            0,  STR(chdir, "PATH"),          "start in PATH" },
-	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "put a variable into the environment" },
-	{ "user",            'u', STR(user, "USER"),           "run as USER of the tree" },
+	{ "boot",            'b', FLAG(boot),                  "start the tree's own init",
+	                                                       "Exec.Boot", K_START | K_BOOT },
+	{ "as-pid2",         'a', FLAG(as_pid2),               "run the command below a small init of ours",
+	                                                       "Exec.ProcessTwo", K_START | K_PID2 },
+	{ "chdir",            0,  STR(chdir, "PATH"),          "start in PATH", "Exec.WorkingDirectory" },
+	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "put a variable into the environment",
+	                                                       "Exec.Environment", K_VARIABLES },
+	{ "user",            'u', STR(user, "USER"),           "run as USER of the tree", "Exec.User", K_KEEP },
 	{ "uid",              0,  STR(user, "USER"),           "another name of --user" },
-	{ "kill-signal",      0,  STR(kill_signal, "SIGNAL"),  "what asks the payload to end" },
-	{ "notify-ready",     0,  BOOL(notify_ready),          "ready when the payload's init says so" },
+	{ NULL,               0,  KEY(NULL),                   NULL, "Exec.Parameters", K_START | K_COMMAND },
+	{ "kill-signal",      0,  STR(kill_signal, "SIGNAL"),  "what asks the payload to end", "Exec.KillSignal" },
+	{ "notify-ready",     0,  BOOL(notify_ready),          "ready when the payload's init says so",
+	                                                       "Exec.NotifyReady" },
 
 	{ "Identity", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "machine",         'M', STR(machine, "NAME"),        "name of the machine, and of its image without -D" },
-	{ "hostname",         0,  STR(hostname, "NAME"),       "host name inside" },
-	{ "uuid",             0,  STR(uuid, "UUID"),           "machine id, for a tree that has none" },
+	{ "hostname",         0,  STR(hostname, "NAME"),       "host name inside", "Exec.Hostname" },
+	{ "uuid",             0,  STR(uuid, "UUID"),           "machine id, for a tree that has none",
+	                                                       "Exec.MachineID", K_TRUST },
 	{ "slice",           'S', STR(slice, "SLICE"),         "parent of the machine's control group" },
 	{ "register",         0,  BOOL(registered),            "mark the machine as one for lists" },
 	{ "keep-unit",        0,  FLAG(keep_unit),             "stay below our own control group; end at a reboot" },
 
 	{ "Network", 0, O_TITLE, 0, NULL, NULL, NULL },
-	{ "private-network",  0,  FLAG(private_network),       "a network of its own, with a loopback" },
+	{ "private-network",  0,  FLAG(private_network),       "a network of its own, with a loopback",
+	                                                       "Network.Private", K_NETWORK | K_PRIVATE | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.VirtualEthernet", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.VirtualEthernetExtra", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.Interface", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.MACVLAN", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.IPVLAN", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.Bridge", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.Zone", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.NamespacePath", K_NETWORK | K_TRUST },
+	{ NULL,               0,  KEY("nothing of the host leads to it"), NULL, "Network.Port", K_PORTS | K_TRUST },
 
 	{ "Rights", 0, O_TITLE, 0, NULL, NULL, NULL },
-	{ "capability",       0,  LIST(capability, "CAP,..."), "keep these capabilities too" },
-	{ "drop-capability",  0,  LIST(drop_capability, "CAP,..."), "drop these capabilities" },
-	{ "ambient-capability", 0, LIST(ambient_capability, "CAP,..."), "give these to a payload that is not root" },
-	{ "no-new-privileges", 0, BOOL(no_new_privileges),     "set-user-ID and the like gain nothing" },
-	{ "system-call-filter", 0, LIST(system_call_filter, "[~]CALL|@GROUP ..."), "allow these system calls too; ~: refuse these" },
-	{ "restrict-address-families", 0, LIST(restrict_address_families, "[~]AF_..."), "sockets of these families only; ~: not these" },
-	{ "suppress-sync",    0,  BOOL(suppress_sync),         "sync and the like do nothing" },
+	{ "capability",       0,  LIST(capability, "CAP,..."), "keep these capabilities too",
+	                                                       "Exec.Capability", K_CAPS | K_BLANKS | K_TRUST },
+	{ "drop-capability",  0,  LIST(drop_capability, "CAP,..."), "drop these capabilities",
+	                                                       "Exec.DropCapability", K_CAPS | K_BLANKS | K_KEEP },
+	{ "ambient-capability", 0, LIST(ambient_capability, "CAP,..."), "give these to a payload that is not root",
+	                                                       "Exec.AmbientCapability", K_CAPS | K_BLANKS | K_TRUST },
+	{ "no-new-privileges", 0, BOOL(no_new_privileges),     "set-user-ID and the like gain nothing",
+	                                                       "Exec.NoNewPrivileges", K_KEEP },
+	{ "system-call-filter", 0, LIST(system_call_filter, "[~]CALL|@GROUP ..."), "allow these system calls too; ~: refuse these",
+	                                                       "Exec.SystemCallFilter", K_KEEP | K_GRANT },
+	{ "restrict-address-families", 0, LIST(restrict_address_families, "[~]AF_..."), "sockets of these families only; ~: not these",
+	                                                       "Exec.RestrictAddressFamilies", K_KEEP },
+	{ "suppress-sync",    0,  BOOL(suppress_sync),         "sync and the like do nothing", "Exec.SuppressSync" },
 	{ "nesting",          0,  BOOL(nesting),               "let container runtimes run inside" },
 	{ "selinux-context", 'Z', STR(selinux_context, "LABEL"), "SELinux label of the payload" },
 	{ "selinux-apifs-context", 'L', STR(selinux_apifs_context, "LABEL"), "SELinux label of what is mounted for it" },
@@ -121,20 +172,24 @@ static const struct option {
 	{ "Limits", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "property",         0,  LIST(property, "NAME=VALUE"), "a limit of its control group: MemoryMax=64M, CPUQuota=20%, ..." },
 	{ "device",           0,  LIST(device, "PATH|CLASS[:rwm]"), "let it use a device of the host, or all of a class" },
-	{ "rlimit",           0,  LIST(rlimit, "NAME=SOFT[:HARD]"), "set a resource limit" },
-	{ "oom-score-adjust", 0,  STR(oom_score_adjust, "N"),  "how gladly the OOM killer takes it: -1000 to 1000" },
-	{ "cpu-affinity",     0,  LIST(cpu_affinity, "CPUS"),  "run on these CPUs only: 0-3,5" },
-	{ "personality",      0,  STR(personality, "ARCH"),    "what uname says of the machine" },
+	{ "rlimit",           0,  LIST(rlimit, "NAME=SOFT[:HARD]"), "set a resource limit",
+	                                                       "Exec.Limit", K_LIMITS | K_NAMED | K_TRUST },
+	{ "oom-score-adjust", 0,  STR(oom_score_adjust, "N"),  "how gladly the OOM killer takes it: -1000 to 1000",
+	                                                       "Exec.OOMScoreAdjust", K_TRUST },
+	{ "cpu-affinity",     0,  LIST(cpu_affinity, "CPUS"),  "run on these CPUs only: 0-3,5",
+	                                                       "Exec.CPUAffinity", K_TRUST },
+	{ "personality",      0,  STR(personality, "ARCH"),    "what uname says of the machine", "Exec.Personality" },
 
 	{ "Integration", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "resolv-conf",      0,  CHOICE(resolv_conf,
 		"off|copy-host|copy-static|copy-uplink|copy-stub|replace-host|replace-static|replace-uplink|"
 		"replace-stub|bind-host|bind-static|bind-uplink|bind-stub|delete|auto"),
-	                                                       "what becomes of /etc/resolv.conf" },
+	                                                       "what becomes of /etc/resolv.conf", "Exec.ResolvConf" },
 	{ "timezone",         0,  CHOICE(timezone, "off|copy|bind|symlink|delete|auto"),
-	                                                       "what becomes of /etc/localtime" },
+	                                                       "what becomes of /etc/localtime", "Exec.Timezone" },
 	{ "link-journal",     0,  CHOICE(link_journal, "no|host|try-host|guest|try-guest|auto"),
-	                                                       "where the machine's journal lives" },
+	                                                       "where the machine's journal lives",
+	                                                       "Exec.LinkJournal", K_TRUST },
 	{ NULL,              'j', MEANS("--link-journal=try-guest"), "" },
 	{ "forward-journal",  0,  IGNORED("SOCKET"),           "accepted, without effect" },
 
@@ -173,6 +228,7 @@ static const struct { const char *variable, *option; } environment[] = {
 	{ "SYSTEMD_NSPAWN_CONTAINER_SERVICE", "container-service" },
 	{ "SYSTEMD_NSPAWN_LOCK", "lock" },
 	{ "SYSTEMD_NSPAWN_CHECK_OS_RELEASE", "check-os-release" },
+	{ "SYSTEMD_SUPPRESS_SYNC", "suppress-sync" },
 };
 
 /* two that exclude each other, and the original's sentence; a value stands for one word of a choice */
@@ -182,12 +238,21 @@ static const struct { const char *a; int avalue; const char *b; int bvalue; cons
 	{ "boot", 0, "share-uts", YES, "--boot may not be combined with a shared UTS namespace." },
 	{ "as-pid2", 0, "share-pid", YES, "--as-pid2 may not be combined with a shared PID namespace." },
 	{ "boot", 0, "ambient-capability", 0, "AmbientCapability= setting is not useful for boot mode." },
+	{ "private-users", 0, "api-vfs-writable", VFS_YES, "Cannot combine --private-users with read-write mounts." },
 	{ "ephemeral", 0, "link-journal", JOURNAL_HOST, "--ephemeral and --link-journal={host,guest} may not be combined." },
 	{ "ephemeral", 0, "link-journal", JOURNAL_GUEST, "--ephemeral and --link-journal={host,guest} may not be combined." },
 };
 
 static const char *const defaults[] = { DEFAULTS, NULL };
 static const struct { const char *machine; const char *options[12]; } machines[] = { MACHINES };
+
+/* .nspawn files that were there when this was made: make NSPAWN=DIR */
+static const struct { const char *machine; const char *const *words; } compiled[] = {
+#ifdef NSPAWN
+#include NSPAWN
+#endif
+	{ NULL, NULL },
+};
 
 const char *plan_called = "nspawn-lite";
 
@@ -281,6 +346,8 @@ set(struct plan *p, const struct option *o, const char *value)
 
 	if (value && !utf8_clean(value) && o->kind != O_LIST)
 		die("--%s: the value is not clean UTF-8 text", o->name);
+	if (p->claimed)
+		p->claimed[o - options] = true;
 	switch (o->kind) {
 	case O_FLAG:
 		yes = value ? parse_bool(value) : 1;
@@ -302,7 +369,9 @@ set(struct plan *p, const struct option *o, const char *value)
 		*(char **)field(p, o) = (char *)(uintptr_t)(value && *value ? value : o->words);
 		break;
 	case O_REFUSED:
-		die("--%s: %s", o->name, o->help);
+		if (!streq(value, o->words))
+			die("--%s: %s", o->name, o->help);
+		break;
 	case O_BARE:
 	case O_CHOICE:
 		set_choice(p, o, value ? value : "yes");
@@ -322,6 +391,7 @@ set(struct plan *p, const struct option *o, const char *value)
 		p->show = (int)o->field;
 		break;
 	case O_TITLE:
+	case O_KEY:
 	case O_NOTHING:
 	case O_IGNORED:
 		break;
@@ -406,7 +476,8 @@ parse(struct plan *p, char **words)
 		else
 			parse_short(p, &words);
 	}
-	p->cmd = *words ? words : NULL;
+	if (*words)
+		p->cmd = words;
 }
 
 static void
@@ -442,28 +513,16 @@ parse_words(struct plan *p, const char *const *words, const char *whose)
 		die("config.h: %s: only options may stand here, not \"%s\"", whose, p->cmd ? p->cmd[0] : "--help");
 }
 
-/*
- * The command line is read twice: once to learn the name, then again behind what config.h has
- * for all machines and for those of this name. Reading has no side effects.
- */
-void
-plan_parse(struct plan *p, char **words)
+static void
+parse_config(struct plan *p, const struct plan *line)
 {
-	struct plan first = { 0 };
-	const char *name;
+	const char *name = line->machine ? line->machine : line->directory ? image_derive_name(line->directory) : NULL;
 	size_t i;
 
-	parse(&first, words);
-	memset(p, 0, sizeof(*p));
-	if (!first.no_defaults && first.show == SHOW_NOTHING) {
-		parse_words(p, defaults, "DEFAULTS");
-		name = first.machine ? first.machine : first.directory ? image_derive_name(first.directory) : NULL;
-		for (i = 0; name && machines[i].machine; i++)
-			if (fnmatch(machines[i].machine, name, 0) == 0)
-				parse_words(p, machines[i].options, machines[i].machine);
-	}
-	parse_environment(p);
-	parse(p, words);
+	parse_words(p, defaults, "DEFAULTS");
+	for (i = 0; name && machines[i].machine; i++)
+		if (fnmatch(machines[i].machine, name, 0) == 0)
+			parse_words(p, machines[i].options, machines[i].machine);
 }
 
 static bool
@@ -485,6 +544,236 @@ said(const struct plan *p, const struct option *o, int value)
 	}
 }
 
+/* ---- files of settings --------------------------------------------------- */
+
+static struct key
+find_key(const char *name)
+{
+	const struct option *o;
+
+	for (o = options; o < options + LEN(options); o++)
+		if (o->key && (streq(name, o->key) ? (o->how & K_FORM) != K_NAMED
+		                                   : (o->how & K_FORM) == K_NAMED && after(name, o->key)))
+			return (struct key){ o->key, o->name, o->kind == O_KEY ? o->words : NULL, o->kind == O_LIST, o->how };
+	return (struct key){ NULL };
+}
+
+/* is it one of the table, with a value that this may have */
+static struct plan
+check_word(const char *word)
+{
+	struct plan one = { 0 };
+
+	set_word(&one, word);
+	if (one.show)
+		die("%s is a question, and no setting", word);
+	return one;
+}
+
+static void
+check_form(const char *word)
+{
+	check_word(word);
+}
+
+/* and do the rooms agree: not about what depends on other words of its group */
+static void
+check_value(const char *word)
+{
+	struct plan one = check_word(word);
+	int group = find(word + 2, strcspn(word + 2, "="))->how & K_GROUP;
+
+	if (!group || group == K_LIMITS)
+		plan_check(&one);
+}
+
+/* ended with NULL, but never NULL itself */
+static char **
+words_of_file(const char *path, bool trusted, void (*check)(const char *word))
+{
+	struct settings s;
+	struct key k;
+	char **words;
+
+	settings_open(&s, path, trusted, check);
+	while (settings_next(&s)) {
+		k = find_key(s.key);
+		settings_take(&s, &k);
+	}
+	words = settings_words(&s);
+	return words ? words : xalloc(sizeof(*words));
+}
+
+/* maybe for another machine, whose rooms know other system calls */
+char **
+plan_settings(const char *path)
+{
+	return words_of_file(path, true, check_form);
+}
+
+/* what the file of this machine says, or one that was compiled in; NULL: nothing */
+static char **
+find_settings(const struct plan *line, int mode, bool *trusted)
+{
+	char real[PATH_MAX], **words = NULL, *path;
+	const char *tree, *name;
+	size_t i, n;
+
+	if (mode == SETTINGS_NO || (!mode && LEN(compiled) == 1))
+		return NULL;
+	tree = line->directory ? line->directory : line->machine ? image_search(line, line->machine) : ".";
+	if (tree && realpath(tree, real))
+		tree = real;
+	name = line->machine ? line->machine : image_derive_name(tree);
+	if (!name)
+		return NULL;
+	path = mode ? settings_find(name, tree == real ? tree : NULL, trusted) : NULL;
+	if (path && *trusted)
+		return words_of_file(path, true, check_value);
+	for (i = 0; compiled[i].machine; i++)
+		if (streq(compiled[i].machine, name)) {
+			for (n = 0; compiled[i].words[n]; n++)
+				grow(&words, xstrdup(compiled[i].words[n]));
+			*trusted = true;
+			return words;
+		}
+	*trusted = mode == SETTINGS_TRUSTED;
+	return path ? words_of_file(path, *trusted, check_value) : NULL;
+}
+
+static bool
+together(const struct option *a, const struct option *b)
+{
+	if (a == b || (a->how & b->how & K_GROUP && (a->how & K_GROUP) == (b->how & K_GROUP)))
+		return true;
+	return a->kind == b->kind && a->field && a->field == b->field;  /* two names */
+}
+
+/* --rlimit: each limit is a thing of its own */
+static bool
+same_limit(const char *a, const char *b)
+{
+	size_t n;
+
+	a = after(a, "RLIMIT_") ? after(a, "RLIMIT_") : a;
+	b = after(b, "RLIMIT_") ? after(b, "RLIMIT_") : b;
+	n = strcspn(a, "=");
+	return n == strcspn(b, "=") && memcmp(a, b, n) == 0;
+}
+
+/* did these words say something of what o with this value is about */
+static bool
+is_claimed(const struct plan *by, const struct option *o, const char *value)
+{
+	char **w;
+	size_t i;
+
+	if ((o->how & K_GROUP) == K_LIMITS) {
+		for (w = by->rlimit; w && *w; w++)
+			if (same_limit(*w, value))
+				return true;
+		return false;
+	}
+	for (i = 0; i < LEN(options); i++)
+		if (by->claimed[i] && together(&options[i], o))
+			return true;
+	return (o->how & K_GROUP) == K_START && by->cmd;
+}
+
+static void
+take_back(struct plan *p, const struct option *o, const char *value)
+{
+	char **w, **left = NULL;
+	size_t i;
+
+	if ((o->how & K_GROUP) == K_LIMITS) {
+		for (w = p->rlimit; w && *w; w++)
+			if (!same_limit(*w, value))
+				grow(&left, *w);
+		p->rlimit = left;
+		return;
+	}
+	for (i = 0; i < LEN(options); i++) {
+		if (!together(&options[i], o))
+			continue;
+		if (options[i].kind == O_FLAG)
+			*(bool *)field(p, &options[i]) = false;
+		else if (options[i].kind == O_CHOICE || options[i].kind == O_BARE)
+			*(int *)field(p, &options[i]) = 0;
+		else if (options[i].kind == O_LIST || options[i].kind == O_STR || options[i].kind == O_OPT)
+			*(void **)field(p, &options[i]) = NULL;
+	}
+	if ((o->how & K_GROUP) == K_START)
+		p->cmd = NULL;
+}
+
+/*
+ * Words of a file over what was said: a group is taken whole, of one source or of the other. By, if
+ * there is one, has what goes before them. Restrictions are only added to by a file that is not trusted.
+ */
+static void
+merge(struct plan *p, char **words, const struct plan *by, bool trusted)
+{
+	const struct option *o;
+	const char *value;
+	char **take = NULL;
+	bool start = false;
+	size_t n;
+
+	for (; *words && !streq(*words, "--"); words++) {
+		n = strcspn(*words, "=");
+		o = find(*words + 2, n - 2);
+		value = (*words)[n] ? *words + n + 1 : "";
+		if (by && is_claimed(by, o, value))
+			continue;
+		if (!trusted && o->how & K_KEEP) {
+			/* of a list, more that is dropped or refused is added */
+			if (said(p, o, 0) && (o->kind != O_LIST || (!(o->how & K_GROUP) && *value != '~')))
+				continue;
+		} else {
+			take_back(p, o, value);
+		}
+		start |= (o->how & K_GROUP) == K_START;
+		grow(&take, *words);
+	}
+	for (; start && *words; words++)
+		grow(&take, *words);
+	if (take)
+		parse(p, take);
+}
+
+/*
+ * The command line is read twice: once to learn the name, then again behind what config.h has
+ * for all machines and for those of this name. A file of settings stands between the two, or
+ * with --settings=override behind them. Reading has no side effects.
+ */
+void
+plan_parse(struct plan *p, char **words)
+{
+	bool claimed[LEN(options)] = { false }, trusted = false;
+	struct plan line = { .claimed = claimed };
+	char **file = NULL;
+	int mode = 0;
+
+	parse(&line, words);
+	memset(p, 0, sizeof(*p));
+	if (!line.no_defaults && line.show == SHOW_NOTHING)
+		parse_config(p, &line);
+	parse_environment(p);
+	if (line.show == SHOW_NOTHING) {
+		mode = line.settings ? line.settings : p->settings;
+		if (mode || !line.no_defaults)
+			file = find_settings(&line, mode, &trusted);
+	}
+	if (file && mode && mode != SETTINGS_OVERRIDE)
+		merge(p, file, &line, trusted);
+	parse(p, words);
+	if (file && (!mode || mode == SETTINGS_OVERRIDE))
+		merge(p, file, NULL, trusted);
+	if (file && mode)  /* all is said now */
+		p->settings = SETTINGS_NO;
+}
+
 void
 plan_check(const struct plan *p)
 {
@@ -494,6 +783,8 @@ plan_check(const struct plan *p)
 	for (i = 0; i < LEN(conflicts); i++) {
 		a = find(conflicts[i].a, strlen(conflicts[i].a));
 		b = find(conflicts[i].b, strlen(conflicts[i].b));
+		if (a->kind == O_OPT && streq(*(char **)field(p, a), "no"))
+			continue;
 		if (said(p, a, conflicts[i].avalue) && said(p, b, conflicts[i].bvalue))
 			die("%s", conflicts[i].text);
 	}
@@ -590,6 +881,8 @@ plan_help(void)
 			print(1, "\n%s:\n", o->name);
 			continue;
 		}
+		if (o->kind == O_KEY)
+			continue;
 		left = o->letter ? fmt("-%c", o->letter) : xstrdup("  ");
 		left = fmt("  %s %s%s%s", left, o->name ? "--" : "", o->name ? o->name : "", argument(o));
 		if (!o->name)
@@ -649,6 +942,8 @@ plan_manual(void)
 			print(1, "%s.Ss %s\n.Bl -tag -width indent\n", i ? ".El\n" : "", o->name);
 			continue;
 		}
+		if (o->kind == O_KEY)
+			continue;
 		print(1, ".It");
 		if (o->letter)
 			print(1, " Fl %c%s", o->letter, o->name ? " ," : "");
@@ -663,7 +958,7 @@ plan_manual(void)
 		else if (o->kind == O_BARE)
 			print(1, " Ns Op = Ns Ar MODE");
 		print(1, "\n%s.\n", o->name ? o->help : o->words);
-		if (!o->words || o->words == bools || !o->name || o->kind == O_MEANS || o->kind == O_OPT)
+		if (!o->words || o->words == bools || !o->name || o->kind == O_MEANS || o->kind == O_OPT || o->kind == O_REFUSED)
 			continue;
 		print(1, "One of");
 		for (w = o->words; *w; w += n + (w[n] == '|')) {

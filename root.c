@@ -235,33 +235,24 @@ load_credential(const char *path, size_t *size)
 	return memcpy(xalloc((size_t)n + 1), data, (size_t)n + 1);
 }
 
-/* \n \t \\ \xNN and the like: C escapes of a value from the command line */
+/* C escapes of a value from the command line */
 static char *
-unescape(const char *s)
+unescape_all(const char *s)
 {
-	static const char names[] = "abfnrtv\\\"'s", bytes[] = "\a\b\f\n\r\t\v\\\"' ";
 	char *out = xstrdup(s), *to = out;
 	const char *at;
-	unsigned int c;
-	int len;
+	int byte;
 
 	for (; *s; s++) {
 		if (*s != '\\') {
 			*to++ = *s;
 			continue;
 		}
-		s++;
-		if (*s && (at = strchr(names, *s))) {
-			*to++ = bytes[at - names];
-		} else if (*s == 'x' && sscanf(s + 1, "%2x%n", &c, &len) == 1 && len == 2 && c) {
-			*to++ = (char)c;
-			s += 2;
-		} else if (sscanf(s, "%3o%n", &c, &len) == 1 && len == 3 && c && c < 256) {
-			*to++ = (char)c;
-			s += 2;
-		} else {
-			die("--set-credential: \\%.3s is no escape", s);
-		}
+		at = ++s;
+		byte = unescape(&s);
+		if (byte < 0)
+			die("--set-credential: \\%.3s is no escape", at);
+		*to++ = (char)byte;
 	}
 	*to = 0;
 	return out;
@@ -278,7 +269,7 @@ look_at_credentials(const struct plan *p, struct run *r)
 	c = r->credential = xalloc((count(p->set_credential) + count(p->load_credential)) * sizeof(*c));
 	for (w = p->set_credential; w && *w; w++, c++) {
 		c->id = fmt("%.*s", (int)strcspn(*w, ":"), *w);
-		c->data = unescape(credential_value(*w));
+		c->data = unescape_all(credential_value(*w));
 		c->size = strlen(c->data);
 	}
 	for (w = p->load_credential; w && *w; w++, c++) {

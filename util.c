@@ -50,7 +50,8 @@ vsay(int kind, int status, const char *text, va_list ap)
 		line[head++] = (char)kind;
 		line[head++] = (char)status;
 	} else {
-		head = (size_t)snprintf(line, 64, "%s", speaker);
+		snprintf(line, sizeof(line) / 2, "%s", speaker);
+		head = strlen(line);
 	}
 	vsnprintf(line + head, sizeof(line) - head - 2, text, ap);
 	len = head + strlen(line + head);
@@ -286,6 +287,36 @@ parse_size(const char *s, uint64_t *out)
 		return false;
 	*out = (uint64_t)n << shift;
 	return true;
+}
+
+/* strict about digits: sscanf(3) would take blanks and signs for some */
+static int
+unescape_number(const char *s, int base, int digits)
+{
+	int i, n = 0, d;
+
+	for (i = 0; i < digits; i++) {
+		d = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10
+		  : s[i] >= 'A' && s[i] <= 'F' ? s[i] - 'A' + 10 : 16;
+		if (d >= base)
+			return -1;
+		n = n * base + d;
+	}
+	return n > 0 && n < 256 ? n : -1;
+}
+
+int
+unescape(const char **s)
+{
+	static const char names[] = "abfnrtv\\\"'s", bytes[] = "\a\b\f\n\r\t\v\\\"' ";
+	const char *at = **s ? strchr(names, **s) : NULL;
+	int byte;
+
+	if (at)
+		return bytes[at - names];
+	byte = **s == 'x' ? unescape_number(*s + 1, 16, 2) : unescape_number(*s, 8, 3);
+	*s += byte > 0 ? 2 : 0;
+	return byte;
 }
 
 int

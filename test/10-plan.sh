@@ -189,6 +189,12 @@ conflict '--boot and --as-pid2 may not be combined.' -a -b
 conflict '--boot and --as-pid2 may not be combined.' --boot --as-pid2 /bin/true
 conflict '--ephemeral and --link-journal={host,guest} may not be combined.' -x --link-journal=host
 conflict '--ephemeral and --link-journal={host,guest} may not be combined.' --link-journal=guest -x
+for v in -U --private-users --private-users=65536; do
+	conflict 'Cannot combine --private-users with read-write mounts.' "$v" --api-vfs-writable=yes
+done
+gives 'without users they may be writable' '--private-users=no --api-vfs-writable=yes' --private-users=no --api-vfs-writable=yes
+gives 'with users those of the network may' '--private-users=pick --api-vfs-writable=network' \
+	--private-users=pick --api-vfs-writable=network
 conflict 'AmbientCapability= setting is not useful for boot mode.' -b --ambient-capability=CAP_CHOWN
 conflict 'AmbientCapability= does not support the value all.' --ambient-capability=all
 conflict 'AmbientCapability= setting is not fully covered by Capability= setting.' --ambient-capability=CAP_SYS_MODULE
@@ -241,6 +247,7 @@ variable UNIFIED_HIERARCHY 0 --unified-hierarchy=no
 variable SYSTEMD_NSPAWN_UNIFIED_HIERARCHY 1 --unified-hierarchy=yes
 variable SYSTEMD_NSPAWN_CONTAINER_SERVICE lxc --container-service=lxc
 variable SYSTEMD_NSPAWN_LOCK 0 --lock=no
+variable SYSTEMD_SUPPRESS_SYNC 1 --suppress-sync=yes
 variable SYSTEMD_NSPAWN_CHECK_OS_RELEASE 0 --check-os-release=no
 variable SYSTEMD_LOG_LEVEL debug --verbose
 is 'SYSTEMD_NSPAWN_SHARE_SYSTEM shares all three' '--share-ipc=yes --share-pid=yes --share-uts=yes' \
@@ -304,6 +311,12 @@ while read -r o; do
 		trip "$o/a" "${o}a b" "${o}it's" "$o/a\"b" "$o\\" "$o\$HOME" "$o*" "$o$(printf '\303\244')" "$o-q" ;;
 	--volatile)
 		trip "$o=no" "$o=yes" "$o=state" "$o=overlay" ;;
+	--image-policy=)
+		gives '--image-policy=* says nothing' '' '--image-policy=*'
+		begins "any other policy is refused" 'nspawn-lite: --image-policy: ' "$OWN" plan "${o}root=signed" ;;
+	--root-hash=|--root-hash-sig=|--verity-data=|--mstack=|--private-users-delegate=|--bind-user=|--bind-user-shell=|\
+	--bind-user-group=)
+		begins "$o is refused" "nspawn-lite: ${o%=}: " "$OWN" plan "${o}x" ;;
 	--chdir=)
 		trip "$o/" "$o/a b" ;;
 	--setenv=)

@@ -45,6 +45,26 @@ test_siphash(void)
 }
 
 static void
+test_escapes(void)
+{
+	static const struct { const char *in; int byte; size_t used; } escapes[] = {
+		{ "n", '\n', 0 }, { "s", ' ', 0 }, { "\\x", '\\', 0 }, { "x41B", 'A', 2 }, { "xfF", 255, 2 }, { "1012", 'A', 2 },
+		{ "377", 255, 2 }, { "", -1, 0 }, { "x4", -1, 0 }, { "x 4", -1, 0 }, { "x+4", -1, 0 }, { "x00", -1, 0 },
+		{ "000", -1, 0 }, { "400", -1, 0 }, { "18", -1, 0 }, { "q", -1, 0 }, { "8", -1, 0 }, { "X41", -1, 0 },
+	};
+	const char *s;
+	size_t i;
+	int byte;
+
+	for (i = 0; i < LEN(escapes); i++) {
+		s = escapes[i].in;
+		byte = unescape(&s);
+		ok(byte == escapes[i].byte && (byte < 0 || s == escapes[i].in + escapes[i].used),
+		   fmt("the escape \\%s", escapes[i].in));
+	}
+}
+
+static void
 test_words(void)
 {
 	long long n;
@@ -181,6 +201,7 @@ int
 main(void)
 {
 	test_siphash();
+	test_escapes();
 	test_words();
 	test_names();
 	test_signals();
