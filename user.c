@@ -82,7 +82,7 @@ static const char *const capabilities[] = {
 
 #define CAPS_DEFAULT   0xfdecafffULL
 #define CAP_BIT(n)     (1ULL << (n))
-enum { NET_ADMIN = 12 };
+enum { NET_ADMIN = 12, SYS_ADMIN = 21 };
 
 /* CAP,CAP,...: names with or without CAP_, numbers, all; false with *bad set at the first that is none */
 static bool
@@ -642,13 +642,15 @@ void
 user_become(const struct plan *p, struct run *r)
 {
 	uint64_t ambient = caps_of(p->ambient_capability, "ambient-capability") & r->keep;
+	/* who may load a filter: until exec, which gives no more than the bounding set, and to users only the ambient one */
+	uint64_t loader = r->filter && p->no_new_privileges != YES ? CAP_BIT(SYS_ADMIN) : 0;
 	uint64_t keep = r->keep;
 	int cap;
 
 	set_limits(p, r);
 	drop_bounding(r->keep);
 	if (r->uid != 0 || r->ngroups)
-		prctl(PR_SET_KEEPCAPS, ambient != 0, 0, 0, 0);
+		prctl(PR_SET_KEEPCAPS, (ambient | loader) != 0, 0, 0, 0);
 	/* the call itself: libc's would first stop threads that there are not */
 	if (r->ngroups ? setgroups(r->ngroups, r->groups) < 0 : syscall(SYS_setgroups, 0, NULL) < 0)
 		if (errno != EPERM)  /* in a user namespace it may be denied */
@@ -659,7 +661,7 @@ user_become(const struct plan *p, struct run *r)
 		die("become user %s:", r->user);
 	if (r->uid)
 		keep = ambient;
-	if (sys_capset(keep, keep, keep) < 0)
+	if (sys_capset(keep | loader, keep | loader, keep) < 0)
 		die("set capabilities:");
 	for (cap = 0; ambient >> cap && cap < 64; cap++)
 		if (ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)

@@ -89,6 +89,9 @@ int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_capget(uint64_t *permitted);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int sys_join_session_keyring(void);
+/* filter the calls of this process and what it becomes; EINVAL: the kernel cannot. 3.5, without a slower CPU 4.17 */
+struct sock_fprog;
+int sys_seccomp(const struct sock_fprog *filter);
 void sys_default_signal(int sig);  /* any, those too that libc keeps for itself */
 /* a copy of a mount, not attached anywhere, as an fd. 5.2 */
 int sys_open_tree(int dir, const char *path, unsigned int flags);
