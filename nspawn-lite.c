@@ -237,9 +237,9 @@ static const struct step birth[] = {
 	{ INIT,    "take the terminal",                  console_take },
 	{ INIT,    "set host name and scores",           user_settle },
 	{ INIT,    "clean up",                           clean_up },
-	{ INIT,    "filter system calls",                seccomp_load },  /* while it may */
 	{ INIT,    "become the payload's user",          user_become },  /* from here on it has no rights but its own */
 	{ INIT,    "die with the supervisor all the same", die_with_supervisor_again },
+	{ INIT,    "filter system calls",                seccomp_load },  /* what was to be done may be among those refused */
 };
 
 struct child { const struct plan *p; struct run *r; };

@@ -253,9 +253,9 @@ void limit_set(const struct plan *p, struct run *r);     /* on the machine's new
 /* ---- seccomp.c: what it may call ----------------------------------------------- */
 
 void seccomp_check(const struct plan *p);
-void seccomp_list(void);                                  /* groups and names, one a line */
+void seccomp_list(const char *option);                    /* the words an option takes, one a line */
 void seccomp_prepare(const struct plan *p, struct run *r); /* the program, for every ABI of the kernel */
-void seccomp_load(const struct plan *p, struct run *r);
+void seccomp_load(const struct plan *p, struct run *r);    /* from here on: so that what we need ourselves may be refused */
 
 /* ---- user.c: who the payload is and what it may do ---------------------- */
 

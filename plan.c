@@ -377,7 +377,8 @@ set(struct plan *p, const struct option *o, const char *value)
 		set_choice(p, o, value ? value : "yes");
 		break;
 	case O_LIST:
-		if (streq(value, "help") && (strstr(o->name, "capability") || streq(o->name, "rlimit"))) {
+		if (streq(value, "help") && (strstr(o->name, "capability") || streq(o->name, "rlimit")
+		    || streq(o->name, "system-call-filter") || streq(o->name, "restrict-address-families"))) {
 			p->show = SHOW_WORDS;
 			p->show_option = o->name;
 			break;
@@ -902,7 +903,10 @@ plan_words_of(const char *option)
 	size_t n;
 
 	if (o->kind != O_CHOICE && o->kind != O_BARE) {
-		user_list(option);
+		if (o->field == FIELD(char **, system_call_filter) || o->field == FIELD(char **, restrict_address_families))
+			seccomp_list(option);
+		else
+			user_list(option);
 		return;
 	}
 	for (w = o->words; *w; w += n + (w[n] == '|')) {

@@ -57,6 +57,8 @@ credential_value(const char *word)
 	return colon + 1;
 }
 
+static const char *apifs_label;  /* SELinux's, of what is mounted for the machine */
+
 void
 root_check(const struct plan *p)
 {
@@ -305,6 +307,7 @@ root_look(const struct plan *p, struct run *r)
 	r->host_release = host_file(release);
 	r->has_tun = access("/dev/net/tun", F_OK) == 0;
 	look_at_nodes(r);
+	apifs_label = p->selinux_apifs_context;
 	look_at_resolv(p, r);
 	look_at_zone(p, r);
 	look_at_journal(p, r);
@@ -317,6 +320,8 @@ root_look(const struct plan *p, struct run *r)
 static int
 attach(const char *source, const char *path, const char *type, unsigned long flags, const char *data)
 {
+	if (apifs_label && (streq(type, "tmpfs") || streq(type, "devpts") || streq(type, "mqueue")))
+		data = fmt("%s%scontext=\"%s\"", data ? data : "", data ? "," : "", apifs_label);
 	if (mount(source, path, type, flags, data) == 0)
 		return 0;
 	if (errno != ENOENT || (mkdir(path, 0755) < 0 && errno != EEXIST))

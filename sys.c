@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -47,19 +48,26 @@ sys_deny(const char *names)
 }
 
 bool
-sys_missing(const char *call)
+sys_denied(const char *name)
 {
 	const char *p = denied;
-	size_t n, len = strlen(call);
+	size_t n, len = strlen(name);
 
 	for (; *p; p += n + (p[n] == ',')) {
 		n = strcspn(p, ",");
-		if ((n == len && memcmp(p, call, n) == 0) || (n == 3 && memcmp(p, "new", 3) == 0 && !streq(call, "userns"))) {
+		if (n == len && memcmp(p, name, n) == 0) {
 			errno = ENOSYS;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* of the calls that came since 5.0 */
+static bool
+missing(const char *call)
+{
+	return sys_denied(call) || sys_denied("new");
 }
 
 /* ---- opening below a tree that we do not trust ------------------------ */
@@ -73,7 +81,7 @@ openat2_in(int dir, const char *path, int flags)
 		.resolve = 0x10 | 0x02,  /* RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS: openat2(2) */
 	};
 
-	return sys_missing("openat2") ? -1 : (int)syscall(NR_openat2, dir, path, &how, sizeof(how));
+	return missing("openat2") ? -1 : (int)syscall(NR_openat2, dir, path, &how, sizeof(how));
 }
 
 /* The walk by hand: every step by fd and without following, ".." by our own memory of the way down */
@@ -247,7 +255,7 @@ sys_close_but(int low, const int *keep, size_t n)
 	long fd, top;
 	DIR *d;
 
-	if (!sys_missing("close_range") && close_ranges(low, keep, n))
+	if (!missing("close_range") && close_ranges(low, keep, n))
 		return;
 	d = opendir("/proc/self/fd");
 	if (d) {
@@ -271,6 +279,7 @@ sys_send(int sock, const void *data, size_t len, int fd)
 	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int))]; } c = { 0 };
 	struct iovec iov = { (void *)(uintptr_t)data, len };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
 
 	if (fd >= 0) {
 		m.msg_control = &c;
@@ -280,7 +289,9 @@ sys_send(int sock, const void *data, size_t len, int fd)
 		c.h.cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(&c.h), &fd, sizeof(int));
 	}
-	return sendmsg(sock, &m, MSG_NOSIGNAL);
+	n = sendmsg(sock, &m, MSG_NOSIGNAL);
+	/* a filter of system calls may leave us only this, in the last moments before exec */
+	return n < 0 && fd < 0 && (errno == EPERM || errno == ENOSYS) ? write(sock, data, len) : n;
 }
 
 ssize_t
@@ -331,19 +342,19 @@ sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
 int
 sys_pivot_root(const char *new_root, const char *put_old)
 {
-	return sys_missing("pivot_root") ? -1 : (int)syscall(SYS_pivot_root, new_root, put_old);
+	return sys_denied("pivot_root") ? -1 : (int)syscall(SYS_pivot_root, new_root, put_old);
 }
 
 int
 sys_open_tree(int dir, const char *path, unsigned int flags)
 {
-	return sys_missing("open_tree") ? -1 : (int)syscall(NR_open_tree, dir, path, flags);
+	return missing("open_tree") ? -1 : (int)syscall(NR_open_tree, dir, path, flags);
 }
 
 int
 sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags)
 {
-	return sys_missing("move_mount") ? -1 : (int)syscall(NR_move_mount, from, fromname, to, toname, flags);
+	return missing("move_mount") ? -1 : (int)syscall(NR_move_mount, from, fromname, to, toname, flags);
 }
 
 int
@@ -351,7 +362,7 @@ sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear)
 {
 	struct { uint64_t set, clr, propagation, userns; } attr = { set, clear, 0, 0 };
 
-	if (sys_missing("mount_setattr"))
+	if (missing("mount_setattr"))
 		return -1;
 	return (int)syscall(NR_mount_setattr, dir, path, 0x8000 /* AT_RECURSIVE */ | AT_EMPTY_PATH, &attr, sizeof(attr));
 }
@@ -360,7 +371,7 @@ int
 sys_fsmount(const char *type, unsigned int attributes)
 {
 	enum { CLOEXEC = 1, CREATE = 6 };  /* FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC, FSCONFIG_CMD_CREATE */
-	int fs = sys_missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, CLOEXEC), fd;
+	int fs = missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, CLOEXEC), fd;
 
 	if (fs < 0)
 		return -1;
@@ -378,7 +389,7 @@ sys_mount_idmap(int tree, int userns, bool recursive)
 {
 	struct { uint64_t set, clr, propagation, userns; } attr = { 0x00100000 /* MOUNT_ATTR_IDMAP */, 0, 0, (uint64_t)userns };
 
-	if (sys_missing("mount_setattr") || sys_missing("idmap"))
+	if (missing("mount_setattr") || sys_denied("idmap"))
 		return -1;
 	return (int)syscall(NR_mount_setattr, tree, "", (recursive ? 0x8000 /* AT_RECURSIVE */ : 0) | AT_EMPTY_PATH,
 	                    &attr, sizeof(attr));
@@ -404,7 +415,7 @@ sys_userns(const char *uid_map, const char *gid_map)
 	if (pipe2(hold, O_CLOEXEC) < 0)
 		return -1;
 	/* it shares our memory, and touches nothing in it but its own stack */
-	pid = sys_missing("userns") ? -1 : clone(wait_to_die, small + sizeof(small), CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &hold[0]);
+	pid = sys_denied("userns") ? -1 : clone(wait_to_die, small + sizeof(small), CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &hold[0]);
 	if (pid > 0) {
 		snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
 		if (put_at(AT_FDCWD, path, uid_map) == 0) {
@@ -457,6 +468,20 @@ int
 sys_join_session_keyring(void)
 {
 	return (int)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}
+
+int
+sys_seccomp(const struct sock_fprog *filter)
+{
+	enum { SET_FILTER = 1, SPEC_ALLOW = 4 };  /* before 5.16 a filter would switch the CPU's speculation off */
+
+	if (sys_denied("seccomp-filter")) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (!missing("seccomp") && syscall(SYS_seccomp, SET_FILTER, SPEC_ALLOW, filter) == 0)
+		return 0;
+	return prctl(PR_SET_SECCOMP, 2, filter, 0, 0);  /* SECCOMP_MODE_FILTER */
 }
 
 void
@@ -567,7 +592,7 @@ sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed)
 	long pid;
 
 	*placed = true;
-	if (cgroup >= 0 && !sys_missing("clone3")) {
+	if (cgroup >= 0 && !missing("clone3")) {
 		pid = syscall(NR_clone3, &words, sizeof(words));
 		if (pid == 0)
 			_exit(fn(arg));
@@ -591,7 +616,7 @@ sys_join(pid_t pid, int namespaces)
 
 	if (!namespaces)
 		return 0;
-	fd = sys_missing("pidfd") ? -1 : (int)syscall(NR_pidfd_open, pid, 0);
+	fd = missing("pidfd") ? -1 : (int)syscall(NR_pidfd_open, pid, 0);
 	if (fd >= 0 && setns(fd, namespaces) == 0) {
 		close(fd);
 		return 0;
@@ -620,13 +645,13 @@ sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed
 	long pid;
 
 	*placed = true;
-	if (cgroup >= 0 && !sys_missing("clone3")) {
+	if (cgroup >= 0 && !missing("clone3")) {
 		pid = clone3_shared(&words, fn, arg);
 		if (pid > 0)
 			return (pid_t)pid;
 	}
 	*placed = cgroup < 0;
-	pid = sys_missing("vfork") ? -1 : clone(fn, stack + sizeof(stack), namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
+	pid = sys_denied("vfork") ? -1 : clone(fn, stack + sizeof(stack), namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
 	/* before 3.13 a new pid namespace wanted a memory of its own */
 	if (pid < 0 && (errno == EINVAL || errno == ENOSYS))
 		pid = clone(fn, stack + sizeof(stack), namespaces | SIGCHLD, arg);

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -82,7 +83,7 @@ static const char *const capabilities[] = {
 
 #define CAPS_DEFAULT   0xfdecafffULL
 #define CAP_BIT(n)     (1ULL << (n))
-enum { NET_BIND_SERVICE = 10, NET_ADMIN = 12 };
+enum { NET_BIND_SERVICE = 10, NET_ADMIN = 12, SYS_ADMIN = 21 };
 
 /* CAP,CAP,...: names with or without CAP_, numbers, all; false with *bad set at the first that is none */
 static bool
@@ -381,6 +382,25 @@ variable_valid(const char *word)
 	return true;
 }
 
+/* SELinux's labels: they stand in quotes among mount options */
+static void
+check_label(const char *option, const char *text)
+{
+	if (text && strpbrk(text, "\"\\ "))
+		die("--%s=%.80s: not an SELinux label", option, text);
+}
+
+/* whoever asks for a label shall not run without one */
+static void
+find_selinux(const struct plan *p)
+{
+	const char *option = p->selinux_context ? "selinux-context" : p->selinux_apifs_context ? "selinux-apifs-context" : NULL;
+	struct statfs fs;
+
+	if (option && (statfs("/sys/fs/selinux", &fs) < 0 || (uint32_t)fs.f_type != 0xf97cff8c))  /* SELINUX_MAGIC */
+		die("--%s: this host has no SELinux, or has not mounted /sys/fs/selinux", option);
+}
+
 void
 user_check(const struct plan *p)
 {
@@ -411,6 +431,8 @@ user_check(const struct plan *p)
 		if (i == sizeof(id))
 			die("Machine UUID may not be all zeroes.");
 	}
+	check_label("selinux-context", p->selinux_context);
+	check_label("selinux-apifs-context", p->selinux_apifs_context);
 	if (p->oom_score_adjust && !parse_number(p->oom_score_adjust, -1000, 1000, &n))
 		die("--oom-score-adjust=%s: not a number from -1000 to 1000", p->oom_score_adjust);
 	for (w = p->cpu_affinity; w && *w; w++)
@@ -585,6 +607,7 @@ user_host(const struct plan *p, struct run *r)
 {
 	uint64_t keep = caps_kept(p), have;
 
+	find_selinux(p);
 	if (prlimit(1, RLIMIT_NPROC, NULL, &r->nproc) < 0)
 		getrlimit(RLIMIT_NPROC, &r->nproc);
 	if (prlimit(1, RLIMIT_SIGPENDING, NULL, &r->sigpending) < 0)
@@ -647,13 +670,17 @@ void
 user_become(const struct plan *p, struct run *r)
 {
 	uint64_t ambient = caps_of(p->ambient_capability, "ambient-capability") & r->keep;
+	/* who may load a filter: until exec, which gives no more than the bounding set, and to users only the ambient one */
+	uint64_t loader = r->filter && p->no_new_privileges != YES ? CAP_BIT(SYS_ADMIN) : 0;
 	uint64_t keep = r->keep;
 	int cap;
 
+	if (p->selinux_context && put_at(-1, "/proc/self/attr/exec", p->selinux_context) < 0)
+		die("set the SELinux label %s:", p->selinux_context);
 	set_limits(p, r);
 	drop_bounding(r->keep);
 	if (r->uid != 0 || r->ngroups)
-		prctl(PR_SET_KEEPCAPS, ambient != 0, 0, 0, 0);
+		prctl(PR_SET_KEEPCAPS, (ambient | loader) != 0, 0, 0, 0);
 	/* the call itself: libc's would first stop threads that there are not */
 	if (r->ngroups ? setgroups(r->ngroups, r->groups) < 0 : syscall(SYS_setgroups, 0, NULL) < 0)
 		if (errno != EPERM)  /* in a user namespace it may be denied */
@@ -664,7 +691,7 @@ user_become(const struct plan *p, struct run *r)
 		die("become user %s:", r->user);
 	if (r->uid)
 		keep = ambient;
-	if (sys_capset(keep, keep, keep) < 0)
+	if (sys_capset(keep | loader, keep | loader, keep) < 0)
 		die("set capabilities:");
 	for (cap = 0; ambient >> cap && cap < 64; cap++)
 		if (ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)

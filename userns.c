@@ -220,7 +220,7 @@ supported(void)
 {
 	char most[32];
 
-	if (sys_missing("userns") || access("/proc/self/ns/user", F_OK) < 0)
+	if (sys_denied("userns") || access("/proc/self/ns/user", F_OK) < 0)
 		return false;
 	return read_at(AT_FDCWD, "/proc/sys/user/max_user_namespaces", most, sizeof(most)) <= 0 || strtoul(most, NULL, 10) > 0;
 }
