@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
-/* The machine's share: its control group, cgroup2 where there is one, else the v1 hierarchy of systemd */
+/*
+ * The machine's share: a directory in each hierarchy of control groups that it takes. The first is
+ * what it sees: cgroup2 where there is one, else the v1 hierarchy of systemd. Others are taken only for
+ * a limit, the device policy or the freezer. In each the guest has "payload" below, and that is
+ * all it sees: what is set on the directory above is out of its reach.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +14,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -16,7 +22,12 @@
 
 #include "nspawn-lite.h"
 
-#define PAYLOAD "payload"  /* an init's part: what is above is not its own */
+#define V2      "cgroup2"
+#define SYSTEMD "name=systemd"
+#define PAYLOAD "payload"
+#define ASIDE   "supervisor"  /* where we go when what we are in gets controllers: no process may be beside a group */
+
+enum { DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
 void
 cgroup_check(const struct plan *p)
@@ -26,6 +37,28 @@ cgroup_check(const struct plan *p)
 		die("--slice=%s: not a name that ends in .slice, as machine.slice does", p->slice);
 }
 
+bool
+cgroup_is_v2(const struct share *s)
+{
+	return streq(s->kind, V2);
+}
+
+static bool
+has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word), len;
+
+	for (;; list += len + 1) {
+		len = strcspn(list, ", \n");
+		if (len == n && memcmp(list, word, n) == 0)
+			return true;
+		if (!list[len])
+			return false;
+	}
+}
+
+/* ---- what the host has ------------------------------------------------------------ */
+
 static bool
 is_mounted(const char *path, long magic)
 {
@@ -34,22 +67,82 @@ is_mounted(const char *path, long magic)
 	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
 }
 
-/* where we are ourselves, below the mount point */
+/* where a process is in the hierarchy that a word names, "" being cgroup2, and what else that hierarchy has */
 static char *
-own_path(bool v1)
+path_of(const char *process, const char *word, const char **kind)
 {
-	char text[4096], *rest = text, *line;
-	const char *path;
+	static char text[8192];
+	char *rest = text, *line, *list, *path;
 
-	if (read_at(-1, "/proc/self/cgroup", text, sizeof(text)) < 0)
+	if (read_at(AT_FDCWD, fmt("/proc/%s/cgroup", process), text, sizeof(text)) < 0)
 		return NULL;
 	while ((line = next_line(&rest))) {
-		path = v1 ? strstr(line, ":name=systemd:") : strncmp(line, "0::", 3) == 0 ? line + 2 : NULL;
-		if (path)
-			return fmt("%s", strchr(path + 1, v1 ? ':' : '/') + v1);
+		list = strchr(line, ':');
+		path = list ? strchr(list + 1, ':') : NULL;
+		if (!path)
+			continue;
+		*path++ = 0;
+		if (!has_word(list + 1, word))
+			continue;
+		if (kind)
+			*kind = *word ? xstrdup(list + 1) : V2;
+		return xstrdup(path);
 	}
 	return NULL;
 }
+
+/* all of a file of /proc, which comes in pieces */
+static char *
+read_proc(const char *path)
+{
+	size_t size = 1 << 15;
+	char *text = NULL;
+	ssize_t n;
+	int fd;
+
+	for (;; size *= 2) {
+		free(text);
+		text = malloc(size);
+		fd = text ? openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+		n = fd < 0 ? -1 : read_all(fd, text, size);
+		drop(fd);
+		if (n < 0)
+			return NULL;
+		if ((size_t)n < size - 1)
+			return text;
+	}
+}
+
+/* where the host has mounted a hierarchy, and how much of it: mountinfo of proc(5). NULL: nowhere */
+static char *
+mount_of(const char *type, const char *word, char **part)
+{
+	char *text = read_proc("/proc/self/mountinfo"), *rest = text, *line, *fs, *field[5], *options;
+	int i;
+
+	while ((line = next_line(&rest))) {
+		fs = strstr(line, " - ");
+		if (!fs || strncmp(fs + 3, type, strlen(type)) != 0 || fs[3 + strlen(type)] != ' ')
+			continue;
+		options = strrchr(fs, ' ') + 1;
+		if (*word && !has_word(options, word))
+			continue;
+		for (i = 0; i < 5 && line < fs; i++) {
+			field[i] = line;
+			line += strcspn(line, " ");
+			*line++ = 0;
+		}
+		/* one with strange letters is none of those that are meant for us */
+		if (i < 5 || strchr(field[4], '\\') || strncmp(field[3], "/..", 3) == 0
+		    || !is_mounted(field[4], *word ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC))
+			continue;
+		*part = streq(field[3], "/") ? "" : field[3];
+		return field[4];
+	}
+	return NULL;
+}
+
+/* ---- where it will be -------------------------------------------------------------- */
 
 /* a-b.slice is a.slice/a-b.slice: systemd.slice(5) */
 static char *
@@ -67,52 +160,296 @@ slice_path(const char *slice)
 static char *
 scope_name(const char *machine)
 {
+	static const uint8_t key[16] = "nspawn-lite root";
+	const char *c, *other = getenv("NSPAWN_LITE_ROOT");
 	char *name = xstrdup("machine-");
-	const char *c;
 
 	for (c = machine; *c; c++)
 		name = *c == '-' ? fmt("%s\\x2d", name) : fmt("%s%c", name, *c);
-	return fmt("%s.scope", name);
+	if (!other)
+		return fmt("%s.scope", name);
+	/* machines of another root may have the same names */
+	return fmt("%08x-%s.scope", (unsigned int)siphash24(other, strlen(other), key), name);
+}
+
+/* mount is NULL where root is a mount of our own; above: a path from the hierarchy's root */
+static struct share *
+add(struct run *r, const char *kind, int root, const char *mount, const char *above)
+{
+	struct share *s = &r->share[r->nshares];
+	const char *path = fmt("%s/%s", streq(above, "/") ? "" : above, scope_name(r->name));
+
+	if (r->nshares == LEN(r->share))
+		die("too many hierarchies of control groups");
+	r->nshares++;
+	*s = (struct share){ .kind = kind, .root = root, .dir = -1, .payload = -1 };
+	s->base = mount ? strlen(mount) : 0;
+	s->path = mount ? fmt("%s%s", mount, path) : xstrdup(path + 1);
+	return s;
+}
+
+/* behind the part of a hierarchy that is mounted */
+static const char *
+below(const char *path, const char *part)
+{
+	const char *rest = after(path, part);
+
+	return rest && (*rest == '/' || !*rest) ? rest : path;
+}
+
+static const char *
+mount_options(const char *kind)
+{
+	return streq(kind, V2) ? "" : strchr(kind, '=') ? fmt("none,%s", kind) : kind;
+}
+
+enum { AS_USUAL, ANYWHERE, PRIVATELY, WAYS };
+
+/* the share that it sees, if the host has such a hierarchy to be had in that way */
+static bool
+add_first(struct run *r, const char *kind, int way)
+{
+	static const char *const usual[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd" };
+	bool v2 = streq(kind, V2);
+	const char *mount = NULL;
+	char *part = "", *own;
+	int root = AT_FDCWD;
+
+	if (way == AS_USUAL && v2)
+		mount = is_mounted(usual[0], CGROUP2_SUPER_MAGIC) ? usual[0]
+		      : is_mounted(usual[1], CGROUP2_SUPER_MAGIC) ? usual[1] : NULL;
+	else if (way == AS_USUAL)
+		mount = is_mounted(usual[2], CGROUP_SUPER_MAGIC) ? usual[2] : NULL;
+	else if (way == ANYWHERE)
+		mount = mount_of(v2 ? "cgroup2" : "cgroup", v2 ? "" : SYSTEMD, &part);
+	else
+		root = sys_mount_private(v2 ? "cgroup2" : "cgroup", mount_options(kind));
+	if (!mount && (way != PRIVATELY || root < 0))
+		return false;
+	own = r->slice ? NULL : path_of("self", v2 ? "" : SYSTEMD, NULL);
+	if (own && strlen(own) > strlen(ASIDE) && streq(strrchr(own, '/') + 1, ASIDE))
+		*strrchr(own, '/') = 0;  /* a life ago we went there */
+	add(r, kind, root, mount, own ? below(own, part) : r->slice ? r->slice : slice_path("machine.slice"));
+	r->cgroup_v1 = !v2;
+	r->v1_beside = !v2 || mount == usual[1];
+	return true;
+}
+
+/* a systemd of before 230 knows cgroup2 not at all; by 228 that program had gone */
+static bool
+is_old(const struct run *r)
+{
+	static const char *const paths[] = { "usr/lib/systemd/systemd-shutdownd", "lib/systemd/systemd-shutdownd" };
+	size_t i;
+	int fd;
+
+	for (i = 0; i < LEN(paths); i++) {
+		fd = sys_open_in(r->tree, paths[i], O_PATH, 0);
+		drop(fd);
+		if (fd >= 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Root inside who keeps CAP_SYS_ADMIN may mount v1 hierarchies, and sees them from where its control
+ * group namespace begins. Where that is the top, release_agent is there: a program that the
+ * kernel runs outside. From 5.17 on it looks at who owns the namespace, see cgroup_make. Before,
+ * the machine must have a directory everywhere, though that makes its start slower by far.
+ */
+static bool
+kernel_guards(void)
+{
+	struct utsname u;
+	char *end;
+	long major, minor;
+
+	if (uname(&u) < 0)
+		return false;
+	major = strtol(u.release, &end, 10);
+	minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+	return major > 5 || (major == 5 && minor >= 17);
+}
+
+static void
+take_all_of_v1(struct run *r)
+{
+	char *text = read_proc("/proc/self/cgroup"), *rest = text, *line, *list;
+
+	while ((line = next_line(&rest))) {
+		list = strchr(line, ':');
+		if (!list || !list[1] || list[1] == ':')
+			continue;
+		list++;
+		list[strcspn(list, ",:")] = 0;
+		if (!cgroup_share(r, NULL, list))
+			warn("take a share of control groups %s, root inside may reach its release_agent:", list);
+	}
 }
 
 void
 cgroup_choose(const struct plan *p, struct run *r)
 {
-	const char *base = NULL;
-	char *above = NULL;
+	int want = p->unified, way;
 
-	if (p->unified != NO) {
-		if (is_mounted("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
-			base = "/sys/fs/cgroup";
-		else if (is_mounted("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
-			base = "/sys/fs/cgroup/unified";
-	}
-	if (!base && is_mounted("/sys/fs/cgroup/systemd", CGROUP_SUPER_MAGIC)) {
-		base = "/sys/fs/cgroup/systemd";
-		r->cgroup_v1 = true;
-	}
-	if (!base) {
-		if (p->boot)
-			warn("no control group hierarchy is mounted on this host; an init that needs one will say so");
-		return;
-	}
 	/* below a systemd that manages the host, only what it gave to us is ours to divide */
-	if (p->keep_unit || access("/run/systemd/system", F_OK) == 0)
-		above = own_path(r->cgroup_v1);
-	if (!above)
-		above = slice_path(p->slice ? p->slice : "machine.slice");
-	if (streq(above, "/"))
-		above = xstrdup("");
-	r->cgroup_path = fmt("%s%s/%s", base, above, scope_name(r->name));
-	/* machines of another root may have the same names */
-	if (getenv("NSPAWN_LITE_ROOT")) {
-		static const uint8_t key[16] = "nspawn-lite root";
-		const char *root = getenv("NSPAWN_LITE_ROOT");
-
-		r->cgroup_path = fmt("%s%s/%08x-%s", base, above, (unsigned int)siphash24(root, strlen(root), key),
-		                     scope_name(r->name));
+	r->slice = p->keep_unit || access("/run/systemd/system", F_OK) == 0 ? NULL
+	    : slice_path(p->slice ? p->slice : "machine.slice");
+	if (!want && p->boot && is_old(r)) {
+		say("the tree's systemd is older than cgroup2");
+		want = NO;
 	}
+	for (way = 0; way < WAYS && r->nshares == 0; way++)
+		if ((want == NO || !add_first(r, V2, way)) && want != YES && (way != PRIVATELY || p->boot || want == NO))
+			add_first(r, SYSTEMD, way);
+	if (r->nshares == 0 && p->unified == YES)
+		die("--unified-hierarchy=yes: no cgroup2 is to be had here (Linux 4.5, CONFIG_CGROUPS)");
+	if (r->nshares == 0 && p->boot)
+		warn("no control groups are to be had here (CONFIG_CGROUPS); an init that needs them will say so");
+	if (!r->v1_beside || p->cgroup_namespace == NO)
+		return;
+	r->guarded = kernel_guards();
+	if (!r->guarded && (!p->private_users || parse_bool(p->private_users) == 0))
+		take_all_of_v1(r);
 }
+
+/* a controller may be had there: it is none that v1 has taken */
+static bool
+offers(const struct share *s, const char *controller)
+{
+	char text[512];
+
+	return read_at(s->root, fmt("%.*s/cgroup.controllers", (int)(s->base ? s->base : 1), s->base ? s->path : "."), text,
+	               sizeof(text)) > 0 && has_word(text, controller);
+}
+
+static struct share *
+share_v2(struct run *r, const char *controller)
+{
+	const char *mount;
+	char *part = "";
+	struct share *s;
+	char **c;
+	int root = AT_FDCWD;
+
+	for (s = r->share; s < r->share + r->nshares; s++)
+		if (cgroup_is_v2(s))
+			break;
+	if (s == r->share + r->nshares) {
+		mount = mount_of("cgroup2", "", &part);
+		if (!mount && (root = sys_mount_private("cgroup2", "")) < 0)
+			return NULL;
+		s = add(r, V2, root, mount, r->slice ? r->slice : "");
+		if (!offers(s, controller)) {
+			r->nshares--;
+			if (root != AT_FDCWD)
+				drop(root);
+			return NULL;
+		}
+	}
+	if (!offers(s, controller))
+		return NULL;
+	for (c = r->controllers; c && *c; c++)
+		if (streq(*c, controller))
+			return s;
+	grow(&r->controllers, controller);
+	return s;
+}
+
+struct share *
+cgroup_share(struct run *r, const char *v2, const char *v1)
+{
+	char *part = "", *mount, *above, pid[16] = "self";
+	struct share *s = v2 ? share_v2(r, v2) : NULL;
+	const char *kind = v1;
+	int root = AT_FDCWD;
+
+	if (s || !v1)
+		return s;
+	for (s = r->share; s < r->share + r->nshares; s++)
+		if (!cgroup_is_v2(s) && has_word(s->kind, v1))
+			return s;
+	if (r->pid > 0)
+		strcpy(pid, fmt("%d", (int)r->pid));
+	/* what limits us limits the machine too: on v1 groups may be beside processes */
+	above = path_of(pid, v1, &kind);
+	mount = mount_of("cgroup", v1, &part);
+	if (!mount && (root = sys_mount_private("cgroup", mount_options(kind))) < 0)
+		return NULL;
+	above = fmt("%s%s", !above || streq(above, "/") ? "" : below(above, part), r->slice && r->pid <= 0 ? r->slice : "");
+	return add(r, kind, root, mount, above);
+}
+
+/* ---- in the register's words ---------------------------------------------------------- */
+
+char *
+cgroup_place(const struct share *s)
+{
+	return fmt("%s:%s%s", s->kind, s->root == AT_FDCWD ? "" : ":", s->path);
+}
+
+/* kind, root and path of a place; false: it cannot be reached */
+static bool
+locate(const char *place, struct share *s)
+{
+	size_t n = strcspn(place, ":");
+
+	*s = (struct share){ .root = AT_FDCWD, .dir = -1, .payload = -1 };
+	if (!place[n] || n == 0) {
+		errno = EINVAL;
+		return false;
+	}
+	s->kind = fmt("%.*s", (int)n, place);
+	s->path = xstrdup(place + n + 1);
+	if (*s->path != ':') {
+		errno = EINVAL;
+		return *s->path == '/';
+	}
+	s->path++;
+	s->root = sys_mount_private(cgroup_is_v2(s) ? "cgroup2" : "cgroup", mount_options(s->kind));
+	return s->root >= 0;
+}
+
+static void
+let_go(struct share *s)
+{
+	if (s->root != AT_FDCWD)
+		drop(s->root);
+	drop(s->dir);
+	drop(s->payload);
+	s->dir = s->payload = -1;
+}
+
+static int
+open_dirs(struct share *s)
+{
+	s->dir = openat(s->root, s->path, DIRECTORY);
+	s->payload = s->dir < 0 ? -1 : openat(s->dir, PAYLOAD, DIRECTORY);
+	return s->payload;
+}
+
+bool
+cgroup_find(const char *place, struct share *s)
+{
+	struct stat st, up;
+	const char *slash;
+
+	if (!locate(place, s))
+		return false;
+	if (open_dirs(s) < 0 || fstat(s->dir, &st) < 0) {
+		let_go(s);
+		return false;
+	}
+	for (slash = strchr(s->path + 1, '/'); slash && s->root == AT_FDCWD; slash = strchr(slash + 1, '/'))
+		if (stat(fmt("%.*s", (int)(slash - s->path), s->path), &up) == 0 && up.st_dev == st.st_dev) {
+			s->base = (size_t)(slash - s->path);
+			break;
+		}
+	return true;
+}
+
+/* ---- taking it away ------------------------------------------------------------------- */
 
 /* the first directory in dir, by name; false if there is none */
 static bool
@@ -140,32 +477,30 @@ first_below(int dir, char name[256])
  * many as it liked: down to the deepest, take that away, begin again, with two fds at a time.
  */
 static int
-remove_below(const char *path)
+remove_below(int root, const char *path)
 {
-	enum { TREE = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
-	char name[256], last[256];
+	char name[256], last[256], *inner = fmt("%s/" PAYLOAD, path);
 	int dir, next, ret;
 
 	for (;;) {
-		if (rmdir(path) == 0 || errno == ENOENT)
+		unlinkat(root, inner, AT_REMOVEDIR);  /* mostly that is all there is */
+		if (unlinkat(root, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
 			return 0;
-		if (rmdir(fmt("%s/" PAYLOAD, path)) == 0)  /* as it mostly is */
-			continue;
-		dir = openat(AT_FDCWD, path, TREE);
+		dir = openat(root, path, DIRECTORY);
 		if (dir < 0)
 			return -1;
 		for (*last = 0;;) {
-			next = openat(dir, ".", TREE);
+			next = openat(dir, ".", DIRECTORY);
 			if (next < 0 || !first_below(next, name))
 				break;
 			memcpy(last, name, sizeof(last));
-			next = openat(dir, name, TREE);
+			next = openat(dir, name, DIRECTORY);
 			if (next < 0)
 				break;
 			close(dir);
 			dir = next;
 		}
-		next = *last ? openat(dir, "..", TREE) : -1;
+		next = *last ? openat(dir, "..", DIRECTORY) : -1;
 		ret = next < 0 ? -1 : unlinkat(next, last, AT_REMOVEDIR);
 		if (!*last)
 			errno = EBUSY;  /* nothing below: processes are in it */
@@ -178,15 +513,15 @@ remove_below(const char *path)
 
 /* 5.14 kills all below at once; before, one directory's processes at a time will do: they are gone but for a few */
 static void
-kill_all(const char *path)
+kill_all(int root, const char *path)
 {
 	static char pids[4096];
 	char *rest, *line;
 	long long pid;
 
-	if (put_at(AT_FDCWD, fmt("%s/cgroup.kill", path), "1") == 0)
+	if (put_at(root, fmt("%s/cgroup.kill", path), "1") == 0)
 		return;
-	if (read_at(AT_FDCWD, fmt("%s/cgroup.procs", path), pids, sizeof(pids)) > 0)
+	if (read_at(root, fmt("%s/cgroup.procs", path), pids, sizeof(pids)) > 0)
 		for (rest = pids; (line = next_line(&rest));)
 			if (parse_number(line, 2, INT32_MAX, &pid))
 				kill((pid_t)pid, SIGKILL);
@@ -196,112 +531,500 @@ kill_all(const char *path)
  * A guest's PID 1 can take back that it dies with its supervisor. So whoever finds processes in
  * a control group that has no owner any more ends them.
  */
-bool
-cgroup_remove(const char *path)
+static bool
+remove_share(int root, const char *path)
 {
 	enum { TRIES = 100, PAUSE_MS = 10 };
 	const char *slash, *up;
 	char *inner = fmt("%s/" PAYLOAD, path);
 	int tries;
 
-	for (tries = 0; remove_below(path) < 0; tries++) {
+	for (tries = 0; remove_below(root, path) < 0; tries++) {
 		if (errno == ENOENT)
 			return true;
 		if (errno != EBUSY || tries == TRIES)
 			return false;
-		kill_all(inner);
-		kill_all(path);
+		kill_all(root, inner);
+		kill_all(root, path);
 		poll(NULL, 0, PAUSE_MS);
 	}
 	/* slices that we may have made: a full one stays, and so does one that others made */
 	for (slash = strrchr(path, '/'); slash; slash = up) {
 		for (up = slash - 1; up > path && *up != '/'; up--)
 			;
-		if (up <= path || slash - up < 7 || memcmp(slash - 6, ".slice", 6) != 0
-		    || rmdir(fmt("%.*s", (int)(slash - path), path)) < 0)
+		if (slash - up < 6 || memcmp(slash - 6, ".slice", 6) != 0
+		    || unlinkat(root, fmt("%.*s", (int)(slash - path), path), AT_REMOVEDIR) < 0)
+			break;
+		if (up <= path)
 			break;
 	}
 	return true;
 }
 
+bool
+cgroup_remove(const char *place)
+{
+	struct statfs fs;
+	struct share s;
+	bool gone;
+
+	if (!locate(place, &s))
+		return false;
+	s.dir = openat(s.root, s.path, DIRECTORY);
+	if (s.dir < 0)
+		gone = errno == ENOENT;
+	else if (fstatfs(s.dir, &fs) < 0 || (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC))
+		gone = false;
+	else
+		gone = remove_share(s.root, s.path);
+	let_go(&s);
+	return gone;
+}
+
 static void
 cgroup_undo(struct run *r)
 {
+	struct share *s;
+
 	r->cgroup = -1;
-	r->cgroup_stays = !cgroup_remove(r->cgroup_path);
-	if (r->cgroup_stays)
-		warn("remove control group %s, the next start will try again:", r->cgroup_path);
+	for (s = r->share + r->nshares; s-- > r->share;) {
+		if (remove_share(s->root, s->path))
+			continue;
+		r->cgroup_stays = true;
+		warn("remove control group %s, the next start will try again:", s->path);
+	}
+	if (!r->aside)
+		return;
+	/* back to where we were */
+	put_at(r->share->root, fmt("%s/cgroup.subtree_control", r->aside), r->aside_words);
+	put_at(r->share->root, fmt("%s/cgroup.procs", r->aside), "0");
+	unlinkat(r->share->root, fmt("%s/" ASIDE, r->aside), AT_REMOVEDIR);
+}
+
+/* ---- making it ---------------------------------------------------------------------------- */
+
+/* on v1 a cpuset is empty until somebody fills it, and takes nobody in */
+static void
+fill_cpuset(int up, int dir)
+{
+	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+	char text[4096];
+	size_t i;
+
+	for (i = 0; i < LEN(files); i++)
+		if (read_at(dir, files[i], text, sizeof(text)) >= 0 && (*text == '\n' || !*text)
+		    && read_at(up, files[i], text, sizeof(text)) > 0)
+			put_at(dir, files[i], text);
+}
+
+/* the directories from the mount point on down to the machine's, and what each needs before there are others in it */
+static int
+make_with_parents(const struct share *s)
+{
+	const char *slash = s->path + s->base - (s->base > 0), *name;
+	char *path;
+	int up, dir, ret;
+
+	if (!strchr(s->kind, ',') && !streq(s->kind, "cpuset") && mkdirat(s->root, s->path, 0755) == 0)
+		return 0;
+	up = openat(s->root, s->base ? fmt("%.*s", (int)s->base, s->path) : ".", DIRECTORY);
+	name = s->path + s->base + (s->base > 0);
+	for (;; name = slash + 1) {
+		slash = strchr(name, '/');
+		path = slash ? fmt("%.*s", (int)(slash - name), name) : xstrdup(name);
+		ret = up < 0 ? -1 : mkdirat(up, path, 0755);
+		if (ret < 0 && (errno != EEXIST || !slash))
+			return drop(up);
+		dir = openat(up, path, DIRECTORY);
+		if (dir < 0)
+			return drop(up);
+		if (has_word(s->kind, "cpuset"))
+			fill_cpuset(up, dir);
+		close(up);
+		up = dir;
+		if (!slash)
+			break;
+	}
+	close(up);
+	return 0;
 }
 
 static int
-make_with_parents(const char *path)
+make_share(struct share *s)
 {
-	const char *slash;
+	int tries = 0;
 
-	if (mkdir(path, 0755) == 0)
-		return 0;
-	if (errno != ENOENT)
-		return -1;
-	for (slash = strchr(path + strlen("/sys/fs/cgroup"), '/'); slash; slash = strchr(slash + 1, '/'))
-		if (mkdir(fmt("%.*s", (int)(slash - path), path), 0755) < 0 && errno != EEXIST)
+	/* another machine may end just now, and take away the slice that we both need */
+	while (make_with_parents(s) < 0) {
+		if (errno == EEXIST) {  /* an empty one may be left of one that was killed; a full one is not ours */
+			if (remove_below(s->root, s->path) < 0)
+				die("control group %s is in use by others:", s->path);
+		} else if (errno != ENOENT) {
 			return -1;
-	return mkdir(path, 0755);
+		}
+		if (++tries > 20)
+			return -1;
+	}
+	s->dir = openat(s->root, s->path, DIRECTORY);
+	if (s->dir < 0)
+		return -1;
+	if (has_word(s->kind, "memory"))
+		put_at(s->dir, "memory.use_hierarchy", "1");  /* what is below counts; from 5.11 on it always does */
+	if (mkdirat(s->dir, PAYLOAD, 0755) < 0)
+		return -1;
+	s->payload = openat(s->dir, PAYLOAD, DIRECTORY);
+	if (s->payload >= 0 && has_word(s->kind, "cpuset"))
+		fill_cpuset(s->dir, s->payload);
+	return s->payload;
+}
+
+/* we are in dir ourselves, and in its way */
+static bool
+step_aside(struct run *r, const struct share *s, const char *dir)
+{
+	char *own = path_of("self", "", NULL);
+
+	if (r->aside || s != r->share || r->slice || !own || !streq(dir + s->base, own))
+		return false;
+	if (mkdirat(s->root, fmt("%s/" ASIDE, dir), 0755) < 0 && errno != EEXIST)
+		return false;
+	if (put_at(s->root, fmt("%s/" ASIDE "/cgroup.procs", dir), "0") < 0)
+		return false;
+	r->aside = xstrdup(dir);
+	return true;
+}
+
+/* one of "+memory +io", or all at once; what fails alone is said: true if what had to be is there */
+static void
+enable_in(struct run *r, const struct share *s, const char *dir, char *const *list, bool must)
+{
+	char *file = fmt("%s/cgroup.subtree_control", dir), *all = xstrdup("");
+	char *const *c;
+	int ret;
+
+	for (c = list; c && *c; c++)
+		all = fmt("%s%s+%s", all, *all ? " " : "", *c);
+	if (!*all || put_at(s->root, file, all) == 0)
+		return;
+	if (errno == EBUSY && step_aside(r, s, dir)) {
+		r->aside_words = xstrdup(all);
+		for (ret = 0; r->aside_words[ret]; ret++)
+			if (r->aside_words[ret] == '+')
+				r->aside_words[ret] = '-';
+	}
+	for (c = list; *c; c++) {
+		ret = put_at(s->root, file, fmt("+%s", *c));
+		if (ret < 0 && must)
+			die(errno == EBUSY ? "have the %s controller in control group %s, which has processes of its own:"
+			                   : "have the %s controller in control group %s:", *c, dir);
+		else if (ret < 0)
+			say("no %s controller below %s: %s", *c, dir, strerror(errno));
+	}
+}
+
+/* give what is asked for to the machine's directory, and all that there is to the payload's if it is to divide it */
+static void
+enable(struct run *r, const struct share *s, bool delegate)
+{
+	const char *slash = s->path + s->base, *dir;
+	char text[512], **all = NULL, *word;
+
+	if (delegate && read_at(s->root, s->base ? fmt("%.*s/cgroup.controllers", (int)s->base, s->path) : "cgroup.controllers",
+	                        text, sizeof(text)) > 0)
+		for (word = strtok(text, " \n"); word; word = strtok(NULL, " \n"))
+			grow(&all, word);
+	if (!r->controllers && !all)
+		return;
+	for (dir = s->base ? fmt("%.*s", (int)s->base, s->path) : ".";;) {
+		enable_in(r, s, dir, r->controllers, true);
+		enable_in(r, s, dir, all, false);
+		slash += *slash == '/';
+		slash += strcspn(slash, "/");
+		if (!*slash)
+			break;
+		dir = fmt("%.*s", (int)(slash - s->path), s->path);
+	}
+	enable_in(r, s, s->path, all, false);
 }
 
 void
 cgroup_make(const struct plan *p, struct run *r)
 {
-	const char *inner;
-	int tries = 0;
+	struct share *s;
 
-	if (!r->cgroup_path)
+	if (r->nshares == 0)
 		return;
-	/* another machine may end just now, and take away the slice that we both need */
-	while (make_with_parents(r->cgroup_path) < 0) {
-		if (errno == EEXIST) {  /* an empty one may be left of one that was killed; a full one is not ours */
-			if (remove_below(r->cgroup_path) < 0)
-				die("control group %s is in use by others:", r->cgroup_path);
-		} else if (errno != ENOENT) {
-			break;
-		}
-		if (++tries > 20)
-			break;
-	}
 	undo(r, cgroup_undo);
-	inner = p->boot ? fmt("%s/" PAYLOAD, r->cgroup_path) : r->cgroup_path;
-	if (!p->boot || mkdir(inner, 0755) == 0)
-		r->cgroup = openat(AT_FDCWD, inner, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->cgroup >= 0)
+	for (s = r->share; s < r->share + r->nshares; s++) {
+		if (make_share(s) >= 0) {
+			if (cgroup_is_v2(s))
+				enable(r, s, s == r->share && (p->boot || p->nesting == YES));
+			continue;
+		}
+		if (p->slice || p->property)
+			die("make control group %s:", s->path);
+		warn("make control group %s, going on without:", s->path);
+		drop(s->dir);
+		s->dir = -1;
+		if (s > r->share)
+			continue;
+		run_unwind_last(r);
+		r->nshares = 0;
 		return;
-	if (p->slice)
-		die("make control group %s:", r->cgroup_path);
-	warn("make control group %s, going on without:", r->cgroup_path);
-	run_unwind_last(r);
-	r->cgroup_path = NULL;
+	}
+	r->cgroup = r->share->payload;
+}
+
+bool
+cgroup_empty(struct share *s)
+{
+	drop(s->payload);
+	s->payload = -1;
+	return unlinkat(s->dir, PAYLOAD, AT_REMOVEDIR) == 0;
+}
+
+bool
+cgroup_fill(struct share *s)
+{
+	if (mkdirat(s->dir, PAYLOAD, 0755) < 0)
+		return false;
+	s->payload = openat(s->dir, PAYLOAD, DIRECTORY);
+	return s->payload >= 0;
+}
+
+/* a namespace that the kernel takes no release_agent from */
+void
+cgroup_guard(const struct plan *p, struct run *r)
+{
+	int groups[LEN(r->share)];
+	size_t i;
+
+	(void)p;
+	if (!r->guarded || r->userns || r->nshares == 0)
+		return;
+	for (i = 0; i < r->nshares; i++)
+		groups[i] = r->share[i].payload;
+	r->cgroup_view = sys_cgroup_namespace(groups, r->nshares, !r->cgroup_v1);
+	if (r->cgroup_view < 0)
+		warn("guard the release_agent of control groups (CONFIG_USER_NS), root inside can reach it:");
+}
+
+/* ---- of a machine that runs ------------------------------------------------------------------ */
+
+/* a process is the machine's: it is in its PID namespace, or in its share */
+static bool
+belongs(const char *process, const char *pidns, const char *group)
+{
+	static char text[8192];
+	char link[64];
+	ssize_t n = readlink(fmt("/proc/%s/ns/pid", process), link, sizeof(link) - 1);
+
+	if (n < 0)
+		return false;
+	link[n] = 0;
+	if (streq(link, pidns))
+		return true;
+	return read_at(AT_FDCWD, fmt("/proc/%s/cgroup", process), text, sizeof(text)) > 0 && strstr(text, group);
+}
+
+/* all of its processes into a new share: what is born meanwhile is born where its parent was, so look again */
+static void
+move_in(const struct run *r, const struct share *s)
+{
+	enum { ROUNDS = 100 };
+	const char *word = fmt("%.*s", (int)strcspn(s->kind, ","), s->kind), *group, *path;
+	char pidns[64];
+	struct dirent *e;
+	int rounds, moved, err = 0;
+	ssize_t n;
+	DIR *d;
+
+	group = fmt("%s/" PAYLOAD, strrchr(s->path, '/') ? strrchr(s->path, '/') : s->path);
+	n = readlink(fmt("/proc/%d/ns/pid", (int)r->pid), pidns, sizeof(pidns) - 1);
+	pidns[n < 0 ? 0 : n] = 0;
+	for (rounds = 0, moved = 1; moved && rounds < ROUNDS; rounds++) {
+		d = opendir("/proc");
+		for (moved = 0; d && (e = readdir(d));) {
+			if (*e->d_name < '0' || *e->d_name > '9' || !belongs(e->d_name, pidns, group))
+				continue;
+			path = path_of(e->d_name, cgroup_is_v2(s) ? "" : word, NULL);
+			if (path && strstr(path, group))
+				continue;
+			if (put_at(s->payload, "cgroup.procs", e->d_name) == 0)
+				moved++;
+			else if (errno != ESRCH)
+				err = errno;
+		}
+		if (d)
+			closedir(d);
+	}
+	errno = err;
+	if (err || moved)
+		warn("move all processes of %s into control group %s:", r->name, s->path);
+}
+
+void
+cgroup_extend(struct run *r)
+{
+	struct share *s;
+
+	for (s = r->share; s < r->share + r->nshares; s++) {
+		if (s->dir < 0) {
+			if (make_share(s) < 0 || kill(r->pid, 0) < 0) {
+				int saved = errno;
+
+				remove_share(s->root, s->path);
+				errno = saved;
+				die("make control group %s:", s->path);
+			}
+			move_in(r, s);
+		}
+		if (cgroup_is_v2(s))
+			enable(r, s, false);
+	}
+}
+
+struct share *
+cgroup_freezer(struct run *r)
+{
+	struct share *s;
+
+	for (s = r->share; s < r->share + r->nshares; s++)
+		if (cgroup_is_v2(s) && faccessat(s->dir, "cgroup.freeze", F_OK, 0) == 0)  /* 5.2 */
+			return s;
+	return cgroup_share(r, NULL, "freezer");
+}
+
+bool
+cgroup_freeze(struct share *s, bool on)
+{
+	enum { PATIENCE = 500, PAUSE_MS = 20 };
+	bool v2 = cgroup_is_v2(s);
+	const char *state = v2 ? "cgroup.events" : "freezer.state", *want;
+	struct pollfd change;
+	char text[256];
+	int tries;
+
+	want = v2 ? on ? "frozen 1" : "frozen 0" : on ? "FROZEN" : "THAWED";
+	if (put_at(s->dir, v2 ? "cgroup.freeze" : state, v2 ? want + 7 : want) < 0)
+		return false;
+	change.fd = openat(s->dir, state, O_RDONLY | O_CLOEXEC);
+	change.events = v2 ? POLLPRI : 0;  /* v1 says nothing by itself */
+	for (tries = 0; tries < PATIENCE; tries++) {
+		if (change.fd < 0 || lseek(change.fd, 0, SEEK_SET) < 0 || read_all(change.fd, text, sizeof(text)) < 0)
+			break;
+		if (strstr(text, want)) {
+			close(change.fd);
+			return true;
+		}
+		errno = ETIMEDOUT;
+		poll(v2 ? &change : NULL, v2, PAUSE_MS);
+	}
+	drop(change.fd);
+	return false;
+}
+
+void
+cgroup_thaw(const char *place)
+{
+	struct share s;
+
+	if (!locate(place, &s))
+		return;
+	if (cgroup_is_v2(&s))
+		put_at(s.root, fmt("%s/cgroup.freeze", s.path), "0");
+	else if (has_word(s.kind, "freezer"))
+		put_at(s.root, fmt("%s/freezer.state", s.path), "THAWED");
+	let_go(&s);
+}
+
+/* ---- in the child ---------------------------------------------------------------------------- */
+
+/* what shed_fds kept for us: no way back shall be open */
+static void
+close_shares(struct run *r)
+{
+	struct share *s;
+
+	for (s = r->share; s < r->share + r->nshares; s++)
+		if (s->payload >= 0)
+			close(s->payload);
+	if (r->cgroup_view >= 0)
+		close(r->cgroup_view);
 }
 
 void
 cgroup_enter(const struct plan *p, struct run *r)
 {
-	if (r->cgroup < 0)
+	struct share *s;
+
+	for (s = r->share; s < r->share + r->nshares; s++) {
+		if (s->payload < 0 || (s == r->share && r->placed && !r->cgroup_v1)
+		    || put_at(s->payload, "cgroup.procs", "0") == 0)
+			continue;
+		if (s > r->share)
+			die("enter control group %s:", s->path);
+		warn("enter control group %s:", s->path);
+		close_shares(r);
 		return;
-	r->cgroup_shown = r->placed || put_at(r->cgroup, "cgroup.procs", "0") == 0;
-	if (!r->cgroup_shown)
-		warn("enter control group %s:", r->cgroup_path);
-	else if (p->cgroup_namespace == NO || unshare(CLONE_NEWCGROUP) < 0) {
-		r->cgroup_shown = false;
-		if (p->cgroup_namespace != NO)
-			warn("make a control group namespace (Linux 4.6, CONFIG_CGROUPS), so /sys/fs/cgroup stays empty:");
 	}
-	close(r->cgroup);
+	r->cgroup_shown = r->nshares > 0 && p->cgroup_namespace != NO;
+	if (r->cgroup_shown && (r->cgroup_view < 0 || setns(r->cgroup_view, CLONE_NEWCGROUP) < 0)
+	    && unshare(CLONE_NEWCGROUP) < 0) {
+		r->cgroup_shown = false;
+		warn("make a control group namespace (Linux 4.6, CONFIG_CGROUPS), so /sys/fs/cgroup stays empty:");
+	}
+	close_shares(r);
+}
+
+/* what the kernel says may be given away, so that root inside can divide it */
+static void
+hand_over(struct run *r, int dir, bool v2)
+{
+	static const char *const usual[] = {
+		"cgroup.procs", "cgroup.subtree_control", "cgroup.threads", "tasks", "cgroup.clone_children",
+		"notify_on_release",
+	};
+	char text[1024], *rest = text, *line;
+	size_t i;
+
+	if (fchown(dir, r->id_base, r->id_base) < 0)
+		warn("give a control group to root inside:");
+	for (i = 0; i < LEN(usual); i++)
+		if (fchownat(dir, usual[i], r->id_base, r->id_base, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			warn("give %s to root inside:", usual[i]);
+	if (v2 && read_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", text, sizeof(text)) > 0)  /* 4.15 */
+		while ((line = next_line(&rest)))
+			(void)!fchownat(dir, line, r->id_base, r->id_base, AT_SYMLINK_NOFOLLOW);
+}
+
+static bool
+mount_v1(const char *kind, unsigned long flags)
+{
+	const char *name = streq(kind, SYSTEMD) ? "systemd" : kind, *path = fmt("/sys/fs/cgroup/%s", name);
+	char *options = fmt("%s%s", mount_options(kind), streq(kind, SYSTEMD) ? ",xattr" : ""), *one;
+
+	if (mkdir(path, 0755) < 0 || mount("cgroup", path, "cgroup", flags, options) < 0)
+		return false;
+	if (streq(kind, SYSTEMD))
+		return true;
+	for (one = strchr(name, ',') ? strtok(xstrdup(name), ",") : NULL; one; one = strtok(NULL, ","))
+		(void)!symlink(name, fmt("/sys/fs/cgroup/%s", one));
+	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) == 0;
 }
 
 void
 cgroup_mount(const struct plan *p, struct run *r)
 {
 	static const unsigned long flags = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+	struct share *s;
 
 	(void)p;
+	if (r->userns) {
+		if (r->nshares > 0 && r->share->payload >= 0)
+			hand_over(r, r->share->payload, !r->cgroup_v1);
+		close_shares(r);
+	}
 	if (!r->cgroup_shown)
 		return;
 	if (!r->cgroup_v1) {
@@ -309,9 +1032,13 @@ cgroup_mount(const struct plan *p, struct run *r)
 			warn("mount /sys/fs/cgroup:");
 		return;
 	}
-	if (mount("tmpfs", "/sys/fs/cgroup", "tmpfs", flags, "mode=755,size=4m,nr_inodes=1k") < 0
-	    || mkdir("/sys/fs/cgroup/systemd", 0755) < 0
-	    || mount("cgroup", "/sys/fs/cgroup/systemd", "cgroup", flags, "none,name=systemd,xattr") < 0
-	    || mount(NULL, "/sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0)
-		warn("mount /sys/fs/cgroup/systemd:");
+	if (mount("tmpfs", "/sys/fs/cgroup", "tmpfs", flags, "mode=755,size=4m,nr_inodes=1k") < 0) {
+		warn("mount /sys/fs/cgroup:");
+		return;
+	}
+	for (s = r->share; s < r->share + r->nshares; s++)
+		if (!cgroup_is_v2(s) && s->payload >= 0 && !mount_v1(s->kind, flags))
+			warn("mount /sys/fs/cgroup/%s:", s->kind);
+	if (mount(NULL, "/sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0)
+		warn("make /sys/fs/cgroup read-only:");
 }

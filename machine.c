@@ -33,19 +33,36 @@ open_state(const char *path)
 	return openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 }
 
-/* what a killed supervisor's file says is still there: only its control group can be. true: it is gone */
+/* do something with each control group that the file has; true: it could be done to all */
+static bool
+each_group(int fd, bool (*fn)(const char *place))
+{
+	char text[8192], *rest = text, *line;
+	const char *place;
+	bool all = true;
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (n < 0)
+		return false;
+	text[n] = 0;
+	while ((line = next_line(&rest)))
+		if ((place = after(line, "CGROUP=")) && *place)
+			all &= fn(place);
+	return all;
+}
+
+static bool
+thaw(const char *place)
+{
+	cgroup_thaw(place);
+	return true;
+}
+
+/* what a killed supervisor's file says is still there: only its control groups can be. true: they are gone */
 static bool
 sweep_leftovers(int fd)
 {
-	char text[4096], *rest = text, *line;
-	const char *path;
-
-	if (read_all(fd, text, sizeof(text)) < 0)
-		return false;
-	while ((line = next_line(&rest)))
-		if ((path = after(line, "CGROUP=")))
-			return !after(path, "/sys/fs/cgroup/") || cgroup_remove(path);
-	return true;
+	return each_group(fd, thaw) && each_group(fd, cgroup_remove);
 }
 
 /* the whole file anew; what may be left behind by kill -9 stands in it before it is made */
@@ -53,13 +70,17 @@ static void
 write_facts(struct run *r)
 {
 	struct timespec now;
-	char id[33], *text;
+	char id[33], *text, *groups = xstrdup("");
+	size_t i;
 
+	for (i = 0; i < r->nshares; i++)
+		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
+	r->nnoted = r->nshares;
 	clock_gettime(CLOCK_REALTIME, &now);
 	format_id128(r->uuid, id);
-	text = fmt("NAME=%s\nCGROUP=%s\nROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nHIDDEN=%d\nSUPERVISOR=%d\nLEADER=%d\n",
-	           r->name, r->cgroup_path ? r->cgroup_path : "", r->root, id,
-	           (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, r->hidden, (int)getpid(), (int)r->pid);
+	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nHIDDEN=%d\nSUPERVISOR=%d\nLEADER=%d\n",
+	           r->name, groups, r->root, id, (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, r->hidden,
+	           (int)getpid(), (int)r->pid);
 	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
 		die("write %s:", r->claim_path);
 	if (strlen(text) < r->claim_size && ftruncate(r->claim, (off_t)strlen(text)) < 0)
@@ -67,9 +88,20 @@ write_facts(struct run *r)
 	r->claim_size = strlen(text);
 }
 
+/* others may have added control groups, see machine_extend */
+static bool
+was_extended(const struct run *r)
+{
+	struct stat st;
+
+	return r->claim >= 0 && fstat(r->claim, &st) == 0 && (size_t)st.st_size > r->claim_size;
+}
+
 static void
 release(struct run *r)
 {
+	if (!r->cgroup_stays && was_extended(r))
+		r->cgroup_stays = !sweep_leftovers(r->claim);
 	if (!r->cgroup_stays)  /* else the file is what leads the next command to it */
 		unlink(r->claim_path);
 	drop(r->claim);
@@ -143,6 +175,14 @@ machine_register(const struct plan *p, struct run *r)
 	write_facts(r);
 }
 
+void
+machine_note(const struct plan *p, struct run *r)
+{
+	(void)p;
+	if (r->nshares != r->nnoted)
+		write_facts(r);
+}
+
 /* no owner holds the file, and none can come while we share its lock */
 static void
 sweep_one(int dir, const char *name)
@@ -189,4 +229,64 @@ machine_sweep(const struct run *r)
 		}
 	} while (n > (long)sizeof(names) - 300 && seen < AT_MOST);
 	close(dir);
+}
+
+/* ---- a machine of another supervisor ------------------------------------------- */
+
+void
+machine_reach(const char *name, struct run *r)
+{
+	static char text[8192];
+	char *rest = text, *line;
+	const char *value;
+	long long n;
+	ssize_t len;
+
+	if (!name_valid(name))
+		die("%s: not a name that a machine can have", name);
+	r->name = xstrdup(name);
+	r->claim_path = fmt("%s/%s", run_state_dir(), name);
+	r->claim = openat(AT_FDCWD, r->claim_path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+	if (r->claim < 0 && errno != ENOENT)
+		die("open %s:", r->claim_path);
+	/* its supervisor holds the lock as long as it lives */
+	if (r->claim < 0 || flock(r->claim, LOCK_SH | LOCK_NB) == 0)
+		die("machine %s is not running", name);
+	len = pread(r->claim, text, sizeof(text) - 1, 0);
+	text[len < 0 ? 0 : len] = 0;
+	while ((line = next_line(&rest))) {
+		if ((value = after(line, "LEADER=")) && parse_number(value, 1, INT32_MAX, &n))
+			r->pid = (pid_t)n;
+		else if ((value = after(line, "CGROUP=")) && r->nshares < LEN(r->share)
+		         && cgroup_find(value, &r->share[r->nshares]))
+			r->nshares++;
+	}
+	if (r->pid <= 0)
+		die("machine %s is only just starting", name);
+	r->nnoted = r->nshares;
+}
+
+/* before they are made: the supervisor looks again at its end, and so does who sweeps after it */
+void
+machine_extend(struct run *r)
+{
+	char *line;
+
+	for (; r->nnoted < r->nshares; r->nnoted++) {
+		line = fmt("CGROUP=%s\n", cgroup_place(&r->share[r->nnoted]));
+		if (write(r->claim, line, strlen(line)) != (ssize_t)strlen(line))
+			die("write %s:", r->claim_path);
+	}
+}
+
+void
+machine_thaw(const struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nshares; i++)
+		if (cgroup_is_v2(&r->share[i]))
+			cgroup_thaw(cgroup_place(&r->share[i]));
+	if (was_extended(r))
+		each_group(r->claim, thaw);
 }

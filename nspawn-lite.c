@@ -88,14 +88,20 @@ say_spawning(const struct plan *p, struct run *r)
 static void
 shed_fds(const struct plan *p, struct run *r)
 {
-	const int keep[] = {
-		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->cgroup, r->exe,
-		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount,
+	const int some[] = {
+		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
+		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount, r->cgroup_view,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 	};
+	int *keep = xalloc(sizeof(some) + (LEN(r->share) + r->ndevices) * sizeof(*keep));
+	size_t n = LEN(some), i;
 
 	(void)p;
-	sys_close_but(3 + r->listen_fds, keep, LEN(keep));
+	memcpy(keep, some, sizeof(some));
+	n += device_fds(r, keep + n);
+	for (i = 0; i < r->nshares; i++)
+		keep[n++] = r->share[i].payload;
+	sys_close_but(3 + r->listen_fds, keep, n);
 	if (setsid() < 0)
 		die("lead a session:");
 }
@@ -190,6 +196,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "choose its users",                   userns_choose },
 	{ BOTH, "open what is to be mounted",         mount_look },
 	{ BOTH, "look at its devices",                device_look },
+	{ BOTH, "look at its limits",                 limit_look },
 	{ BOTH, "find a small mount namespace",       mntns_find },
 	{ BOTH, "see what rights there are to give",  user_host },
 	{ BOTH, "compose the filter of system calls", seccomp_prepare },
@@ -198,8 +205,11 @@ static const struct step before_birth[] = {
 	{ BOTH, "open our binary",                    open_ourselves },
 	{ BOTH, "open the notify socket",             open_notify },
 	{ BOTH, "open the wire",                      open_wire },
+	{ BOTH, "note more control groups",           machine_note },
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
+	{ BOTH, "keep all other devices away",        device_enforce },
+	{ BOTH, "guard its view of control groups",   cgroup_guard },
 };
 
 /*
@@ -212,13 +222,13 @@ static const struct step birth[] = {
 	{ INIT,    "see only its own control group",     cgroup_enter },
 	{ BUILDER, "join its namespaces",                userns_join },
 	{ BUILDER, "make the tree the root",             root_enter },
+	{ BUILDER, "let no node of the tree work",       device_lock },
 	{ BUILDER, "keep no state",                      root_volatile },
 	{ BUILDER, "mount /proc",                        root_proc },
 	{ BUILDER, "remember who we are",                userns_remember },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },
 	{ BUILDER, "make its devices",                   device_make },
-	{ BUILDER, "keep all others away",               device_enforce },
 	{ BUILDER, "fill /run",                          root_run },
 	{ BUILDER, "mount the control groups",           cgroup_mount },
 	{ BUILDER, "hand over credentials",              root_credentials },
@@ -292,6 +302,7 @@ kill_child(struct run *r)
 	if (r->pid <= 0)
 		return;
 	kill(r->pid, SIGKILL);
+	machine_thaw(r);
 	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
 		;
 	r->pid = 0;
@@ -519,6 +530,7 @@ static void
 ask_to_end(const struct plan *p, struct run *r, const char *what)
 {
 	r->ending |= !streq(what, "reboot");
+	machine_thaw(r);
 	if (r->halting++ == 0 && halt_ask(p, r, what)) {
 		r->asked = what;
 		if (!r->quiet)
@@ -560,10 +572,12 @@ live(const struct plan *p, struct run *r)
 		if (told_to_end())
 			ask_to_end(p, r, "poweroff");
 		if (r->want) {
-			if (streq(r->want, "kill"))
+			if (streq(r->want, "kill")) {
 				kill(r->pid, SIGKILL);
-			else
+				machine_thaw(r);
+			} else {
 				ask_to_end(p, r, r->want);
+			}
 			r->want = NULL;
 		}
 	}
@@ -751,6 +765,73 @@ verb_version(char **words)
 	return 0;
 }
 
+/* of a machine of another supervisor: what is new is in the register before it is made */
+static void
+extend(struct run *r)
+{
+	machine_extend(r);
+	cgroup_extend(r);
+}
+
+static int
+freeze_all(char **names, bool on)
+{
+	const char *verb = on ? "freeze" : "thaw";
+	struct share *s;
+	struct run *r;
+
+	if (!*names)
+		die("say which: %s %s NAME...", plan_called, verb);
+	for (; *names; names++) {
+		r = xalloc(sizeof(*r));
+		machine_reach(*names, r);
+		s = cgroup_freezer(r);
+		if (!s)
+			die("%s %s: the kernel has no freezer to be had (cgroup2 of Linux 5.2, or CONFIG_CGROUP_FREEZER with v1):",
+			    verb, *names);
+		extend(r);
+		if (!cgroup_freeze(s, on))
+			die(errno == ETIMEDOUT ? "%s %s: some process is still in the middle of something:" : "%s %s:", verb, *names);
+		close(r->claim);
+	}
+	return 0;
+}
+
+static int
+verb_freeze(char **words)
+{
+	return freeze_all(words, true);
+}
+
+static int
+verb_thaw(char **words)
+{
+	return freeze_all(words, false);
+}
+
+static int
+verb_set_property(char **words)
+{
+	static struct plan p;
+	static struct run r;
+	char **w;
+
+	if (!words[0] || !words[1])
+		die("say what: %s set-property NAME PROPERTY=VALUE...", plan_called);
+	p.property = words + 1;
+	limit_check(&p);
+	for (w = p.property; *w; w++)
+		if (after(*w, "Device"))
+			die("%s: devices are let through when a machine starts, not later", *w);
+	if (getauxval(AT_EUID) != 0)
+		die("Need to be root.");
+	machine_reach(words[0], &r);
+	limit_look(&p, &r);
+	extend(&r);
+	limit_set(&p, &r);
+	return 0;
+}
+
 static const struct verb {
 	const char *name;
 	int (*fn)(char **words);
@@ -759,6 +840,9 @@ static const struct verb {
 	{ "run",        verb_run,        "[OPTION...] [COMMAND [WORD...]]", "run a command, or boot, in a container; the verb may be left out" },
 	{ "plan",       verb_plan,       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words, and do nothing" },
 	{ "settings",   verb_settings,   "FILE...",                         "print .nspawn files as words, each in a line" },
+	{ "freeze",     verb_freeze,     "NAME...",                         "stop all processes of a machine where they are" },
+	{ "thaw",       verb_thaw,       "NAME...",                         "let them go on" },
+	{ "set-property", verb_set_property, "NAME PROPERTY=VALUE...",      "set limits of a running machine, as --property does" },
 	{ "completion", verb_completion, "",                                "print the completion for bash" },
 	{ "manual",     verb_manual,     "",                                "print the option list of the manual, in mdoc" },
 	{ "version",    verb_version,    "",                                "print the version" },

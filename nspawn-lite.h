@@ -131,16 +131,33 @@ struct run {
 	/* devices, and the policy that keeps others away: see device.c */
 	struct device *device;
 	size_t ndevices;
+	struct rule *rule;    /* what is let through */
+	size_t nrules;
 	int device_policy;    /* the program for cgroup2 */
+	bool device_free;     /* no policy was asked for */
+	bool device_bare;     /* the kernel has none: nodes do not work but in /dev */
 	/* the filter of system calls: see seccomp.c */
 	struct filter *filter;
-	/* its share */
-	char *cgroup_path;    /* the machine's directory on cgroup2, or NULL */
-	int cgroup;           /* the payload's directory */
-	bool cgroup_v1;       /* only the hierarchy name=systemd */
+	/* its share: one directory in each hierarchy that it takes. The first is the one that it sees */
+	struct share {
+		const char *kind;     /* "cgroup2", "name=systemd", or what a v1 hierarchy has: "cpu,cpuacct" */
+		int root;             /* AT_FDCWD, or the root of a mount of our own: the host has none */
+		char *path;           /* the machine's directory, from there */
+		size_t base;          /* as much of it is the mount point */
+		int dir, payload;     /* once made; below payload all is the guest's */
+	} share[16];
+	size_t nshares, nnoted;  /* and so many stand in the register */
+	char **controllers;   /* of cgroup2, to be enabled for it */
+	int cgroup;           /* the payload's directory in the first */
+	bool cgroup_v1;       /* which is name=systemd: nobody can be born in there */
+	int cgroup_view;      /* the control group namespace, where its owner matters */
 	bool placed;          /* the child was born in it */
 	bool cgroup_stays;    /* it could not be removed */
 	bool cgroup_shown;    /* in the child: it has a view of its own to mount */
+	char *slice;          /* path of what it goes below; NULL: where we are ourselves */
+	bool v1_beside;       /* there are hierarchies of v1 that root inside might mount */
+	bool guarded;         /* and the kernel looks at who owns the view */
+	char *aside, *aside_words;  /* where we made way for controllers, and what takes them back */
 	/* its life */
 	pid_t pid;
 	int status;           /* of wait(2), once it has ended */
@@ -242,13 +259,19 @@ void userns_receive(const struct plan *p, struct run *r); /* init: wait for the 
 
 void device_check(const struct plan *p);
 void device_look(const struct plan *p, struct run *r);   /* what they are on the host; compose the policy */
+/* one that the guest gets in another way: type as of mknod(2); -1 is any minor; access of "rwm" */
+void device_allow(struct run *r, mode_t type, int major, int minor, const char *access);
+void device_enforce(const struct plan *p, struct run *r); /* on its control group, before anyone is in it */
+void device_lock(const struct plan *p, struct run *r);   /* or else: no node of the tree can be used */
 void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
-void device_enforce(const struct plan *p, struct run *r); /* from here on nothing else can be opened or made */
+size_t device_fds(const struct run *r, int *fds);        /* what device_make needs, at most ndevices */
 
 /* ---- limit.c: --property and set-property: one name, two kinds of cgroup ------ */
 
 void limit_check(const struct plan *p);
-void limit_set(const struct plan *p, struct run *r);     /* on the machine's new cgroup; dies where one cannot hold */
+void limit_look(const struct plan *p, struct run *r);    /* which hierarchies they take */
+void limit_set(const struct plan *p, struct run *r);     /* on the machine's directories; dies where one cannot hold */
+char *limit_text(const char *word, bool v1);             /* what a word puts into which files: "FILE VALUE" in lines */
 
 /* ---- seccomp.c: what it may call ----------------------------------------------- */
 
@@ -272,10 +295,24 @@ void user_become(const struct plan *p, struct run *r);   /* ids, capabilities, l
 
 void cgroup_check(const struct plan *p);
 void cgroup_choose(const struct plan *p, struct run *r); /* where it will be; nothing is made yet */
+/* the share that has a controller, by its names on cgroup2 and v1 (NULL: it is none of that); NULL with errno */
+struct share *cgroup_share(struct run *r, const char *v2, const char *v1);
+bool cgroup_is_v2(const struct share *s);
 void cgroup_make(const struct plan *p, struct run *r);
-void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: see only its own */
+bool cgroup_empty(struct share *s);                      /* take the payload's directory away for now */
+bool cgroup_fill(struct share *s);                       /* and make it anew */
+void cgroup_guard(const struct plan *p, struct run *r);  /* a view that no release_agent is in reach of */
+void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: be in it, and see only that */
 void cgroup_mount(const struct plan *p, struct run *r);
-bool cgroup_remove(const char *path);                    /* the machine's directory, with what is below */
+/* of a running machine, whose shares are known and whose leader is r->pid: make those that are new, and move it in */
+void cgroup_extend(struct run *r);
+struct share *cgroup_freezer(struct run *r);             /* what freezes it; NULL with errno */
+bool cgroup_freeze(struct share *s, bool on);            /* and wait until it is so; false with errno */
+/* as the register has it: "KIND:/PATH", or "KIND::PATH" where the host has no mount */
+char *cgroup_place(const struct share *s);
+bool cgroup_find(const char *place, struct share *s);    /* the other way, and open it; false with errno */
+void cgroup_thaw(const char *place);
+bool cgroup_remove(const char *place);                   /* the machine's directory, with what is below */
 
 /* ---- console.c: its terminal -------------------------------------------- */
 
@@ -303,7 +340,11 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
 int machine_lock(const char *path);                          /* a file held by its lock; -1 with EWOULDBLOCK: by others */
 void machine_register(const struct plan *p, struct run *r);
+void machine_note(const struct plan *p, struct run *r);      /* more control groups than were chosen at first */
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */
+void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
+void machine_extend(struct run *r);                          /* it has got more control groups */
+void machine_thaw(const struct run *r);                      /* our own: one that is frozen could not end */
 
 /* ---- settings.c: .nspawn files, in words of the command line -------------- */
 

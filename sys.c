@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,9 +35,9 @@
 #define CALL(n) (n)
 #endif
 enum {
-	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_clone3 = CALL(435), NR_fsopen = CALL(430),
-	NR_fsconfig = CALL(431), NR_fsmount = CALL(432),
-	NR_pidfd_open = CALL(434), NR_close_range = CALL(436), NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
+	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_fsopen = CALL(430), NR_fsconfig = CALL(431),
+	NR_fsmount = CALL(432), NR_pidfd_open = CALL(434), NR_clone3 = CALL(435), NR_close_range = CALL(436),
+	NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
 };
 
 static const char *denied = "";
@@ -436,6 +437,140 @@ sys_userns(const char *uid_map, const char *gid_map)
 	close(hold[1]);
 	errno = saved;
 	return fd;
+}
+
+struct private_mount { const char *type, *options; int fd; };
+
+/* our mounts are a copy that goes with us; the fd, in a table shared with who made us, stays */
+static int
+mount_and_open(void *arg)
+{
+	struct private_mount *m = arg;
+
+	if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) == 0
+	    && mount(m->type, "/proc", m->type, MS_NOSUID | MS_NODEV | MS_NOEXEC, m->options) == 0)
+		m->fd = openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_exit(0);
+}
+
+/* 5.2: a mount that is attached nowhere. Options are flags, or keys with values */
+static int
+mount_detached(const char *type, const char *options)
+{
+	enum { FLAG = 0, STRING = 1, CREATE = 6, NODEV_NOSUID_NOEXEC = 0xe };
+	char word[64], *value;
+	size_t n;
+	int fs, fd;
+
+	fs = missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, 1 /* FSOPEN_CLOEXEC */);
+	if (fs < 0)
+		return -1;
+	for (; *options; options += n + (options[n] == ',')) {
+		n = strcspn(options, ",");
+		snprintf(word, sizeof(word), "%.*s", (int)n, options);
+		value = strchr(word, '=');
+		if (value)
+			*value++ = 0;
+		if (syscall(NR_fsconfig, fs, value ? STRING : FLAG, word, value, 0) < 0)
+			return drop(fs);
+	}
+	if (syscall(NR_fsconfig, fs, CREATE, NULL, NULL, 0) < 0)
+		return drop(fs);
+	fd = (int)syscall(NR_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, NODEV_NOSUID_NOEXEC);
+	drop(fs);
+	return fd;
+}
+
+int
+sys_mount_private(const char *type, const char *options)
+{
+	static char small[8192] __attribute__((aligned(16)));
+	struct private_mount m = { type, options, mount_detached(type, options) };
+	int saved;
+	pid_t pid;
+
+	if (m.fd >= 0 || errno != ENOSYS)
+		return m.fd;
+	pid = clone(mount_and_open, small + sizeof(small), CLONE_NEWNS | CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &m);
+	if (pid < 0)
+		return -1;
+	saved = errno;  /* the child's: it is our memory */
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	errno = saved;
+	return m.fd;
+}
+
+/* ---- control groups ----------------------------------------------------- */
+
+struct namespace { const int *groups; size_t n; int fd; bool into_first, placed; };
+
+static int
+found_namespace(void *arg)
+{
+	struct namespace *ns = arg;
+	size_t i;
+
+	for (i = 0; i < ns->n; i++)
+		if (!(i == 0 && ns->into_first && ns->placed) && ns->groups[i] >= 0
+		    && put_at(ns->groups[i], "cgroup.procs", "0") < 0)
+			_exit(0);
+	if (unshare(CLONE_NEWCGROUP) == 0)
+		ns->fd = openat(AT_FDCWD, "/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
+	_exit(0);
+}
+
+int
+sys_cgroup_namespace(const int *groups, size_t n, bool into_first)
+{
+	struct namespace ns = { groups, n, -1, into_first, false };
+	pid_t pid;
+	int saved;
+
+	pid = missing("userns") ? -1
+	    : sys_spawn(CLONE_NEWUSER | CLONE_FILES, into_first ? groups[0] : -1, found_namespace, &ns, &ns.placed);
+	if (pid < 0)
+		return -1;
+	saved = errno;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	errno = saved;
+	return ns.fd;
+}
+
+/* of linux/bpf.h, which may be older than what we mean */
+enum { BPF_LOAD = 5, BPF_ATTACH = 8, BPF_CGROUP_DEVICE_PROGRAM = 15, BPF_CGROUP_DEVICE_HOOK = 6, BPF_MULTI = 2 };
+
+int
+sys_device_program(const void *code, size_t n)
+{
+	struct {
+		uint32_t type, count;
+		uint64_t code, license;
+		uint32_t log[2];
+		uint64_t log_buffer;
+		uint32_t version, flags;
+	} attr = {
+		.type = BPF_CGROUP_DEVICE_PROGRAM, .count = (uint32_t)n, .code = (uintptr_t)code, .license = (uintptr_t)"0BSD",
+	};
+	int fd;
+
+	if (missing("bpf"))
+		return -1;
+	do  /* the verifier gives way to signals */
+		fd = (int)syscall(SYS_bpf, BPF_LOAD, &attr, sizeof(attr));
+	while (fd < 0 && errno == EAGAIN);
+	return fd;
+}
+
+int
+sys_device_attach(int group, int program)
+{
+	struct { uint32_t group, program, hook, flags; } attr = {
+		(uint32_t)group, (uint32_t)program, BPF_CGROUP_DEVICE_HOOK, BPF_MULTI,
+	};
+
+	return (int)syscall(SYS_bpf, BPF_ATTACH, &attr, sizeof(attr));
 }
 
 /* ---- credentials ------------------------------------------------------ */
