@@ -87,6 +87,7 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int keep[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->cgroup, r->exe,
+		r->sources[0], r->sources[1],
 	};
 
 	(void)p;
@@ -316,6 +317,7 @@ spawn(const struct plan *p, struct run *r)
 	r->pid = sys_spawn(flags, r->cgroup_v1 ? -1 : r->cgroup, child_main, &c, &r->placed);
 	wirefd = -1;
 	close(r->wire[1]);
+	mount_forget(r);
 	if (r->pid < 0)
 		die(errno == EINVAL ? "make namespaces (CONFIG_NAMESPACES, PID_NS, IPC_NS, UTS_NS%s):" : "make namespaces%s:",
 		    errno == EINVAL && p->private_network ? ", NET_NS" : "");

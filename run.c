@@ -61,6 +61,7 @@ run_begin(struct run *r)
 	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->life_before = r->mounts = r->offer = r->userns_fd = r->device_policy = -1;
 	r->hand[0] = r->hand[1] = -1;
 	r->wire[0] = r->wire[1] = -1;
+	r->sources[0] = r->sources[1] = r->gathered = -1;
 	r->relay[0] = r->relay[1] = r->relay[2] = -1;
 	atexit(run_unwind);
 }
