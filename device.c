@@ -489,7 +489,6 @@ device_lock(const struct plan *p, struct run *r)
 static void
 make(const struct run *r, const struct device *d)
 {
-	enum { FROM_FD = 4 };  /* MOVE_MOUNT_F_EMPTY_PATH */
 	const char *slash;
 	struct stat st;
 

@@ -113,7 +113,7 @@ mntns_find(const struct plan *p, struct run *r)
 	struct statfs root;
 
 	/* what is laid between the host and the tree needs the host's paths */
-	if (p->ephemeral || p->volat > VOLATILE_NO || r->read_only || r->journal_path || !recall(&k))
+	if (p->ephemeral || p->volat > VOLATILE_NO || r->read_only || r->journal_path || p->pivot_root || mount_whole(r) || !recall(&k))
 		return;
 	if (k.ino && stat_field(k.pid, NULL, 22) == k.since)
 		r->mounts = open_if(fmt("/proc/%d/fd/%d", k.pid, k.fd), k.ino);
@@ -228,7 +228,6 @@ mntns_offer(struct run *r)
 bool
 mntns_enter(struct run *r)
 {
-	enum { CLONE_TREE = 1, RECURSIVE = 0x8000, FROM_FD = 4 };
 	int tree;
 
 	if (r->mounts < 0)

@@ -1,24 +1,1377 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Mounts that were asked for: binds, tmpfs, overlays, covers */
+/*
+ * Mounting: what root.c lays by, and the mounts that were asked for: binds, tmpfs, overlays, covers.
+ *
+ * What is bound is opened by the supervisor, on the host's side. From 5.2 on it becomes a copy of that
+ * mount which is attached nowhere; before, the child looks it up anew and gathers all of it on a tmpfs
+ * that will lie below the root, where no path leads. Either way it waits in a socket: while the tree
+ * becomes the root and file systems are mounted into it, no fd is open that a link of the tree could
+ * lead to. Where it is to be seen is looked up in the tree by fd.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
 #include "nspawn-lite.h"
+#include CONFIG
+
+#ifndef MS_LAZYTIME
+#define MS_LAZYTIME (1 << 25)
+#endif
+
+enum { PROC_MAGIC = 0x9fa0, MOST_LINKS = 40, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
+enum { BIND, TMPFS, OVERLAY, COVER };
+enum { NO_MAP, MAP, MAP_ROOT, MAP_OWNER, MAP_PAIRS };
+
+struct source {
+	char *path;     /* absolute: of the host, or of the tree; NULL is a fresh directory in memory */
+	bool inside;    /* of the tree */
+	char *name;     /* of one of the host: what it is called where they are gathered */
+};
+
+struct mount {
+	int kind;
+	const char *option, *word;  /* as it was said */
+	char *dst;
+	bool read_only, alone;      /* alone: without what is mounted below */
+	int map;
+	struct pair { bool group; uint32_t host, inside; } pair[MOST_PAIRS];
+	size_t npair;
+	/* of a tmpfs */
+	unsigned long flags;
+	char *data;
+	long long uid, gid;         /* inside; -1: nothing was said */
+	/* of an overlay the lowest first, and last the directory that the upper one is in */
+	struct source *source;
+	size_t nsource;
+	bool upper;
+	char *upper_name;           /* NULL: in memory */
+	dev_t upper_dev;
+	ino_t upper_ino;
+};
+
+/* ---- words -------------------------------------------------------------------- */
+
+static _Noreturn void
+wrong(const struct mount *m, const char *why)
+{
+	die("--%s=%.200s: %s", m->option, m->word, why);
+}
+
+static _Noreturn void
+fail(const struct mount *m, const char *what)
+{
+	die("--%s=%.200s: %s:", m->option, m->word, what);
+}
+
+/* up to the next colon; \: and \\ stand for themselves. *at is behind it, or NULL at the end */
+static char *
+field(const char **at)
+{
+	const char *s = *at;
+	char *out = xalloc(strlen(s) + 1), *to = out;
+
+	for (; *s && *s != ':'; s++) {
+		if (*s == '\\' && (s[1] == ':' || s[1] == '\\'))
+			s++;
+		*to++ = *s;
+	}
+	*at = *s ? s + 1 : NULL;
+	return out;
+}
+
+/* an absolute path without empty parts and dots; one that goes up is refused */
+static char *
+clean(const struct mount *m, const char *path)
+{
+	char *out, *to;
+	size_t n;
+
+	if (*path != '/')
+		wrong(m, fmt("\"%.80s\" is no absolute path, as inside the machine it must be", path));
+	if (strlen(path) >= PATH_MAX)
+		wrong(m, "the path is too long");
+	out = to = xalloc(strlen(path) + 2);
+	for (; *path; path += n) {
+		path += strspn(path, "/");
+		n = strcspn(path, "/");
+		if (n == 2 && strncmp(path, "..", 2) == 0)
+			wrong(m, "the path goes up by \"..\"; write where it leads to");
+		if (n == 0 || (n == 1 && *path == '.'))
+			continue;
+		*to++ = '/';
+		memcpy(to, path, n);
+		to += n;
+	}
+	if (to == out)
+		*to = '/';
+	return out;
+}
+
+static void
+add_source(struct mount *m, char *path)
+{
+	struct source *s = &m->source[m->nsource];
+
+	if (m->nsource == MOST_LAYERS)
+		wrong(m, "too many directories");
+	m->nsource++;
+	s->inside = *path == '+';
+	path += s->inside;
+	if (s->inside && *path != '/')
+		wrong(m, "behind + stands an absolute path of the tree");
+	if (strlen(path) >= PATH_MAX)
+		wrong(m, "the path is too long");
+	s->path = *path ? path : NULL;
+}
+
+/* what is between commas; NULL at the end */
+static char *
+next_option(char **rest)
+{
+	char *option = *rest;
+	size_t n;
+
+	if (!option || !*option)
+		return NULL;
+	n = strcspn(option, ",");
+	*rest = option + n + (option[n] == ',');
+	option[n] = 0;
+	return option;
+}
+
+/* uid=HOST-INSIDE, gid=HOST-INSIDE */
+static bool
+parse_pair(struct mount *m, const char *option)
+{
+	const char *uid = after(option, "uid="), *gid = after(option, "gid="), *value = uid ? uid : gid;
+	struct pair *new = &m->pair[m->npair];
+	const char *dash = value ? strchr(value, '-') : NULL;
+	long long host, inside;
+	size_t i;
+
+	if (!value)
+		return false;
+	if (!dash || !parse_number(fmt("%.*s", (int)(dash - value), value), 0, UINT32_MAX - 1, &host)
+	    || !parse_number(dash + 1, 0, UINT32_MAX - 1, &inside))
+		wrong(m, fmt("\"%.60s\" is not %cid=HOST-INSIDE with two numbers", option, uid ? 'u' : 'g'));
+	if (m->npair == MOST_PAIRS)
+		wrong(m, "too many pairs of ids");
+	*new = (struct pair){ gid != NULL, (uint32_t)host, (uint32_t)inside };
+	for (i = 0; i < m->npair; i++)
+		if (m->pair[i].group == new->group && (m->pair[i].host == new->host || m->pair[i].inside == new->inside))
+			wrong(m, fmt("\"%.60s\": an id has one partner", option));
+	m->npair++;
+	return true;
+}
+
+static void
+parse_bind(struct mount *m)
+{
+	static const char words[] = "rbind|norbind|noidmap|idmap|rootidmap|owneridmap";
+	const char *at = m->word;
+	char *src = field(&at), *dst = at ? field(&at) : NULL, *options = at ? field(&at) : NULL, *option;
+	int word;
+
+	if (at)
+		wrong(m, "more than SRC:DST:OPTIONS (a colon of a path is written \\:)");
+	add_source(m, src);
+	if (dst && !*dst)
+		wrong(m, "no destination between the colons");
+	if (!dst && !m->source->path)
+		wrong(m, "an empty source is a fresh directory, which needs a destination");
+	if (dst || *src == '+' || *src == '/')
+		m->dst = clean(m, dst ? dst : m->source->path);
+	while ((option = next_option(&options))) {
+		word = word_index(words, option);
+		if (word < 0 && !parse_pair(m, option))
+			wrong(m, fmt("\"%.60s\" is none of: rbind norbind noidmap idmap rootidmap owneridmap uid=HOST-INSIDE "
+			             "gid=HOST-INSIDE", option));
+		if (word == 0 || word == 1)
+			m->alone = word == 1;
+		else if (word > 1)
+			m->map = word - 2;
+	}
+	if (m->npair && m->map)
+		wrong(m, "pairs of ids, or a word that chooses them: not both");
+	if (m->npair)
+		m->map = MAP_PAIRS;
+	if (m->map && m->source->inside)
+		wrong(m, "what is of the tree has the tree's owners: nothing can be mapped");
+}
+
+static bool
+parse_flag(struct mount *m, const char *option)
+{
+	static const struct { const char *word; unsigned long set, clear; } flags[] = {
+		{ "ro", MS_RDONLY, 0 }, { "rw", 0, MS_RDONLY }, { "nosuid", MS_NOSUID, 0 }, { "suid", 0, MS_NOSUID },
+		{ "nodev", MS_NODEV, 0 }, { "dev", 0, MS_NODEV }, { "noexec", MS_NOEXEC, 0 }, { "exec", 0, MS_NOEXEC },
+		{ "sync", MS_SYNCHRONOUS, 0 }, { "async", 0, MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC, 0 },
+		{ "noatime", MS_NOATIME, MS_STRICTATIME | MS_RELATIME }, { "atime", 0, MS_NOATIME },
+		{ "nodiratime", MS_NODIRATIME, 0 }, { "diratime", 0, MS_NODIRATIME },
+		{ "relatime", MS_RELATIME, MS_STRICTATIME | MS_NOATIME },
+		{ "norelatime", MS_STRICTATIME, MS_RELATIME }, { "strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME },
+		{ "nostrictatime", 0, MS_STRICTATIME },
+		{ "lazytime", MS_LAZYTIME, 0 }, { "nolazytime", 0, MS_LAZYTIME }, { "defaults", 0, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < LEN(flags); i++)
+		if (streq(flags[i].word, option)) {
+			m->flags = (m->flags & ~flags[i].clear) | flags[i].set;
+			return true;
+		}
+	return false;
+}
+
+/* a word for tmpfs(5) itself; whether the kernel takes the value, it says */
+static bool
+parse_tmpfs_value(struct mount *m, char *option)
+{
+	static const char sized[] = "size|nr_blocks|nr_inodes|usrquota_block_hardlimit|usrquota_inode_hardlimit|"
+	                            "grpquota_block_hardlimit|grpquota_inode_hardlimit";
+	char *equals = strchr(option, '='), *name = fmt("%.*s", (int)strcspn(option, "="), option);
+	const char *value = equals ? equals + 1 : "";
+	bool right;
+
+	if (streq(name, "uid") || streq(name, "gid"))
+		return parse_number(value, 0, UINT32_MAX - 1, *name == 'u' ? &m->uid : &m->gid);
+	if (word_index(sized, name) >= 0)
+		right = *value >= '0' && *value <= '9' && strspn(value, "0123456789kKmMgGtTpPeE%") == strlen(value);
+	else if (streq(name, "mode"))
+		right = *value && strlen(value) <= 5 && strspn(value, "01234567") == strlen(value);
+	else if (streq(name, "huge"))
+		right = word_index("never|always|within_size|advise|deny|force", value) >= 0;
+	else
+		right = streq(name, "mpol") ? *value != 0
+		      : !equals && word_index("inode32|inode64|noswap|quota|usrquota|grpquota", name) >= 0;
+	if (right)
+		m->data = fmt("%s,%s", m->data, option);
+	return right;
+}
+
+static void
+parse_tmpfs(struct mount *m)
+{
+	const char *at = m->word;
+	char *option, *options;
+
+	m->dst = clean(m, field(&at));
+	m->flags = MS_NODEV | MS_STRICTATIME;
+	m->data = xstrdup("mode=0755");
+	m->uid = m->gid = -1;
+	options = at ? xstrdup(at) : NULL;
+	while ((option = next_option(&options)))
+		if (*option && !parse_flag(m, option) && !parse_tmpfs_value(m, option))
+			wrong(m, fmt("\"%.60s\" is no option of tmpfs(5), or has no value that it can have", option));
+	m->read_only = m->flags & MS_RDONLY;
+}
+
+static void
+parse_overlay(struct mount *m)
+{
+	const char *at = m->word;
+	char *last = NULL;
+
+	while (at) {
+		if (last)
+			add_source(m, last);
+		last = field(&at);
+	}
+	if (!m->nsource)
+		wrong(m, "a directory below and one above it are needed: LOWER:UPPER:DST");
+	m->dst = clean(m, m->nsource == 1 && *last == '+' ? last + 1 : last);
+	if (m->nsource == 1)
+		add_source(m, last);
+	m->upper = !m->read_only;
+	if (m->upper && m->nsource == 1)
+		wrong(m, "a directory below and one above it are needed: LOWER:UPPER:DST");
+	for (struct source *s = m->source; s < m->source + m->nsource - m->upper; s++)
+		if (!s->path)
+			wrong(m, "only the upper directory may be empty");
+}
+
+static void
+parse_cover(struct mount *m)
+{
+	m->dst = clean(m, m->word);
+	if (streq(m->dst, "/"))
+		wrong(m, "without its root it would be no machine");
+}
+
+/* by destination, parents first; else as they were said */
+static bool
+comes_before(const struct mount *a, const struct mount *b)
+{
+	const char *x = a->dst ? a->dst : "", *y = b->dst ? b->dst : "";
+
+	for (; *x && *x == *y; x++, y++)
+		;
+	if (*x == *y)
+		return false;
+	return !*x || (*y && (*x == '/' || (*y != '/' && (unsigned char)*x < (unsigned char)*y)));
+}
+
+/* all that was asked for, or nothing */
+static struct mount **
+parse(const struct plan *p, size_t *n)
+{
+	const struct { char **words; const char *option; int kind; bool read_only; void (*parse)(struct mount *); } lists[] = {
+		{ p->bind, "bind", BIND, false, parse_bind },
+		{ p->bind_ro, "bind-ro", BIND, true, parse_bind },
+		{ p->tmpfs, "tmpfs", TMPFS, false, parse_tmpfs },
+		{ p->overlay, "overlay", OVERLAY, false, parse_overlay },
+		{ p->overlay_ro, "overlay-ro", OVERLAY, true, parse_overlay },
+		{ p->inaccessible, "inaccessible", COVER, true, parse_cover },
+	};
+	struct mount **list, *m;
+	char **w;
+	size_t i, most = 0;
+
+	*n = 0;
+	for (i = 0; i < LEN(lists); i++)
+		most += count(lists[i].words);
+	if (most > MOST_MOUNTS)
+		die("more than %d mounts are asked for", MOST_MOUNTS);
+	list = most ? xalloc(most * sizeof(struct mount *)) : NULL;
+	for (i = 0; i < LEN(lists); i++)
+		for (w = lists[i].words; w && *w; w++) {
+			m = list[(*n)++] = xalloc(sizeof(*m));
+			m->kind = lists[i].kind;
+			m->option = lists[i].option;
+			m->word = *w;
+			m->read_only = lists[i].read_only;
+			m->source = xalloc((m->kind == OVERLAY ? MOST_LAYERS : 1) * sizeof(*m->source));
+			if (!utf8_clean(*w))
+				wrong(m, "the path holds control characters or is no UTF-8");
+			lists[i].parse(m);
+		}
+	return list;
+}
+
+static void
+sort(struct mount **list, size_t n)
+{
+	struct mount *m;
+	size_t i, j;
+
+	for (i = 1; i < n; i++) {
+		m = list[i];
+		for (j = i; j > 0 && comes_before(m, list[j - 1]); j--)
+			list[j] = list[j - 1];
+		list[j] = m;
+	}
+}
 
 void
 mount_check(const struct plan *p)
 {
-	(void)p;
+	size_t n;
+
+	parse(p, &n);
+}
+
+/* ---- the host's side, before --------------------------------------------------------- */
+
+static const char *
+type_of(int fd)
+{
+	static const struct { const char *name; unsigned long magic; } types[] = {
+		{ "ext4", 0xef53 }, { "xfs", 0x58465342 }, { "btrfs", 0x9123683e }, { "f2fs", 0xf2f52010 },
+		{ "tmpfs", 0x01021994 }, { "ramfs", 0x858458f6 }, { "overlayfs", 0x794c7630 }, { "vfat", 0x4d44 },
+		{ "exfat", 0x2011bab0 }, { "ntfs3", 0x7366746e }, { "nfs", 0x6969 }, { "cifs", 0xff534d42 },
+		{ "smb2", 0xfe534d42 }, { "fuse", 0x65735546 }, { "9p", 0x01021997 }, { "squashfs", 0x73717368 },
+		{ "erofs", 0xe0f5e1e2 }, { "isofs", 0x9660 }, { "ubifs", 0x24051905 }, { "jffs2", 0x72b6 },
+		{ "proc", PROC_MAGIC }, { "sysfs", 0x62656572 }, { "ecryptfs", 0xf15f },
+	};
+	struct statfs fs;
+	size_t i;
+
+	if (fstatfs(fd, &fs) < 0)
+		return "an unknown kind";
+	for (i = 0; i < LEN(types); i++)
+		if (types[i].magic == ((unsigned long)fs.f_type & 0xffffffff))
+			return types[i].name;
+	return fmt("kind 0x%lx", (unsigned long)fs.f_type & 0xffffffff);
+}
+
+/* fd, which is closed, is on its way into the machine */
+static void
+hand_over(struct run *r, const struct mount *m, int fd)
+{
+	if (sys_send(r->sources[1], "", 1, fd) != 1)
+		fail(m, "keep its source");
+	close(fd);
+}
+
+static void
+offer(struct run *r, struct mount *m, struct source *s, int fd)
+{
+	unsigned int deep = m->kind == BIND && !m->alone ? RECURSIVE : 0;
+	int tree;
+
+	if (r->sources[0] < 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, r->sources) < 0)
+		fail(m, "make a socket");
+	s->name = fmt("%zu", r->nsources++);
+	tree = r->gather ? -1 : sys_open_tree(fd, "", CLONE_TREE | deep | AT_EMPTY_PATH | O_CLOEXEC);
+	if (tree >= 0)
+		hand_over(r, m, tree);
+	else if (r->nsources == 1 && (errno == ENOSYS || errno == EPERM))
+		r->gather = true;  /* Linux before 5.2 */
+	else if (!r->gather)
+		fail(m, "copy the mount of its source");
+	close(fd);
+}
+
+/* the maps of the namespace that shows one file system's owners as others: see user_namespaces(7) */
+static void
+offer_map(struct run *r, struct mount *m, const struct stat *owner)
+{
+	struct stat st = { .st_uid = 0 };
+	char *map[2] = { xstrdup(""), xstrdup("") };
+	bool groups = false;
+	size_t i;
+	int fd;
+
+	if (m->map == NO_MAP || m->map == MAP)
+		return;
+	if (r->gather)
+		wrong(m, "owners cannot be mapped: idmapped mounts need Linux 5.12");
+	if (m->map == MAP_OWNER && (fd = sys_open_in(r->tree, m->dst, O_PATH, 0)) >= 0) {
+		if (fstat(fd, &st) < 0)
+			fail(m, "look at its destination");
+		close(fd);
+	}
+	if (m->map != MAP_PAIRS) {
+		/* the tree's owners are the host's, unless they are mapped to those of the machine */
+		uint32_t base = m->map == MAP_ROOT || st.st_uid + st.st_gid == 0 || r->ownership == OWNERSHIP_MAP ? r->id_base : 0;
+
+		map[0] = fmt("%u %u 1\n", (unsigned int)owner->st_uid, (unsigned int)(base + st.st_uid));
+		map[1] = fmt("%u %u 1\n", (unsigned int)owner->st_gid, (unsigned int)(base + st.st_gid));
+	}
+	for (i = 0; i < m->npair; i++)
+		groups |= m->pair[i].group;
+	for (i = 0; i < m->npair; i++) {
+		const struct pair *pair = &m->pair[i];
+		char *line = fmt("%u %u 1\n", (unsigned int)pair->host, (unsigned int)(r->id_base + pair->inside));
+
+		if (r->userns && pair->inside >= r->id_count)
+			wrong(m, fmt("the machine has no id %u: its ids end at %u", (unsigned int)pair->inside, (unsigned int)r->id_count - 1));
+		map[pair->group] = fmt("%s%s", map[pair->group], line);
+		if (!groups)  /* then those of users are meant for groups too */
+			map[1] = fmt("%s%s", map[1], line);
+	}
+	if (groups && !*map[0])
+		map[0] = fmt("0 %u 1\n", (unsigned int)r->id_base);
+	fd = sys_userns(map[0], map[1]);
+	if (fd < 0)
+		fail(m, "make a user namespace that maps its owners (CONFIG_USER_NS, user.max_user_namespaces)");
+	hand_over(r, m, fd);
+}
+
+static char *
+absolute(const struct mount *m, char *path)
+{
+	char here[PATH_MAX];
+
+	if (*path == '/')
+		return path;
+	if (!getcwd(here, sizeof(here)))
+		fail(m, "find our directory");
+	return fmt("%s/%s", streq(here, "/") ? "" : here, path);
+}
+
+static void
+look_at_bind(struct run *r, struct mount *m)
+{
+	struct source *s = m->source;
+	struct stat st;
+	int fd;
+
+	if (!s->path || s->inside)
+		return;
+	s->path = absolute(m, s->path);
+	if (!m->dst)
+		m->dst = clean(m, s->path);
+	fd = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		fail(m, fmt("look at %s", s->path));
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		device_allow(r, st.st_mode & S_IFMT, (int)major(st.st_rdev), (int)minor(st.st_rdev), m->read_only ? "r" : "rw");
+	offer(r, m, s, fd);
+	offer_map(r, m, &st);
+}
+
+/* what it works in stands beside the upper directory, hidden, and is empty when nothing is mounted */
+static char *
+work_name(const struct mount *m)
+{
+	return fmt(".#%.200s.nspawn-lite", m->upper_name);
+}
+
+static void
+remove_work(struct run *r)
+{
+	static const char *const parts[] = { "work", "index" };
+	const struct mount *m;
+	const struct source *s;
+	int above, work;
+	size_t i, j;
+
+	for (i = 0; i < r->nmounts; i++) {
+		m = r->mount[i];
+		if (m->kind != OVERLAY || !m->upper_name)
+			continue;
+		s = &m->source[m->nsource - 1];
+		above = s->inside ? sys_open_in(r->tree, s->path, O_PATH, IN_DIR)
+		                  : openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		work = above < 0 ? -1 : openat(above, work_name(m), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		for (j = 0; work >= 0 && j < LEN(parts); j++)
+			unlinkat(work, parts[j], AT_REMOVEDIR);
+		if (work >= 0)
+			unlinkat(above, work_name(m), AT_REMOVEDIR);
+		drop(work);
+		drop(above);
+	}
+}
+
+/* an upper directory is reached by the one that it is in: its work directory must be of the same mount */
+static void
+split_upper(struct mount *m, char *real)
+{
+	struct source *s = &m->source[m->nsource - 1];
+	char *slash = strrchr(real, '/');
+
+	m->upper_name = xstrdup(slash + 1);
+	s->path = slash == real ? xstrdup("/") : fmt("%.*s", (int)(slash - real), real);
+	if (!*m->upper_name)
+		wrong(m, "a root cannot be the upper directory");
+}
+
+static void
+look_at_overlay(struct run *r, struct mount *m)
+{
+	char real[PATH_MAX];
+	struct source *s;
+	struct stat st;
+	int fd;
+
+	for (s = m->source; s < m->source + m->nsource; s++) {
+		bool upper = m->upper && s == m->source + m->nsource - 1;
+
+		if (!s->path)
+			continue;
+		if (upper && s->inside) {
+			split_upper(m, clean(m, s->path));
+			continue;
+		}
+		if (s->inside)
+			continue;
+		s->path = absolute(m, s->path);
+		if (upper && mkdir(s->path, 0755) < 0 && errno != EEXIST)
+			fail(m, fmt("make %s", s->path));
+		fd = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) < 0)
+			fail(m, fmt("look at %s", s->path));
+		if (upper) {
+			m->upper_dev = st.st_dev;
+			m->upper_ino = st.st_ino;
+			if (!realpath(s->path, real))
+				fail(m, fmt("look at %s", s->path));
+			split_upper(m, real);
+			close(fd);
+			fd = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+			if (fd < 0)
+				fail(m, fmt("look at %s", s->path));
+		}
+		offer(r, m, s, fd);
+	}
+}
+
+static bool
+keeps_upper(const struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nmounts; i++)
+		if (r->mount[i]->upper_name)
+			return true;
+	return false;
 }
 
 void
 mount_look(const struct plan *p, struct run *r)
 {
-	(void)p;
-	(void)r;
+	struct mount *m;
+	size_t i;
+
+	r->mount = parse(p, &r->nmounts);
+	for (i = 0; i < r->nmounts; i++)
+		if (!r->mount[i]->dst)
+			r->mount[i]->dst = clean(r->mount[i], absolute(r->mount[i], r->mount[i]->source->path));
+	sort(r->mount, r->nmounts);
+	for (i = 0; i < r->nmounts; i++) {
+		m = r->mount[i];
+		if (m->kind == BIND)
+			look_at_bind(r, m);
+		if (m->kind == OVERLAY)
+			look_at_overlay(r, m);
+		if (streq(m->dst, "/") && m->kind != TMPFS)
+			r->read_only |= m->read_only;
+	}
+	if (keeps_upper(r))
+		undo(r, remove_work);
+}
+
+bool
+mount_on(const struct run *r, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < r->nmounts; i++)
+		if (streq(r->mount[i]->dst, path))
+			return true;
+	return false;
+}
+
+bool
+mount_lacks(const struct run *r, int tree)
+{
+	const char *first;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < r->nmounts; i++) {
+		first = r->mount[i]->dst + 1;
+		if (*first && r->mount[i]->kind != COVER
+		    && fstatat(tree, fmt("%.*s", (int)strcspn(first, "/"), first), &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return true;
+	}
+	return false;
+}
+
+void
+mount_forget(struct run *r)
+{
+	drop(r->sources[0]);
+	drop(r->sources[1]);
+	r->sources[0] = r->sources[1] = -1;
+}
+
+/* ---- what is mounted already ------------------------------------------------------------ */
+
+char **
+mount_list(const char *mountinfo, const char *path, bool writable)
+{
+	size_t size = 1 << 16, len = strlen(path);
+	char *text, *rest, *line, *at, *to, **list = NULL;
+	ssize_t n;
+	int i;
+
+	for (;; size *= 2) {
+		int fd = openat(AT_FDCWD, mountinfo, O_RDONLY | O_CLOEXEC);
+
+		text = malloc(size);
+		n = text && fd >= 0 ? read_all(fd, text, size) : -1;  /* it comes in pieces of a page */
+		drop(fd);
+		if (n < 0 || (size_t)n < size - 1)
+			break;
+		free(text);
+	}
+	rest = n < 0 ? NULL : text;
+	while ((line = next_line(&rest))) {
+		for (i = 0, at = line; i < 4; i++) {
+			at += strcspn(at, " ");
+			at += *at == ' ';
+		}
+		i = (int)strcspn(at, " ");
+		if (writable && at[i] && (after(at + i + 1, "ro,") || after(at + i + 1, "ro ")))
+			continue;
+		at[i] = 0;
+		for (line = to = at; *at; at++, to++) {
+			*to = *at;
+			if (*at == '\\' && at[1] && at[2] && at[3]) {
+				*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+				at += 3;
+			}
+		}
+		*to = 0;
+		if (strncmp(line, path, len) == 0 && (len == 1 || line[len] == '/' || !line[len]))
+			grow(&list, line);
+	}
+	return list;
+}
+
+static unsigned long
+mount_flags(const char *path)
+{
+	static const struct { unsigned long have, set; } flags[] = {
+		{ ST_NOSUID, MS_NOSUID }, { ST_NODEV, MS_NODEV }, { ST_NOEXEC, MS_NOEXEC }, { ST_NOATIME, MS_NOATIME },
+		{ ST_NODIRATIME, MS_NODIRATIME }, { ST_RELATIME, MS_RELATIME },
+	};
+	struct statvfs fs;
+	unsigned long set = 0;
+	size_t i;
+
+	if (statvfs(path, &fs) < 0)
+		return 0;
+	for (i = 0; i < LEN(flags); i++)
+		if (fs.f_flag & flags[i].have)
+			set |= flags[i].set;
+	return set;
+}
+
+int
+mount_read_only(const char *path, unsigned long flags)
+{
+	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL);
+}
+
+/* one by one, and then seen: a path may lead to another mount than was meant */
+static void
+make_all_read_only(const char *mountinfo, const char *path)
+{
+	char **list;
+
+	for (list = mount_list(mountinfo, path, true); list && *list; list++)
+		if (mount_read_only(*list, mount_flags(*list)) < 0)
+			die("make %s read-only:", *list);
+	list = mount_list(mountinfo, path, true);
+	if (list)
+		die("make %s read-only: something is in the way", *list);
+}
+
+void
+mount_tree_read_only(const char *path)
+{
+	if (sys_mount_setattr(AT_FDCWD, path, ATTR_RDONLY, 0) == 0)
+		return;
+	make_all_read_only("/proc/self/mountinfo", path);
+	if (mount_read_only(path, mount_flags(path)) < 0)
+		die("make %s read-only:", path);
+}
+
+/* ---- where it is to be seen --------------------------------------------------------------- */
+
+/* a link of the tree that leads to nothing yet: the path through it */
+static char *
+through(int parent, const char *above, const char *base, const char *rest)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(parent, base, target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return NULL;
+	target[n] = 0;
+	return fmt("%s%s%s%s", *target == '/' ? "" : above, *target == '/' ? "" : "/", target, rest);
+}
+
+int
+mount_point(int tree, const char *path, mode_t type, int *where)
+{
+	const char *slash, *base, *rest;
+	char *above, *upto, *now = xstrdup(path);
+	int links = 0, fd, parent;
+	bool last, made;
+
+	if (where)
+		*where = -1;
+	for (slash = now;;) {
+		slash = strchr(slash + strspn(slash, "/"), '/');
+		last = !slash || !slash[strspn(slash, "/")];
+		rest = slash ? slash : "";
+		upto = slash ? fmt("%.*s", (int)(slash - now), now) : now;
+		fd = sys_open_in(tree, upto, O_PATH, last && !S_ISDIR(type) ? 0 : IN_DIR);
+		if (fd >= 0 && last)
+			return fd;
+		if (fd >= 0) {
+			close(fd);
+			continue;
+		}
+		if (errno != ENOENT || ++links > MOST_LINKS + PATH_MAX / 2 || strlen(now) >= PATH_MAX)
+			return -1;
+		base = strrchr(upto, '/');
+		above = base ? fmt("%.*s", (int)(base - upto), upto) : xstrdup("");
+		base = base ? base + 1 : upto;
+		parent = sys_open_in(tree, *above ? above : ".", O_PATH, IN_DIR);
+		if (parent < 0)
+			return -1;
+		made = (last && !S_ISDIR(type) ? mknodat(parent, base, S_IFREG | 0644, 0) : mkdirat(parent, base, 0755)) == 0;
+		if (!made && errno == EEXIST) {
+			char *other = through(parent, above, base, rest);
+
+			if (other)
+				slash = now = other;
+			else
+				slash = now;  /* it came just now */
+			close(parent);
+			continue;
+		}
+		if (!made && errno == EROFS && where) {
+			*where = parent;
+			errno = EROFS;
+			return -1;
+		}
+		if (!made)
+			return drop(parent);
+		close(parent);
+		slash = now;
+	}
+}
+
+void
+mount_mirror(const char *fds, int from, int to, const char *name)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	fd = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		die("look at %s of the tree:", name);
+	if (S_ISLNK(st.st_mode)) {
+		n = readlinkat(from, name, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = 0;
+		if (n < 0 || symlinkat(target, to, name) < 0)
+			die("make link %s:", name);
+		close(fd);
+		return;
+	}
+	if (S_ISDIR(st.st_mode) ? mkdirat(to, name, 0755) < 0 : mknodat(to, name, S_IFREG | 0644, 0) < 0)
+		die("make %s:", name);
+	if (mount(fmt("%s%d", fds, fd), fmt("%s%d/%s", fds, to, name), NULL, MS_BIND | MS_REC, NULL) < 0)
+		die("bind %s of the tree:", name);
+	close(fd);
+}
+
+void
+mount_mirror_all(const char *fds, int from, int to)
+{
+	int list = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = list < 0 ? NULL : fdopendir(list);
+	struct dirent *e;
+
+	if (!d)
+		die("list the tree:");
+	while ((e = readdir(d)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+			mount_mirror(fds, from, to, e->d_name);
+	closedir(d);
+}
+
+/* ---- in the machine ---------------------------------------------------------------------------- */
+
+/*
+ * Where mounts are made. Our directory is /proc/self/fd meanwhile, and fds are called by their bare
+ * numbers: whatever the tree makes of the name /proc, they mean what they mean.
+ */
+struct site {
+	struct run *r;
+	int root;           /* of the tree */
+	int cover;          /* directory of the nodes that nobody can use */
+	const char *place;  /* what scratch is mounted on */
+	int scratch;        /* a tmpfs of ours, with directories d and o and a file f to mount on first; -1 until needed */
+	bool whole;         /* the root itself is what is mounted on */
+};
+
+static char *
+number(int fd)
+{
+	return fmt("%d", fd);
+}
+
+static void
+enter_site(void)
+{
+	struct statfs fs;
+	int fd = openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC || fchdir(fd) < 0)
+		die("mount what was asked for: /proc is not what it must be");
+	close(fd);
+}
+
+static int
+scratch(struct site *s)
+{
+	int f;
+
+	if (s->scratch >= 0)
+		return s->scratch;
+	if (mount("tmpfs", s->place, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=700,size=1m,nr_inodes=64") < 0)
+		die("mount a tmpfs to mount on:");
+	s->scratch = openat(AT_FDCWD, s->place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->scratch < 0 || mkdirat(s->scratch, "d", 0755) < 0 || mkdirat(s->scratch, "o", 0755) < 0
+	    || (f = openat(s->scratch, "f", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
+		die("make a place to mount on:");
+	close(f);
+	return s->scratch;
+}
+
+/* a tmpfs on one of scratch's directories, as an fd */
+static int
+workshop(struct site *s, const struct mount *m, const char *name, const char *data)
+{
+	int fd;
+
+	if (mount("tmpfs", fmt("%d/%s", scratch(s), name), "tmpfs", 0, data) < 0)
+		fail(m, "mount a tmpfs");
+	fd = openat(s->scratch, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		fail(m, "open a tmpfs");
+	return fd;
+}
+
+static void
+move(const struct mount *m, int from, int to)
+{
+	if (mount(number(from), number(to), NULL, MS_MOVE, NULL) < 0)
+		fail(m, fmt("mount on %s", m->dst));
+}
+
+/* over a directory that nothing can be made in, one of memory that shows the same */
+static int
+mirror(struct site *s, const struct mount *m, int dir)
+{
+	struct stat st;
+	int top;
+
+	if (fstat(dir, &st) < 0)
+		fail(m, "look at the tree");
+	say("%s cannot be made in a read-only directory: that is shown through one in memory", m->dst);
+	top = workshop(s, m, "d", fmt("mode=%o,uid=%u,gid=%u,size=4m", (unsigned int)st.st_mode & 07777, (unsigned int)st.st_uid,
+	                         (unsigned int)st.st_gid));
+	mount_mirror_all("", dir, top);
+	move(m, top, dir);
+	return top;
+}
+
+static int
+point(struct site *s, const struct mount *m, mode_t type)
+{
+	struct stat st;
+	int fd, where, top = -1;
+
+	if (s->whole)
+		return scratch(s);
+	fd = mount_point(s->root, m->dst, type, &where);
+	if (fd < 0 && errno == EROFS && where >= 0) {
+		top = mirror(s, m, where);
+		close(where);
+		fd = mount_point(s->root, m->dst, type, NULL);
+	}
+	if (fd < 0 && errno == ENOTDIR)
+		wrong(m, fmt("%s is no directory inside, or something above it is none", m->dst));
+	if (fd < 0 || fstat(fd, &st) < 0)
+		fail(m, fmt("make %s inside", m->dst));
+	if (S_ISDIR(st.st_mode) && !S_ISDIR(type))
+		wrong(m, fmt("%s is a directory inside, and the source is none", m->dst));
+	if (top >= 0 && mount_read_only(number(top), 0) < 0)
+		fail(m, "make the directory in memory read-only");
+	drop(top);
+	return fd;
+}
+
+static void
+leave(const struct site *s, int point_fd)
+{
+	if (point_fd != s->scratch)
+		close(point_fd);
+}
+
+static int
+receive(struct site *s, const struct mount *m)
+{
+	char c;
+	int fd;
+
+	if (sys_recv(s->r->sources[0], &c, 1, &fd, NULL) != 1 || fd < 0)
+		wrong(m, "its source is lost");
+	return fd;
+}
+
+/* of the tree: found by its path there; of the host: a copy of its mount, or the place where it was gathered */
+static int
+take(struct site *s, const struct mount *m, const struct source *source)
+{
+	int fd;
+
+	if (!source->inside && !s->r->gather)
+		return receive(s, m);
+	if (source->inside)
+		fd = sys_open_in(s->root, source->path, O_PATH, 0);
+	else
+		fd = openat(s->r->gathered, source->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		fail(m, fmt("look at %s%s", source->path, source->inside ? " of the tree" : ""));
+	return fd;
+}
+
+static void
+map_owners(const struct mount *m, int tree, int userns)
+{
+	const char *type;
+
+	if (sys_mount_idmap(tree, userns, m->kind == BIND && !m->alone) == 0)
+		return;
+	type = type_of(tree);
+	if (errno == EINVAL && m->kind == BIND && !m->alone && sys_mount_idmap(tree, userns, false) == 0)
+		wrong(m, "owners of something mounted below the source cannot be mapped: leave those out by the word norbind");
+	wrong(m, fmt("owners on %s cannot be mapped%s", type,
+	             errno == ENOSYS ? ": idmapped mounts need Linux 5.12" :
+	             " by this kernel (idmapped mounts: Linux 5.12 and later, by file system)"));
+}
+
+static void
+make_bind(struct site *s, const struct mount *m)
+{
+	const struct source *source = m->source;
+	int fd, top, to, userns;
+	struct stat st;
+	bool deep = !m->alone;
+
+	if (!source->path) {
+		to = point(s, m, S_IFDIR);
+		if (mount("tmpfs", number(to), "tmpfs", MS_NODEV | (m->read_only ? MS_RDONLY : 0), "mode=755," SIZE_ROOT) < 0)
+			fail(m, "mount a tmpfs");
+		leave(s, to);
+		return;
+	}
+	top = fd = take(s, m, source);
+	if (fstat(fd, &st) < 0)
+		fail(m, "look at its source");
+	userns = m->map > MAP ? receive(s, m) : m->map == MAP && s->r->userns ? s->r->userns_fd : -1;
+	if (userns >= 0)
+		map_owners(m, fd, userns);
+	if (m->map > MAP)
+		close(userns);
+	if (s->whole && !S_ISDIR(st.st_mode))
+		wrong(m, "the root must be a directory");
+	to = point(s, m, S_ISDIR(st.st_mode) ? S_IFDIR : S_IFREG);
+	if (!source->inside && !s->r->gather) {
+		if (sys_move_mount(fd, "", to, "", FROM_FD | TO_FD) < 0)
+			fail(m, fmt("mount on %s", m->dst));
+	} else {
+		const char *name = S_ISDIR(st.st_mode) ? "d" : "f";
+
+		if (mount(number(fd), fmt("%d/%s", scratch(s), name), NULL, MS_BIND | (deep ? MS_REC : 0), NULL) < 0)
+			fail(m, "bind its source");
+		top = openat(s->scratch, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (top < 0)
+			fail(m, "open its source");
+		close(fd);
+		move(m, top, to);
+	}
+	/* what the host mounts there later comes too, but not past what was asked for */
+	if (mount(NULL, number(top), NULL, (m->read_only || m->alone || m->map ? MS_PRIVATE : MS_SLAVE) | MS_REC, NULL) < 0)
+		fail(m, "make the mount its own");
+	if (m->read_only && sys_mount_setattr(top, "", ATTR_RDONLY, 0) < 0) {
+		char path[PATH_MAX];
+		ssize_t n = readlink(number(top), path, sizeof(path) - 1);
+
+		if (n <= 0)
+			fail(m, "find where it is mounted");
+		path[n] = 0;
+		make_all_read_only("../mountinfo", path);
+	}
+	close(top);
+	leave(s, to);
+}
+
+static void
+make_tmpfs(struct site *s, const struct mount *m)
+{
+	char *data = m->data;
+	int to = point(s, m, S_IFDIR);
+
+	if (s->r->userns && (m->uid >= (long long)s->r->id_count || m->gid >= (long long)s->r->id_count))
+		wrong(m, fmt("the machine's ids end at %u", (unsigned int)s->r->id_count - 1));
+	if (m->uid >= 0)
+		data = fmt("%s,uid=%lld", data, m->uid + s->r->id_base);
+	if (m->gid >= 0)
+		data = fmt("%s,gid=%lld", data, m->gid + s->r->id_base);
+	if (mount("tmpfs", number(to), "tmpfs", m->flags, data) < 0) {
+		if (errno == EINVAL)
+			wrong(m, "this kernel's tmpfs takes no such option or value");
+		fail(m, "mount a tmpfs");
+	}
+	leave(s, to);
+}
+
+static _Noreturn void
+overlay_trouble(const struct mount *m, int lower, int upper)
+{
+	if (errno == ENODEV)
+		wrong(m, "the kernel has no overlayfs (CONFIG_OVERLAY_FS, module overlay)");
+	if (errno == EBUSY)
+		wrong(m, "the upper directory is in use by another overlay");
+	if (errno == ESTALE)
+		wrong(m, "the upper directory was used above another lower one");
+	if (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOTSUP || errno == EPERM || errno == EROFS || errno == EREMOTE)
+		wrong(m, fmt("overlayfs refuses these directories (%s below, %s above): not every file system can bear one, two "
+		             "overlays on each other are the most, and above must be a writable one with extended attributes, "
+		             "such as ext4, xfs, btrfs or tmpfs (an empty UPPER is one in memory)", type_of(lower),
+		             upper < 0 ? "nothing" : type_of(upper)));
+	fail(m, "mount an overlay");
+}
+
+/* a directory for the overlay to be made of, as an fd of a mount that is attached */
+static int
+take_layer(struct site *s, const struct mount *m, const struct source *source, int shop, size_t i)
+{
+	char *name = fmt("%zu", i);
+	int fd = take(s, m, source);
+
+	if (source->inside || s->r->gather)
+		return fd;
+	if (s->r->userns && s->r->ownership == OWNERSHIP_MAP)
+		map_owners(m, fd, s->r->userns_fd);  /* as the tree is */
+	if (mkdirat(shop, name, 0755) < 0 || sys_move_mount(fd, "", shop, name, FROM_FD) < 0)
+		fail(m, fmt("mount %s", source->path));
+	return fd;
+}
+
+/* the upper directory and its work directory, in a fresh file system that is shop, or of the last source */
+static void
+take_upper(struct site *s, const struct mount *m, int shop, int lower, int *upper, int *work)
+{
+	const struct source *source = &m->source[m->nsource - 1];
+	const char *name = "upper", *beside = "work";
+	int above = shop;
+	struct stat st;
+
+	if (m->upper_name) {
+		above = take_layer(s, m, source, shop, m->nsource - 1);
+		name = m->upper_name;
+		beside = work_name(m);
+		if (source->inside && mkdirat(above, name, 0755) < 0 && errno != EEXIST)
+			fail(m, fmt("make %s/%s of the tree", source->path, name));
+	} else if (fstat(lower, &st) < 0 || mkdirat(above, name, 0755) < 0
+	           || fchownat(above, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0
+	           || fchmodat(above, name, st.st_mode & 07777, 0) < 0) {
+		fail(m, "make an upper directory");  /* which is what is seen of the two: with the lower one's owner and mode */
+	}
+	if (mkdirat(above, beside, 0755) < 0 && errno != EEXIST)
+		fail(m, fmt("make a work directory beside %s", name));
+	*upper = openat(above, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	*work = openat(above, beside, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (*upper < 0 || *work < 0)
+		fail(m, fmt("open %s", name));
+	if (m->upper_ino && (fstat(*upper, &st) < 0 || st.st_ino != m->upper_ino || st.st_dev != m->upper_dev))
+		wrong(m, "something is mounted on the upper directory, and its work directory must be of the same file system: "
+		         "say a directory in it");
+	if (above != shop)
+		close(above);
+}
+
+static void
+make_overlay(struct site *s, const struct mount *m)
+{
+	size_t i, n = m->nsource - m->upper;
+	int layer[MOST_LAYERS], shop, upper = -1, work = -1, top, to;
+	char *data = xstrdup("lowerdir=");
+
+	shop = workshop(s, m, "o", "mode=755," SIZE_ROOT);
+	for (i = 0; i < n; i++)
+		layer[i] = take_layer(s, m, &m->source[i], shop, i);
+	if (m->upper)
+		take_upper(s, m, shop, layer[n - 1], &upper, &work);
+	for (i = n; i-- > 0;)  /* the kernel wants the highest first */
+		data = fmt("%s%d%s", data, layer[i], i ? ":" : "");
+	if (m->upper)
+		data = fmt("%s,upperdir=%d,workdir=%d", data, upper, work);
+	if (mkdirat(shop, "m", 0755) < 0)
+		fail(m, "make a place to mount on");
+	if (mount("overlay", fmt("%d/m", shop), "overlay", m->read_only ? MS_RDONLY : 0, data) < 0)
+		overlay_trouble(m, layer[n - 1], upper);
+	top = openat(shop, "m", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (top < 0)
+		fail(m, "open the overlay");
+	/* it holds what it is made of by mounts of its own */
+	for (i = 0; i < n; i++)
+		close(layer[i]);
+	drop(upper);
+	drop(work);
+	to = point(s, m, S_IFDIR);
+	move(m, top, to);
+	if (umount2(fmt("%d/o", s->scratch), MNT_DETACH) < 0)
+		fail(m, "leave what the overlay is made of");
+	leave(s, to);
+	close(top);
+	close(shop);
+}
+
+static void
+make_cover(struct site *s, const struct mount *m)
+{
+	static const struct { mode_t type; const char *name; } nodes[] = {
+		{ S_IFDIR, "dir" }, { S_IFREG, "reg" }, { S_IFIFO, "fifo" }, { S_IFSOCK, "sock" }, { S_IFCHR, "chr" }, { S_IFBLK, "blk" },
+	};
+	struct stat st;
+	int to = sys_open_in(s->root, m->dst, O_PATH, 0), node = -1;
+	size_t i;
+
+	if (to < 0 || fstat(to, &st) < 0)
+		fail(m, "look at it inside");
+	for (i = 0; i < LEN(nodes); i++)
+		if (nodes[i].type == (st.st_mode & S_IFMT))
+			node = openat(s->cover, nodes[i].name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0)
+		node = openat(s->cover, "reg", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 || mount(number(node), number(to), NULL, MS_BIND, NULL) < 0)
+		fail(m, "cover it");
+	close(node);
+	close(to);
+}
+
+static void
+make(struct site *s)
+{
+	static void (*const ways[])(struct site *, const struct mount *) = { make_bind, make_tmpfs, make_overlay, make_cover };
+	size_t i;
+
+	for (i = 0; i < s->r->nmounts; i++)
+		if (streq(s->r->mount[i]->dst, "/") == s->whole)
+			ways[s->r->mount[i]->kind](s, s->r->mount[i]);
+}
+
+/* nothing of what was gathered is left below the root */
+static void
+empty_gathered(struct run *r)
+{
+	size_t i;
+
+	if (r->gathered < 0)
+		return;
+	if (fchdir(r->gathered) < 0)
+		die("enter what was gathered:");
+	for (i = 0; i < r->nsources; i++)
+		if (umount2(fmt("%zu", i), MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+			die("leave what was gathered:");
+	umount2("t", MNT_DETACH | UMOUNT_NOFOLLOW);  /* what an overlay of the root is made of */
+	if (mount_read_only(".", MS_NOSUID | MS_NODEV | MS_NOEXEC) < 0)
+		die("make what was gathered read-only:");
+	close(r->gathered);
+	r->gathered = -1;
 }
 
 void
 mount_make(const struct plan *p, struct run *r)
 {
+	struct site s = { .r = r, .scratch = -1 };
+	int host;
+	char c;
+
 	(void)p;
-	(void)r;
+	if (!r->nmounts)
+		return;
+	if (r->gather && r->nsources && (sys_recv(r->sources[0], &c, 1, &r->gathered, NULL) != 1 || r->gathered < 0))
+		die("what was gathered is lost");
+	s.root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	host = openat(AT_FDCWD, "/run/host", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	s.cover = host < 0 ? -1 : openat(host, "inaccessible", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s.root < 0 || s.cover < 0)
+		die("open /run/host:");
+	s.place = fmt("%d/incoming", host);
+	enter_site();
+	make(&s);
+	if (s.scratch >= 0 && umount2(s.place, MNT_DETACH) < 0)
+		die("unmount what was mounted on:");
+	drop(s.scratch);
+	close(s.cover);
+	close(host);
+	close(s.root);
+	empty_gathered(r);
+	mount_forget(r);
+	if (chdir("/") < 0)
+		die("enter /:");
 }
 
+/* ---- before there is a root -------------------------------------------------------------------- */
+
+bool
+mount_whole(const struct run *r)
+{
+	return mount_on(r, "/");
+}
+
+void
+mount_root(struct run *r, const char *stage)
+{
+	struct site s = { .r = r, .scratch = -1, .cover = -1, .place = stage, .whole = true };
+
+	if (!mount_whole(r))
+		return;
+	s.root = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s.root < 0)
+		die("open the tree:");
+	enter_site();
+	make(&s);
+	drop(s.scratch);
+	close(s.root);
+	if (chdir(stage) < 0)
+		die("enter the root:");
+}
+
+const char *
+mount_gather(struct run *r, const char *stage)
+{
+	int *fds, dir;
+	size_t i, j;
+	char *at;
+
+	if (!r->gather || !r->nsources)
+		return stage;
+	fds = xalloc(r->nsources * sizeof(*fds));
+	for (i = 0; i < r->nmounts; i++)
+		for (j = 0; j < r->mount[i]->nsource; j++) {
+			const struct source *s = &r->mount[i]->source[j];
+
+			if (!s->name)
+				continue;
+			dir = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC);
+			if (dir < 0)
+				fail(r->mount[i], fmt("look at %s", s->path));
+			fds[strtoul(s->name, NULL, 10)] = dir;
+		}
+	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m,nr_inodes=1k") < 0
+	    || mkdir(fmt("%s/t", stage), 0755) < 0)
+		die("mount a tmpfs to gather on:");
+	for (i = 0; i < r->nsources; i++) {
+		struct stat st;
+
+		at = fmt("%s/%zu", stage, i);
+		if (fstat(fds[i], &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
+		    || mount(fmt("/proc/self/fd/%d", fds[i]), at, NULL, MS_BIND | MS_REC, NULL) < 0)
+			die("gather what is to be mounted:");
+		close(fds[i]);
+	}
+	r->gathered = openat(AT_FDCWD, stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r->gathered < 0)
+		die("open what was gathered:");
+	return fmt("%s/t", stage);
+}
+
+/* until mount_make no fd leads there */
+void
+mount_hide(struct run *r)
+{
+	if (r->gathered < 0)
+		return;
+	if (sys_send(r->sources[1], "", 1, r->gathered) != 1)
+		die("keep what was gathered:");
+	close(r->gathered);
+	r->gathered = -1;
+}

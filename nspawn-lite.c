@@ -92,6 +92,7 @@ shed_fds(const struct plan *p, struct run *r)
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
 		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount, r->cgroup_view,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
+		r->sources[0], r->sources[1],
 	};
 	int *keep = xalloc(sizeof(some) + (LEN(r->share) + r->ndevices) * sizeof(*keep));
 	size_t n = LEN(some), i;
@@ -423,6 +424,7 @@ spawn(const struct plan *p, struct run *r)
 		userns_map(p, r);
 		spawn_builder(&c);
 	}
+	mount_forget(r);
 	listen_to_child(r);
 }
 

@@ -126,8 +126,11 @@ struct run {
 	int ids;              /* the lock that holds the range */
 	char *ids_path;
 	/* what was asked for to be mounted, its sources open: see mount.c */
-	struct mount *mount;
-	size_t nmounts;
+	struct mount **mount;
+	size_t nmounts, nsources;
+	int sources[2];       /* they wait in this socket */
+	bool gather;          /* they do not: they must be gathered by who mounts (Linux before 5.2) */
+	int gathered;
 	/* devices, and the policy that keeps others away: see device.c */
 	struct device *device;
 	size_t ndevices;
@@ -224,6 +227,32 @@ void mntns_learn(void);            /* after a birth: what the next one can use *
 void mntns_offer(struct run *r);   /* in a quiet moment: the same, for those beside us */
 bool mntns_enter(struct run *r);   /* in the child; false: it has a copy of the host's */
 
+/* ---- mount.c: mounting, and what was asked for to be mounted --------------- */
+
+void mount_check(const struct plan *p);
+void mount_look(const struct plan *p, struct run *r);    /* open sources, while the host is there */
+void mount_make(const struct plan *p, struct run *r);    /* all of them; "/" is the tree */
+void mount_forget(struct run *r);                        /* the supervisor has no part in them any more */
+bool mount_on(const struct run *r, const char *path);    /* something was asked for exactly there */
+bool mount_whole(const struct run *r);                   /* on the root itself */
+/* for root_enter, in this order; "." is the tree from the second on, and stage is where it is mounted */
+const char *mount_gather(struct run *r, const char *stage);  /* where the tree goes: stage, or a directory there */
+void mount_root(struct run *r, const char *stage);           /* mounts on the root itself; "." is it, then */
+bool mount_lacks(const struct run *r, int tree);             /* it has no entry of the root that is mounted on */
+void mount_hide(struct run *r);
+/*
+ * Open path of the tree, or make it: a directory (S_IFDIR), or an empty file in one (S_IFREG). No link leads
+ * out. -1 with errno; on EROFS *where, if not NULL, is the directory where it cannot be made, or -1.
+ */
+int mount_point(int tree, const char *path, mode_t type, int *where);
+/* the mount points at and below a path, deepest last, NULL-ended; only those that can be written to */
+char **mount_list(const char *mountinfo, const char *path, bool writable);
+int mount_read_only(const char *path, unsigned long flags);  /* and what else flags say; -1 with errno */
+void mount_tree_read_only(const char *path);                 /* with all that is mounted in it */
+/* show one entry of a directory, or all, in another that can be written to; fds is what /proc/self/fd/ is called */
+void mount_mirror(const char *fds, int from, int to, const char *name);
+void mount_mirror_all(const char *fds, int from, int to);
+
 /* ---- root.c: what the machine sees as / -------------------------------- */
 
 void root_look(const struct plan *p, struct run *r);     /* what is needed of the host, before */
@@ -238,12 +267,6 @@ void root_masks(const struct plan *p, struct run *r);
 void root_credentials(const struct plan *p, struct run *r);
 void root_files(const struct plan *p, struct run *r);    /* resolv.conf, localtime, journal */
 void root_lock(const struct plan *p, struct run *r);     /* where the host's root could not be pivoted away */
-
-/* ---- mount.c: what was asked for to be mounted ----------------------------- */
-
-void mount_check(const struct plan *p);
-void mount_look(const struct plan *p, struct run *r);    /* open sources, while the host is there */
-void mount_make(const struct plan *p, struct run *r);    /* all of them; "/" is the tree */
 
 /* ---- userns.c: which ids of the host stand for those inside ----------------- */
 

@@ -26,8 +26,7 @@
 #include CONFIG
 
 #define NOTHING_SPECIAL (MS_NOSUID | MS_NOEXEC | MS_NODEV)
-enum { ATTR_RDONLY = 1 };  /* MOUNT_ATTR_RDONLY of mount_setattr(2) */
-enum { CLONE_TREE = 1, RECURSIVE = 0x8000, FROM_FD = 4 };  /* OPEN_TREE_CLONE, AT_RECURSIVE, MOVE_MOUNT_F_EMPTY_PATH */
+#define FDS "/proc/self/fd/"
 
 enum { NODE_TUN = 6 };
 static const struct { const char *name; unsigned int major, minor; } nodes[] = {
@@ -59,6 +58,21 @@ credential_value(const char *word)
 
 static const char *apifs_label;  /* SELinux's, of what is mounted for the machine */
 
+static void
+check_pivot(const struct plan *p)
+{
+	const char *colon = strchr(p->pivot_root, ':');
+	char *new = fmt("%.*s", (int)strcspn(p->pivot_root, ":"), p->pivot_root);
+
+	if (!clean_absolute(new) || !new[strspn(new, "/")])
+		die("--pivot-root=%.200s: NEW is no absolute path without \"..\", or it is /", p->pivot_root);
+	if (colon && (!clean_absolute(colon + 1) || !colon[1 + strspn(colon + 1, "/")] || strchr(colon + 1, ':')))
+		die("--pivot-root=%.200s: OLD is no absolute path without \"..\", or it is /", p->pivot_root);
+	if (colon && (p->ephemeral || p->volat == VOLATILE_YES || p->volat == VOLATILE_OVERLAY))
+		die("--pivot-root=%.200s: with --ephemeral or --volatile=yes|overlay changes of OLD would be kept; leave OLD out",
+		    p->pivot_root);
+}
+
 void
 root_check(const struct plan *p)
 {
@@ -66,6 +80,8 @@ root_check(const struct plan *p)
 
 	if (p->chdir && !clean_absolute(p->chdir))
 		die("--chdir=%s: not an absolute path without \"..\"", p->chdir);
+	if (p->pivot_root)
+		check_pivot(p);
 	if (p->container_service && (!name_valid(p->container_service)))
 		die("--container-service=%.60s: not a name of at most %d letters, digits, dots, _ and -", p->container_service,
 		    NAME_LONGEST);
@@ -347,119 +363,7 @@ attach_early(int mount_fd, const char *path)
 	close(mount_fd);
 }
 
-/* a mount becomes read-only, and keeps what else it is */
-static int
-make_read_only(const char *path, unsigned long flags)
-{
-	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL);
-}
-
-/* mountinfo of /proc: the mount points below a path, deepest last, NULL-ended; octal escapes undone */
-static char **
-mounts_below(const char *path)
-{
-	size_t size = 1 << 16, len = strlen(path);
-	char *text, *rest, *line, *at, *to, **list = NULL;
-	ssize_t n;
-	int i;
-
-	for (;; size *= 2) {
-		int fd = openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-
-		text = malloc(size);
-		n = text && fd >= 0 ? read_all(fd, text, size) : -1;  /* it comes in pieces of a page */
-		drop(fd);
-		if (n < 0 || (size_t)n < size - 1)
-			break;
-		free(text);
-	}
-	rest = n < 0 ? NULL : text;
-	while ((line = next_line(&rest))) {
-		for (i = 0, at = line; i < 4; i++) {
-			at += strcspn(at, " ");
-			at += *at == ' ';
-		}
-		at[strcspn(at, " ")] = 0;
-		for (line = to = at; *at; at++, to++) {
-			*to = *at;
-			if (*at == '\\' && at[1] && at[2] && at[3]) {
-				*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-				at += 3;
-			}
-		}
-		*to = 0;
-		if (strncmp(line, path, len) == 0 && (len == 1 || line[len] == '/' || !line[len]))
-			grow(&list, line);
-	}
-	return list;
-}
-
-static unsigned long
-mount_flags(const char *path)
-{
-	struct statvfs fs;
-	unsigned long flags = 0;
-
-	if (statvfs(path, &fs) < 0)
-		return 0;
-	if (fs.f_flag & ST_NOSUID)
-		flags |= MS_NOSUID;
-	if (fs.f_flag & ST_NODEV)
-		flags |= MS_NODEV;
-	if (fs.f_flag & ST_NOEXEC)
-		flags |= MS_NOEXEC;
-	if (fs.f_flag & ST_NOATIME)
-		flags |= MS_NOATIME;
-	if (fs.f_flag & ST_NODIRATIME)
-		flags |= MS_NODIRATIME;
-	if (fs.f_flag & ST_RELATIME)
-		flags |= MS_RELATIME;
-	return flags;
-}
-
-/* the tree at path, which is absolute, and all that is mounted in it */
-static void
-make_tree_read_only(const char *path)
-{
-	char **list;
-
-	if (sys_mount_setattr(AT_FDCWD, path, ATTR_RDONLY, 0) == 0)
-		return;
-	for (list = mounts_below(path); list && *list; list++)
-		if (make_read_only(*list, mount_flags(*list)) < 0)
-			die("make %s read-only:", *list);
-	if (make_read_only(path, mount_flags(path)) < 0)
-		die("make %s read-only:", path);
-}
-
 /* ---- the tree becomes / --------------------------------------------------------------- */
-
-/* one entry of a tree that we must not write to, seen through a directory that we may */
-static void
-mirror(int tree, const char *name)
-{
-	char target[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-	int fd;
-
-	fd = openat(tree, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		die("look at %s of the tree:", name);
-	if (S_ISLNK(st.st_mode)) {
-		n = readlinkat(tree, name, target, sizeof(target) - 1);
-		target[n < 0 ? 0 : n] = 0;
-		if (n < 0 || symlink(target, name) < 0)
-			die("make link %s:", name);
-		close(fd);
-		return;
-	}
-	if (S_ISDIR(st.st_mode) ? mkdir(name, 0755) < 0 : mknod(name, S_IFREG | 0644, 0) < 0)
-		die("make %s:", name);
-	if (mount(fmt("/proc/self/fd/%d", fd), name, NULL, MS_BIND | MS_REC, NULL) < 0)
-		die("bind %s of the tree:", name);
-	close(fd);
-}
 
 static void
 lay_tmpfs(const char *stage)
@@ -474,17 +378,14 @@ lay_tmpfs(const char *stage)
 static void
 lay_mirror(const char *stage, int tree)
 {
-	struct dirent *e;
-	DIR *d;
+	int top;
 
 	lay_tmpfs(stage);
-	d = fdopendir(fcntl(tree, F_DUPFD_CLOEXEC, 0));
-	if (!d)
-		die("list the tree:");
-	while ((e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
-			mirror(tree, e->d_name);
-	closedir(d);
+	top = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0)
+		die("open the root in memory:");
+	mount_mirror_all(FDS, tree, top);
+	close(top);
 }
 
 /* a root in memory with only the tree's /usr in it, read-only */
@@ -494,17 +395,22 @@ lay_usr(const char *stage, int tree)
 	static const char *const links[] = { "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
 	struct stat st;
 	size_t i;
+	int here;
 
 	if (fstatat(tree, "bin", &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode))
 		die("--volatile=yes needs a tree whose /bin is a link into /usr");
 	if (fstatat(tree, "usr", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
 		die("--volatile=yes needs a tree with a directory /usr");
 	lay_tmpfs(stage);
-	mirror(tree, "usr");
-	make_tree_read_only(fmt("%s/usr", stage));
+	here = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (here < 0)
+		die("open the root in memory:");
+	mount_mirror(FDS, tree, here, "usr");
+	mount_tree_read_only(fmt("%s/usr", stage));
 	for (i = 0; i < LEN(links); i++)
 		if (fstatat(tree, links[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
-			mirror(tree, links[i]);
+			mount_mirror(FDS, tree, here, links[i]);
+	close(here);
 	mkdir("etc", 0755);
 	mkdir("var", 0755);
 	mkdir("root", 0700);
@@ -575,13 +481,13 @@ lay(const struct plan *p, struct run *r, const char *stage)
 		lay_usr(stage, tree);
 	} else if (p->volat == VOLATILE_OVERLAY || p->ephemeral) {
 		lay_overlay(stage, tree);
-	} else if (lacks_mount_points(tree)) {
+	} else if (lacks_mount_points(tree) || mount_lacks(r, tree)) {
 		say("the tree lacks mount points and is read-only: its root is made in memory");
-		make_tree_read_only(stage);
+		mount_tree_read_only(stage);
 		lay_mirror(stage, tree);
 		r->mirrored = true;
 	} else {
-		make_tree_read_only(stage);
+		mount_tree_read_only(stage);
 	}
 	close(tree);
 }
@@ -593,7 +499,7 @@ lay(const struct plan *p, struct run *r, const char *stage)
 static void
 move_to_root(struct run *r, const char *stage)
 {
-	char **list = mounts_below("/");
+	char **list = mount_list("/proc/self/mountinfo", "/", false);
 	size_t n, len = strlen(stage);
 
 	if (!list)
@@ -608,33 +514,6 @@ move_to_root(struct run *r, const char *stage)
 	r->bare_root = true;
 }
 
-/* a directory of the tree, which is at ".", made with those above it; by fd, so that no link leads out */
-static int
-make_inside(int tree, const char *path)
-{
-	const char *slash;
-	char *above;
-	int dir;
-
-	for (slash = strchr(path, '/');; slash = slash ? strchr(slash + 1, '/') : NULL) {
-		above = slash ? fmt("%.*s", (int)(slash - path), path) : xstrdup(path);
-		dir = sys_open_in(tree, above, O_PATH, IN_DIR);
-		if (dir < 0 && errno == ENOENT) {
-			char *base = strrchr(above, '/');
-			int parent;
-
-			parent = base ? sys_open_in(tree, fmt("%.*s", (int)(base - above), above), O_PATH, IN_DIR) : dup(tree);
-			if (parent < 0 || mkdirat(parent, base ? base + 1 : above, 0755) < 0)
-				return drop(parent);
-			close(parent);
-			dir = sys_open_in(tree, above, O_PATH, IN_DIR);
-		}
-		if (dir < 0 || !slash)
-			return dir;
-		close(dir);
-	}
-}
-
 /* the host's directory for this machine's journal, inside under the same name */
 static void
 show_journal(struct run *r)
@@ -647,7 +526,7 @@ show_journal(struct run *r)
 	format_id128(r->uuid, id);
 	host = openat(AT_FDCWD, r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	tree = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	inside = tree < 0 ? -1 : make_inside(tree, fmt("var/log/journal/%s", id));
+	inside = tree < 0 ? -1 : mount_point(tree, fmt("var/log/journal/%s", id), S_IFDIR, NULL);
 	if (host < 0 || inside < 0
 	    || mount(fmt("/proc/self/fd/%d", host), fmt("/proc/self/fd/%d", inside), NULL, MS_BIND, NULL) < 0)
 		warn("show the machine %s:", r->journal_path);
@@ -661,7 +540,7 @@ show_journal(struct run *r)
  * see whole ones, which is not so once the tree is the root: mount_namespaces(7).
  */
 static void
-mount_early(struct run *r)
+make_early(struct run *r)
 {
 	enum { READ_ONLY = 1, NO_SUID = 2, NO_DEV = 4, NO_EXEC = 8 };  /* MOUNT_ATTR_* */
 
@@ -679,27 +558,40 @@ mount_early(struct run *r)
 	die("mount %s in the machine around this one (Linux 5.2):", r->proc < 0 ? "/proc" : "/sys");
 }
 
-void
-root_enter(const struct plan *p, struct run *r)
+/* NEW of the tree becomes the root, with the tree itself at OLD of it; both are found inside */
+static void
+pivot_inside(const struct plan *p, const char *stage)
 {
-	const char *stage = run_state_dir();  /* any directory will do: nobody else sees it covered */
+	int tree, new, old;
+	const char *colon;
 
-	umask(0);
-	if (r->nested)
-		mount_early(r);
-	if (mntns_enter(r))
+	if (!p->pivot_root)
 		return;
-	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-		die("make the mounts our own:");
-	if (r->tree_mount >= 0 ? sys_move_mount(r->tree_mount, "", AT_FDCWD, stage, FROM_FD) < 0
-	    : chdir(r->root) < 0 || mount(".", stage, NULL, MS_BIND | MS_REC, NULL) < 0)
-		die("bind %s:", r->root);
-	drop(r->tree_mount);
-	if (chdir(stage) < 0)
-		die("enter the tree:");
-	lay(p, r, stage);
-	close(r->tree);
-	show_journal(r);
+	colon = strchr(p->pivot_root, ':');
+	tree = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (tree < 0)
+		die("open the tree:");
+	new = sys_open_in(tree, fmt("%.*s", (int)strcspn(p->pivot_root, ":"), p->pivot_root), O_PATH, IN_DIR);
+	if (new < 0)
+		die("--pivot-root=%s: find the new root in the tree:", p->pivot_root);
+	/* the tree first: what is then stacked on it would be part of it */
+	if (colon) {
+		old = mount_point(new, colon + 1, S_IFDIR, NULL);
+		if (old < 0)
+			die("--pivot-root=%s: make a place for the old root in the new one:", p->pivot_root);
+		if (mount(fmt(FDS "%d", tree), fmt(FDS "%d", old), NULL, MS_BIND | MS_REC, NULL) < 0)
+			die("--pivot-root=%s: bind the old root:", p->pivot_root);
+		close(old);
+	}
+	if (mount(fmt(FDS "%d", new), stage, NULL, MS_BIND | MS_REC, NULL) < 0 || chdir(stage) < 0)
+		die("--pivot-root=%s: bind the new root:", p->pivot_root);
+	close(new);
+	close(tree);
+}
+
+static void
+leave_host(struct run *r, const char *stage)
+{
 	if (sys_pivot_root(".", ".") < 0) {
 		if (errno != EINVAL && errno != ENOSYS)
 			die("pivot_root into the tree:");
@@ -709,6 +601,45 @@ root_enter(const struct plan *p, struct run *r)
 	/* before any path of the tree is used: the old root is stacked on the new one, and what is topmost at "." goes */
 	if (umount2(".", MNT_DETACH) < 0)
 		die("detach the host's root:");
+}
+
+void
+root_enter(const struct plan *p, struct run *r)
+{
+	const char *top = run_state_dir(), *stage;  /* any directory will do: nobody else sees it covered */
+
+	umask(0);
+	if (r->nested)
+		make_early(r);
+	if (mntns_enter(r))
+		return;
+	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		die("make the mounts our own:");
+	if (chdir(r->root) < 0)
+		die("enter %s:", r->root);
+	stage = mount_gather(r, top);
+	if (r->tree_mount >= 0 ? sys_move_mount(r->tree_mount, "", AT_FDCWD, stage, FROM_FD) < 0
+	    : mount(".", stage, NULL, MS_BIND | MS_REC, NULL) < 0)
+		die("bind %s:", r->root);
+	drop(r->tree_mount);
+	if (chdir(stage) < 0)
+		die("enter the tree:");
+	pivot_inside(p, stage);
+	mount_root(r, stage);
+	lay(p, r, stage);
+	close(r->tree);
+	show_journal(r);
+	if (stage == top) {
+		leave_host(r, stage);
+		return;
+	}
+	/* the tree lies beside what was gathered: first that becomes the root, then the tree is laid over it */
+	if (chdir(top) < 0)
+		die("enter what was gathered:");
+	leave_host(r, top);
+	if (chdir("t") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
+		die("lay the tree over what was gathered:");
+	mount_hide(r);
 }
 
 /*
@@ -760,7 +691,7 @@ void
 root_lock(const struct plan *p, struct run *r)
 {
 	/* all mount points are made by now: what was asked for holds for the root that stands in, too */
-	if (p->read_only && r->mirrored && make_read_only("/", 0) < 0)
+	if (p->read_only && r->mirrored && mount_read_only("/", 0) < 0)
 		die("make the root read-only:");
 	if (r->bare_root)
 		lock_mounts();
@@ -800,7 +731,7 @@ root_sys(const struct plan *p, struct run *r)
 	if (r->sys >= 0)
 		attach_early(r->sys, "/sys");
 	else if (attach("sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
-	    && (errno != EBUSY || make_read_only("/sys", NOTHING_SPECIAL) < 0))
+	    && (errno != EBUSY || mount_read_only("/sys", NOTHING_SPECIAL) < 0))
 		die("mount sysfs on /sys:");
 	if (!p->private_network)
 		return;
@@ -816,7 +747,7 @@ root_sys(const struct plan *p, struct run *r)
 	}
 	mkdir("/sys/fs", 0755);
 	mkdir("/sys/fs/cgroup", 0755);
-	if (make_read_only("/sys", NOTHING_SPECIAL) < 0)
+	if (mount_read_only("/sys", NOTHING_SPECIAL) < 0)
 		die("make /sys read-only:");
 	if (chdir("/") < 0)
 		die("enter /:");
@@ -942,7 +873,7 @@ root_run(const struct plan *p, struct run *r)
 	if (r->userns && p->nesting == YES)
 		show_whole();
 	if (mount("/run/host", "/run/host", NULL, MS_BIND, NULL) < 0
-	    || make_read_only("/run/host", NOTHING_SPECIAL) < 0)
+	    || mount_read_only("/run/host", NOTHING_SPECIAL) < 0)
 		die("make /run/host read-only:");
 	if (mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
@@ -967,7 +898,7 @@ root_credentials(const struct plan *p, struct run *r)
 			die("write credential %s:", c->id);
 		close(fd);
 	}
-	if (make_read_only(dir, NOTHING_SPECIAL) < 0)
+	if (mount_read_only(dir, NOTHING_SPECIAL) < 0)
 		die("make %s read-only:", dir);
 }
 
@@ -983,7 +914,7 @@ root_masks(const struct plan *p, struct run *r)
 	if (chdir("/proc") < 0)
 		die("enter /proc:");
 	if (p->api_vfs_writable != VFS_YES) {
-		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || make_read_only("sys", NOTHING_SPECIAL) < 0)
+		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || mount_read_only("sys", NOTHING_SPECIAL) < 0)
 			die("make /proc/sys read-only:");
 		if ((p->private_network || p->api_vfs_writable == VFS_NETWORK)
 		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0
@@ -992,7 +923,7 @@ root_masks(const struct plan *p, struct run *r)
 	}
 	for (i = 0; i < LEN(fixed); i++)
 		if (mount(fixed[i], fixed[i], NULL, MS_BIND, NULL) < 0 ? errno != ENOENT
-		    : make_read_only(fixed[i], NOTHING_SPECIAL) < 0)
+		    : mount_read_only(fixed[i], NOTHING_SPECIAL) < 0)
 			die("make /proc/%s read-only:", fixed[i]);
 	/* the nodes are read-only already, and so are these mounts of them */
 	for (i = 0; i < LEN(hidden); i++)
@@ -1026,7 +957,7 @@ cover(const char *path, const char *name, const char *text, size_t len)
 		if (mount(ours, path, NULL, MS_BIND, NULL) < 0)
 			say("%s is not there to be covered", path);
 	}
-	make_read_only(path, NOTHING_SPECIAL);
+	mount_read_only(path, NOTHING_SPECIAL);
 	unlink(ours);
 }
 
@@ -1112,6 +1043,9 @@ set_zone(const struct plan *p, struct run *r)
 void
 root_files(const struct plan *p, struct run *r)
 {
-	set_resolv(p, r);
-	set_zone(p, r);
+	/* what was asked for to be there is not written to */
+	if (!mount_on(r, "/etc/resolv.conf"))
+		set_resolv(p, r);
+	if (!mount_on(r, "/etc/localtime"))
+		set_zone(p, r);
 }

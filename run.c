@@ -62,6 +62,7 @@ run_begin(struct run *r)
 	r->hand[0] = r->hand[1] = -1;
 	memset(r->node, 0xff, sizeof(r->node));
 	r->wire[0] = r->wire[1] = -1;
+	r->sources[0] = r->sources[1] = r->gathered = -1;
 	r->relay[0] = r->relay[1] = r->relay[2] = -1;
 	atexit(run_unwind);
 }

@@ -300,7 +300,6 @@ chown_tree(struct run *r)
 static bool
 map_tree(struct run *r)
 {
-	enum { CLONE_TREE = 1, RECURSIVE = 0x8000 };
 	int tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
 
 	if (tree < 0)

@@ -95,6 +95,11 @@ int sys_join_session_keyring(void);
 struct sock_fprog;
 int sys_seccomp(const struct sock_fprog *filter);
 void sys_default_signal(int sig);  /* any, those too that libc keeps for itself */
+/*
+ * Flags of the four below, whose own names come with newer headers: OPEN_TREE_CLONE and AT_RECURSIVE of
+ * open_tree(2), MOVE_MOUNT_F_EMPTY_PATH and _T_ of move_mount(2), MOUNT_ATTR_RDONLY of mount_setattr(2)
+ */
+enum { CLONE_TREE = 1, RECURSIVE = 0x8000, FROM_FD = 4, TO_FD = 0x40, ATTR_RDONLY = 1 };
 /* a copy of a mount, not attached anywhere, as an fd. 5.2 */
 int sys_open_tree(int dir, const char *path, unsigned int flags);
 int sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags);
