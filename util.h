@@ -90,6 +90,13 @@ int sys_capget(uint64_t *permitted);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int sys_join_session_keyring(void);
 void sys_default_signal(int sig);  /* any, those too that libc keeps for itself */
+/* what a name in dir is, or dir itself when it is ""; no link is followed and nothing mounted for it. 4.11, else by other calls */
+struct look {
+	uint64_t dev, ino, size, mount;  /* mount is 0 where the kernel does not say */
+	int64_t sec;  /* last modified */
+	uint32_t nsec, mode, uid, gid;
+};
+int sys_look(int dir, const char *name, struct look *l);
 /* a copy of a mount, not attached anywhere, as an fd. 5.2 */
 int sys_open_tree(int dir, const char *path, unsigned int flags);
 int sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags);
@@ -120,8 +127,9 @@ int sys_mount_idmap(int tree, int userns, bool recursive);
 /*
  * Give all below dir, which is the tree's root, owners in base ... base + 65535: the low 16 bits of an
  * id stay. ACLs are shifted with it, capabilities of files are kept, and nothing is changed that is
- * right already, so that one that was interrupted can be done again. -1 with errno, and
- * *where (a fresh string) is what it failed at.
+ * right already, so that one that was interrupted can be done again; until all is done the root
+ * keeps its owner. What is mounted in the tree stays as it is. -1 with errno, and *where (a fresh
+ * string, relative to the tree) is what it failed at; else *where is the first such mount, or NULL.
  */
 int tree_shift(int dir, uint32_t base, char **where);
 
