@@ -73,6 +73,7 @@ program = @$(say) "LINK $@"; $(link) -MF $@.d -o $@ $(filter %.c %.o,$^) $(libs)
 programs: $(programs)
 	@:
 $(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
+$(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
 $(O)/test-%: test/%.c $(O)/flags

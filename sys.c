@@ -221,6 +221,55 @@ sys_open_in(int dir, const char *path, int flags, int kind)
 	return again;
 }
 
+/* the id of the mount that a name is on, which file systems without handles do not say */
+static uint64_t
+mount_of(int dir, const char *name)
+{
+	struct { unsigned int bytes; int type; } handle = { 0, 0 };
+	int id, flags = *name ? 0 : AT_EMPTY_PATH;
+
+	if (syscall(SYS_name_to_handle_at, dir, name, &handle, &id, flags) < 0 && errno == EOVERFLOW)
+		return (uint64_t)id;
+	return 0;
+}
+
+/* struct statx of the kernel, as much of it as we want */
+struct statx_words {
+	uint32_t mask, blksize;
+	uint64_t attributes;
+	uint32_t nlink, uid, gid;
+	uint16_t mode, spare;
+	uint64_t ino, size, blocks, attributes_mask;
+	struct { int64_t sec; uint32_t nsec; int32_t spare; } atime, btime, ctime, mtime;
+	uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+	uint64_t mount;
+	uint64_t later[13];
+};
+
+int
+sys_look(int dir, const char *name, struct look *l)
+{
+	enum { BASIC = 0x7ff, MOUNT = 0x1000, NO_AUTOMOUNT = 0x800 };  /* STATX_BASIC_STATS, STATX_MNT_ID */
+	int flags = AT_SYMLINK_NOFOLLOW | NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
+	struct statx_words x = { 0 };
+	struct stat st;
+
+	if (!missing("statx") && syscall(SYS_statx, dir, name, flags, BASIC | MOUNT, &x) == 0) {
+		*l = (struct look){ .dev = (uint64_t)x.dev_major << 32 | x.dev_minor, .ino = x.ino, .size = x.size,
+			.sec = x.mtime.sec, .nsec = x.mtime.nsec, .mode = x.mode, .uid = x.uid, .gid = x.gid };
+		l->mount = x.mask & MOUNT ? x.mount : mount_of(dir, name);
+		return 0;
+	}
+	if (errno != ENOSYS && errno != EPERM)
+		return -1;
+	if (fstatat(dir, name, &st, flags) < 0)
+		return -1;
+	*l = (struct look){ .dev = st.st_dev, .ino = st.st_ino, .size = (uint64_t)st.st_size, .mount = mount_of(dir, name),
+		.sec = st.st_mtim.tv_sec, .nsec = (uint32_t)st.st_mtim.tv_nsec, .mode = st.st_mode,
+		.uid = st.st_uid, .gid = st.st_gid };
+	return 0;
+}
+
 /* ---- fds -------------------------------------------------------------- */
 
 static bool

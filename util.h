@@ -95,6 +95,13 @@ int sys_join_session_keyring(void);
 struct sock_fprog;
 int sys_seccomp(const struct sock_fprog *filter);
 void sys_default_signal(int sig);  /* any, those too that libc keeps for itself */
+/* what a name in dir is, or dir itself when it is ""; no link is followed and nothing mounted for it. 4.11, else by other calls */
+struct look {
+	uint64_t dev, ino, size, mount;  /* mount is 0 where the kernel does not say */
+	int64_t sec;  /* last modified */
+	uint32_t nsec, mode, uid, gid;
+};
+int sys_look(int dir, const char *name, struct look *l);
 /*
  * Flags of the four below, whose own names come with newer headers: OPEN_TREE_CLONE and AT_RECURSIVE of
  * open_tree(2), MOVE_MOUNT_F_EMPTY_PATH and _T_ of move_mount(2), MOUNT_ATTR_RDONLY of mount_setattr(2)
@@ -150,8 +157,9 @@ int sys_mount_idmap(int tree, int userns, bool recursive);
 /*
  * Give all below dir, which is the tree's root, owners in base ... base + 65535: the low 16 bits of an
  * id stay. ACLs are shifted with it, capabilities of files are kept, and nothing is changed that is
- * right already, so that one that was interrupted can be done again. -1 with errno, and
- * *where (a fresh string) is what it failed at.
+ * right already, so that one that was interrupted can be done again; until all is done the root
+ * keeps its owner. What is mounted in the tree stays as it is. -1 with errno, and *where (a fresh
+ * string, relative to the tree) is what it failed at; else *where is the first such mount, or NULL.
  */
 int tree_shift(int dir, uint32_t base, char **where);
 
