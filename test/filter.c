@@ -325,8 +325,8 @@ test_sync(void)
 			if (rows[i].nr[abi] == 0xffff || (!streq(rows[i].name, "open") && !streq(rows[i].name, "openat")))
 				continue;
 			for (o = 1; o; o <<= 1) {
-				bool mips = !!after(kernel[abi].name, "mips");
-				bool sync = o == (mips ? 0x10u : 0x1000u) || o == (mips ? 0x4000u : 0x100000u);
+				bool is_mips = !!after(kernel[abi].name, "mips");
+				bool sync = o == (is_mips ? 0x10u : 0x1000u) || o == (is_mips ? 0x4000u : 0x100000u);
 
 				memset(args, 0, sizeof(args));
 				args[streq(rows[i].name, "open") ? 1 : 2] = 0xffffffff00000000ULL | o;
