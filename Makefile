@@ -65,17 +65,18 @@ $(tools):
 	@test/lab/toolchain $(target) >/dev/null
 -include $(wildcard $(O)/*.d)
 
-# Programs of the tests; unit has every room but main's
+# Programs of the tests; unit has every room but main's, and filter one of its own for the filters
 programs := $(patsubst test/%.c,$(O)/%,$(wildcard test/unit.c test/pty.c)) \
 	$(patsubst test/%.c,$(O)/test-%,$(filter-out test/unit.c test/pty.c,$(wildcard test/*.c))) \
 	$(patsubst test/lab/%.c,$(O)/test-%,$(wildcard test/lab/*.c))
-program = @$(say) "LINK $@"; $(link) -MF $@.d -o $@ $(filter %.c %.o,$^) $(libs)
+program = @$(say) "LINK $@"; $(link) -MF $@.d -o $@ $(filter test/%.c %.o,$^) $(libs)
 programs: $(programs)
 	@:
 $(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
 $(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
+$(O)/test-filter: $(filter-out %/nspawn-lite.o %/plan.o %/seccomp.o,$(obj))
 $(O)/test-%: test/%.c $(O)/flags
 	$(program)
 $(O)/test-%: test/lab/%.c $(O)/flags

@@ -246,7 +246,7 @@ CALL(munmap,                       DEFAULT,         11,   11,   91,  215,     91
 CALL(name_to_handle_at,            ONE,            303,  303,  341,  264,    370,  339,  303,  298,  345,  345)
 CALL(nanosleep,                    DEFAULT,         35,   35,  162,  101,    162,  166,   34,   34,  162,  162)
 CALL(newfstatat,                   FILE_SYSTEM,    262,  262,   na,   79,     na,   na,  256,  252,   na,  291)
-CALL(nfsservctl,                   REFUSED,        180,   na,  169,   42,    169,  189,  173,  173,  168,  168)
+CALL(nfsservctl,                   ABSENT,         180,   na,  169,   42,    169,  189,  173,  173,  168,  168)
 CALL(nice,                         RESOURCES,       na,   na,   34,   na,     34,   34,   na,   na,   34,   34)
 CALL(oldfstat,                     FILE_SYSTEM,     na,   na,   28,   na,     na,   na,   na,   na,   28,   28)
 CALL(oldlstat,                     FILE_SYSTEM,     na,   na,   84,   na,     na,   na,   na,   na,   84,   84)

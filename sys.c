@@ -340,7 +340,7 @@ sys_send(int sock, const void *data, size_t len, int fd)
 		memcpy(CMSG_DATA(&c.h), &fd, sizeof(int));
 	}
 	n = sendmsg(sock, &m, MSG_NOSIGNAL);
-	/* a filter of system calls may leave us only this, in the last moments before exec */
+	/* as in vsay: a filter may be in the way */
 	return n < 0 && fd < 0 && (errno == EPERM || errno == ENOSYS) ? write(sock, data, len) : n;
 }
 
