@@ -589,13 +589,13 @@ check_value(const char *word)
 
 /* ended with NULL, but never NULL itself */
 static char **
-words_of_file(const char *path, bool trusted, void (*check)(const char *word))
+words_of_file(const char *path, bool link, bool trusted, void (*check)(const char *word))
 {
 	struct settings s;
 	struct key k;
 	char **words;
 
-	settings_open(&s, path, trusted, check);
+	settings_open(&s, path, link, trusted, check);
 	while (settings_next(&s)) {
 		k = find_key(s.key);
 		settings_take(&s, &k);
@@ -608,7 +608,7 @@ words_of_file(const char *path, bool trusted, void (*check)(const char *word))
 char **
 plan_settings(const char *path)
 {
-	return words_of_file(path, true, check_form);
+	return words_of_file(path, true, true, check_form);
 }
 
 /* what the file of this machine says, or one that was compiled in; NULL: nothing */
@@ -629,7 +629,7 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 		return NULL;
 	path = mode ? settings_find(name, tree == real ? tree : NULL, trusted) : NULL;
 	if (path && *trusted)
-		return words_of_file(path, true, check_value);
+		return words_of_file(path, true, true, check_value);
 	for (i = 0; compiled[i].machine; i++)
 		if (streq(compiled[i].machine, name)) {
 			for (n = 0; compiled[i].words[n]; n++)
@@ -638,15 +638,13 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 			return words;
 		}
 	*trusted = mode == SETTINGS_TRUSTED;
-	return path ? words_of_file(path, *trusted, check_value) : NULL;
+	return path ? words_of_file(path, false, *trusted, check_value) : NULL;
 }
 
 static bool
 together(const struct option *a, const struct option *b)
 {
-	if (a == b || (a->how & b->how & K_GROUP && (a->how & K_GROUP) == (b->how & K_GROUP)))
-		return true;
-	return a->kind == b->kind && a->field && a->field == b->field;  /* two names */
+	return a == b || (a->how & K_GROUP && (a->how & K_GROUP) == (b->how & K_GROUP));
 }
 
 /* --rlimit: each limit is a thing of its own */

@@ -283,8 +283,11 @@ for kind in link fifo folder loop; do
 	fifo) mkfifo "$store/web.nspawn" ;;
 	folder) mkdir "$store/web.nspawn" ;;
 	esac
-	is "beside the image a $kind is no file" 'web.nspawn: not a plain file, so no settings are read from it; remove it' \
-		"$(timeout 20 "$NL" plan -M web --settings=yes 2>&1 | said)"
+	for mode in yes override trusted; do
+		is "beside the image a $kind is no file ($mode)" \
+			'web.nspawn: not a plain file, so no settings are read from it; remove it' \
+			"$(timeout 20 "$NL" plan -M web --settings=$mode 2>&1 | said)"
+	done
 done
 rm -rf "$store/web.nspawn" "$store/other.nspawn"
 
