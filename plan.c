@@ -630,7 +630,7 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 	path = mode ? settings_find(name, tree == real ? tree : NULL, trusted) : NULL;
 	if (path && *trusted)
 		return words_of_file(path, true, true, check_value);
-	for (i = 0; compiled[i].machine; i++)
+	for (i = 0; compiled[i].machine && !line->no_defaults; i++)
 		if (streq(compiled[i].machine, name)) {
 			for (n = 0; compiled[i].words[n]; n++)
 				grow(&words, xstrdup(compiled[i].words[n]));
@@ -695,11 +695,11 @@ take_back(struct plan *p, const struct option *o, const char *value)
 		if (!together(&options[i], o))
 			continue;
 		if (options[i].kind == O_FLAG)
-			*(bool *)field(p, &options[i]) = false;
+			memset(field(p, &options[i]), 0, sizeof(bool));
 		else if (options[i].kind == O_CHOICE || options[i].kind == O_BARE)
-			*(int *)field(p, &options[i]) = 0;
+			memset(field(p, &options[i]), 0, sizeof(int));
 		else if (options[i].kind == O_LIST || options[i].kind == O_STR || options[i].kind == O_OPT)
-			*(void **)field(p, &options[i]) = NULL;
+			memset(field(p, &options[i]), 0, sizeof(char *));
 	}
 	if ((o->how & K_GROUP) == K_START)
 		p->cmd = NULL;
@@ -760,8 +760,7 @@ plan_parse(struct plan *p, char **words)
 	parse_environment(p);
 	if (line.show == SHOW_NOTHING) {
 		mode = line.settings ? line.settings : p->settings;
-		if (mode || !line.no_defaults)
-			file = find_settings(&line, mode, &trusted);
+		file = find_settings(&line, mode, &trusted);
 	}
 	if (file && mode && mode != SETTINGS_OVERRIDE)
 		merge(p, file, &line, trusted);

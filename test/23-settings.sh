@@ -479,6 +479,8 @@ LimitCPU=5\nCapability=CAP_CHOWN\n[Files]\nBind=/a b\n'
 		"'$("$tmp/o/nspawn-lite" plan -M web --settings=yes -E B=1 | tr ' ' '\n' | grep setenv)'"
 	unlike '--settings=no leaves out what was compiled in' '*setenv*' "$("$tmp/o/nspawn-lite" plan -M web --settings=no)"
 	is 'so does --no-defaults' '--no-defaults --machine=web' "$("$tmp/o/nspawn-lite" plan -M web --no-defaults)"
+	is 'with that nothing of it is read' '--settings=override --no-defaults --machine=web' \
+		"$("$tmp/o/nspawn-lite" plan -M web --no-defaults --settings=override)"
 	put "$etc/web.nspawn" '[Exec]\nHostname=etc\n'
 	like 'a file goes before it, when it is read' '*--hostname=etc*' "$("$tmp/o/nspawn-lite" plan -M web --settings=yes)"
 	rm "$etc/web.nspawn"
