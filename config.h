@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /* All that other programs read at run time. make CONFIG=mine.h takes another file */
 
-/* options every machine starts with, as if typed first: "--private-network", ... */
+/* options every machine starts with, as if typed first: "--private-network", ...; "--settings=override" reads .nspawn files */
 #define DEFAULTS NULL
 
 /* and those for machines of a certain name: a pattern as in the shell, and words */

@@ -415,8 +415,8 @@ struct settings {
 
 /* the file of a machine's name, or NULL; below /etc, /run, or, not to be trusted, beside its tree */
 char *settings_find(const char *name, const char *tree, bool *trusted);
-/* from here on it dies with a sentence that names the file; check dies where a word is no option's */
-void settings_open(struct settings *s, const char *path, bool trusted, void (*check)(const char *word));
+/* link: it may be one. From here on it dies with a sentence that names the file; check dies where a word is no option's */
+void settings_open(struct settings *s, const char *path, bool link, bool trusted, void (*check)(const char *word));
 bool settings_next(struct settings *s);                         /* go to an assignment, while there are any */
 void settings_take(struct settings *s, const struct key *k);    /* make words of it */
 char **settings_words(struct settings *s);                      /* all of them, at the end; NULL if none */

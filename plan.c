@@ -598,13 +598,13 @@ check_value(const char *word)
 
 /* ended with NULL, but never NULL itself */
 static char **
-words_of_file(const char *path, bool trusted, void (*check)(const char *word))
+words_of_file(const char *path, bool link, bool trusted, void (*check)(const char *word))
 {
 	struct settings s;
 	struct key k;
 	char **words;
 
-	settings_open(&s, path, trusted, check);
+	settings_open(&s, path, link, trusted, check);
 	while (settings_next(&s)) {
 		k = find_key(s.key);
 		settings_take(&s, &k);
@@ -617,7 +617,7 @@ words_of_file(const char *path, bool trusted, void (*check)(const char *word))
 char **
 plan_settings(const char *path)
 {
-	return words_of_file(path, true, check_form);
+	return words_of_file(path, true, true, check_form);
 }
 
 /* what the file of this machine says, or one that was compiled in; NULL: nothing */
@@ -638,8 +638,8 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 		return NULL;
 	path = mode ? settings_find(name, tree == real ? tree : NULL, trusted) : NULL;
 	if (path && *trusted)
-		return words_of_file(path, true, check_value);
-	for (i = 0; compiled[i].machine; i++)
+		return words_of_file(path, true, true, check_value);
+	for (i = 0; compiled[i].machine && !line->no_defaults; i++)
 		if (streq(compiled[i].machine, name)) {
 			for (n = 0; compiled[i].words[n]; n++)
 				grow(&words, xstrdup(compiled[i].words[n]));
@@ -647,15 +647,13 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 			return words;
 		}
 	*trusted = mode == SETTINGS_TRUSTED;
-	return path ? words_of_file(path, *trusted, check_value) : NULL;
+	return path ? words_of_file(path, false, *trusted, check_value) : NULL;
 }
 
 static bool
 together(const struct option *a, const struct option *b)
 {
-	if (a == b || (a->how & b->how & K_GROUP && (a->how & K_GROUP) == (b->how & K_GROUP)))
-		return true;
-	return a->kind == b->kind && a->field && a->field == b->field;  /* two names */
+	return a == b || (a->how & K_GROUP && (a->how & K_GROUP) == (b->how & K_GROUP));
 }
 
 /* --rlimit: each limit is a thing of its own */
@@ -706,11 +704,11 @@ take_back(struct plan *p, const struct option *o, const char *value)
 		if (!together(&options[i], o))
 			continue;
 		if (options[i].kind == O_FLAG)
-			*(bool *)field(p, &options[i]) = false;
+			memset(field(p, &options[i]), 0, sizeof(bool));
 		else if (options[i].kind == O_CHOICE || options[i].kind == O_BARE)
-			*(int *)field(p, &options[i]) = 0;
+			memset(field(p, &options[i]), 0, sizeof(int));
 		else if (options[i].kind == O_LIST || options[i].kind == O_STR || options[i].kind == O_OPT)
-			*(void **)field(p, &options[i]) = NULL;
+			memset(field(p, &options[i]), 0, sizeof(char *));
 	}
 	if ((o->how & K_GROUP) == K_START)
 		p->cmd = NULL;
@@ -771,8 +769,7 @@ plan_parse(struct plan *p, char **words)
 	parse_environment(p);
 	if (line.show == SHOW_NOTHING) {
 		mode = line.settings ? line.settings : p->settings;
-		if (mode || !line.no_defaults)
-			file = find_settings(&line, mode, &trusted);
+		file = find_settings(&line, mode, &trusted);
 	}
 	if (file && mode && mode != SETTINGS_OVERRIDE)
 		merge(p, file, &line, trusted);

@@ -69,21 +69,21 @@ settings_find(const char *name, const char *tree, bool *trusted)
 }
 
 void
-settings_open(struct settings *s, const char *path, bool trusted, void (*check)(const char *word))
+settings_open(struct settings *s, const char *path, bool link, bool trusted, void (*check)(const char *word))
 {
 	struct stat st;
 	ssize_t n;
 	int fd;
 
 	*s = (struct settings){ .path = path, .trusted = trusted, .check = check, .rest = "" };
-	/* looked at before it is opened: opening a device does things. A trusted name may be a link */
-	if (fstatat(AT_FDCWD, path, &st, trusted ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
+	/* looked at before it is opened: opening a device does things */
+	if (fstatat(AT_FDCWD, path, &st, link ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
 		die("read %s:", path);
-	if (trusted && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+	if (link && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
 		return;  /* a link to /dev/null says: no settings */
 	if (!S_ISREG(st.st_mode))
 		die("%s: not a plain file, so no settings are read from it; remove it", path);
-	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (trusted ? 0 : O_NOFOLLOW));
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (link ? 0 : O_NOFOLLOW));
 	if (fd < 0 || fstat(fd, &st) < 0)
 		die("read %s:", path);
 	if (!S_ISREG(st.st_mode))

@@ -3,7 +3,7 @@
 # that stands alone and is small, and layers that hold.
 # TARGETS: those whose toolchains must be there, not just may.
 cd "$(dirname "$0")/.." || exit
-unset O CC CFLAGS CPPFLAGS LDFLAGS CROSS_COMPILE TARGET STATIC STRIP CONFIG DESTDIR PREFIX MAKEFLAGS MAKELEVEL
+unset O CC CFLAGS CPPFLAGS LDFLAGS CROSS_COMPILE TARGET STATIC STRIP CONFIG NSPAWN DESTDIR PREFIX MAKEFLAGS MAKELEVEL
 cache=${LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nspawn-lite}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

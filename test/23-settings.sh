@@ -283,8 +283,11 @@ for kind in link fifo folder loop; do
 	fifo) mkfifo "$store/web.nspawn" ;;
 	folder) mkdir "$store/web.nspawn" ;;
 	esac
-	is "beside the image a $kind is no file" 'web.nspawn: not a plain file, so no settings are read from it; remove it' \
-		"$(timeout 20 "$NL" plan -M web --settings=yes 2>&1 | said)"
+	for mode in yes override trusted; do
+		is "beside the image a $kind is no file ($mode)" \
+			'web.nspawn: not a plain file, so no settings are read from it; remove it' \
+			"$(timeout 20 "$NL" plan -M web --settings=$mode 2>&1 | said)"
+	done
 done
 rm -rf "$store/web.nspawn" "$store/other.nspawn"
 
@@ -476,6 +479,8 @@ LimitCPU=5\nCapability=CAP_CHOWN\n[Files]\nBind=/a b\n'
 		"'$("$tmp/o/nspawn-lite" plan -M web --settings=yes -E B=1 | tr ' ' '\n' | grep setenv)'"
 	unlike '--settings=no leaves out what was compiled in' '*setenv*' "$("$tmp/o/nspawn-lite" plan -M web --settings=no)"
 	is 'so does --no-defaults' '--no-defaults --machine=web' "$("$tmp/o/nspawn-lite" plan -M web --no-defaults)"
+	is 'with that nothing of it is read' '--settings=override --no-defaults --machine=web' \
+		"$("$tmp/o/nspawn-lite" plan -M web --no-defaults --settings=override)"
 	put "$etc/web.nspawn" '[Exec]\nHostname=etc\n'
 	like 'a file goes before it, when it is read' '*--hostname=etc*' "$("$tmp/o/nspawn-lite" plan -M web --settings=yes)"
 	rm "$etc/web.nspawn"
