@@ -84,7 +84,7 @@ struct run {
 	bool mounts_empty;    /* nothing is in it that would have to be pivoted away */
 	int offer;            /* such a one that we hold for others */
 	int life_before;      /* mount namespace of the life before a reboot, whose changes are kept */
-	bool mirrored;        /* the root is one in memory, which stands for a read-only one */
+	bool mirrored;        /* the root is one in memory, to be made read-only last if that was asked for */
 	bool bare_root;       /* the host's root is an initramfs: nothing to pivot */
 	/* who it is */
 	char *name, *hostname, *container;

@@ -124,6 +124,11 @@ int sys_mount_idmap(int tree, int userns, bool recursive);
  * *where (a fresh string) is what it failed at.
  */
 int tree_shift(int dir, uint32_t base, char **where);
+/*
+ * Copy all below from, as it is, into the empty directory to; what is mounted there stays out. -1 with errno, and
+ * *where (a fresh string) is what it failed at.
+ */
+int tree_copy(int from, int to, char **where);
 
 /* ---- netlink.c ------------------------------------------------------- */
 
