@@ -37,8 +37,8 @@ leftovers_before
 
 sees 'a directory under its own name' dir --bind="$d/dir" cat "$d/dir/f"
 sees 'a directory at another place, which is made' dir --bind="$d/dir:/made/on/the/way" cat /made/on/the/way/f
-sees 'a file, whose place is made as one' 'file regular empty file' --bind="$d/file:/made/file" \
-	sh -c 'echo "$(cat /made/file) $(umount /made/file; stat -c %F /made/file)"'
+sees 'a file, whose place is made as one' file --bind="$d/file:/made/file" cat /made/file
+is 'that is, an empty one' 'regular empty file' "$(stat -c %F "$t/made/file")"
 sees 'a relative source is of our directory' dir --bind=dir:/x cat /x/f
 sees 'a relative source under its absolute name' dir --bind=dir cat "$d/dir/f"
 sees 'a source that is a link is what it leads to' dir --bind="$d/link:/x" cat /x/f
@@ -52,8 +52,7 @@ sees 'a backslash by an escape' backslash '--bind=a\\b:/x' cat /x/f
 sees 'a backslash before another letter is one' backslash '--bind=a\b:/x' cat /x/f
 sees 'what is written to a bind is on the host' '' --bind="$d/dir:/x" sh -c 'echo new >/x/new'
 is 'that is, there' new "$(cat dir/new)"
-sees 'a bind that is read-only' 'dir ro' --bind-ro="$d/dir:/x" sh -c 'cat /x/f; echo x 2>/dev/null >/x/ro || echo ro' |
-	sed 's/^dir$/dir/'
+sees 'a bind that is read-only' 'dir ro' --bind-ro="$d/dir:/x" sh -c 'echo $(cat /x/f) $(touch /x/ro 2>/dev/null || echo ro)'
 is 'nothing was written' '' "$(ls dir/ro 2>/dev/null)"
 sees 'a file that is read-only' ro --bind-ro="$d/file:/x1" sh -c '(echo x >/x1) 2>/dev/null || echo ro'
 sees 'dots and empty parts of a destination mean nothing' dir --bind="$d/dir:/./x//y/." cat /x/y/f
@@ -64,7 +63,7 @@ echo hidden >"$t/has/dir/hidden"
 sees 'a bind hides what was there' f --bind="$d/dir/sub:/has/dir" ls /has/dir
 sees 'a file over a file' file --bind="$d/file:/has/file" cat /has/file
 sees 'over a part of /proc' file --bind="$d/file:/proc/uptime" cat /proc/uptime
-sees 'over a masked part of /proc' file --bind="$d/file:/proc/kcore" cat /proc/kcore
+sees 'over a masked part of /proc' file --bind="$d/file:/proc/timer_list" cat /proc/timer_list
 sees 'over a part of /sys' dir --bind="$d/dir:/sys/kernel" cat /sys/kernel/f
 sees 'over /tmp' dir --bind="$d/dir:/tmp" cat /tmp/f
 sees 'below /run' dir --bind="$d/dir:/run/a/b" cat /run/a/b/f
@@ -77,7 +76,8 @@ ln -s ../run/not/yet "$t/etc/later"
 ln -s /nowhere/at/all "$t/etc/absolute"
 sees 'a link that leads to nothing yet is followed, inside' file --bind="$d/file:/etc/later" cat /run/not/yet
 sees 'an absolute one too' dir --bind="$d/dir:/etc/absolute" cat /nowhere/at/all/f
-sees 'no supervisor is kept from its end by many' 100 $(i=0; while [ $i -lt 100 ]; do echo "--bind=$d/dir:/many/$i"; i=$((i + 1)); done) \
+# shellcheck disable=SC2046 # words
+sees 'a hundred of them' 100 $(i=0; while [ $i -lt 100 ]; do echo "--bind=$d/dir:/many/$i"; i=$((i + 1)); done) \
 	sh -c 'ls /many | wc -l'
 
 # ---- order ----------------------------------------------------------------------------------------
@@ -85,15 +85,15 @@ sees 'no supervisor is kept from its end by many' 100 $(i=0; while [ $i -lt 100 
 sees 'parents come first, in whatever order they are said' 'f sub ok' --bind="$d/dir/sub:/o/p/q" --tmpfs=/o/p --bind="$d/file:/o-p" --bind="$d/dir:/o" \
 	sh -c 'echo $(ls /o/p/q) $(cat /o/p/q/f) $(test -e /o/f && echo ok)'
 sees 'of two at one place the latter is seen' sub --bind="$d/dir:/o" --bind="$d/dir/sub:/o" cat /o/f
-is 'a name that goes on with a hyphen is no child' '/o /o/p /o-p' \
-	"$(guest -v --tmpfs=/o-p --tmpfs=/o/p --tmpfs=/o sh -c 'awk "\$5 ~ \"^/o\" { print \$5 }" /proc/self/mountinfo | tr "\n" " " | sed "s/ $//"' 2>/dev/null)"
+is 'a name that goes on with a hyphen is no child' '/n /n/p /n-p' \
+	"$(guest --tmpfs=/n-p --tmpfs=/n/p --tmpfs=/n sh -c 'grep -o " /n[^ ]*" /proc/self/mountinfo | tr -d "\n" | cut -c2-')"
 
 # ---- what the host mounts --------------------------------------------------------------------------------
 
 # shared as a host's mounts are
 shared='mount -t tmpfs host "$1" && mount --make-shared "$1" && mkdir "$1/in" && mount -t tmpfs below "$1/in" && echo below >"$1/in/f" || exit 99; '
 for deny in $lanes; do
-	export NSPAWN_LITE_DENY=$deny
+	export NSPAWN_LITE_DENY="$deny"
 	nested() { apart sh -c "$shared"'m=$1; shift; exec "$@"' x "$d/empty" "$NL" -q -P -D "$t" "$@" 2>&1; }
 	is "what is mounted below comes with it (denied: $deny)" below "$(nested --bind="$d/empty:/x" cat /x/in/f)"
 	is "and is read-only with it (denied: $deny)" 'below ro' \
@@ -125,8 +125,8 @@ sees 'a tmpfs without nodev' 'rw' --tmpfs=/x:dev sh -c "$flags"'set -- $(flags /
 sees 'a tmpfs that is read-only' ro --tmpfs=/x:ro sh -c 'touch /x/y 2>/dev/null || echo ro'
 sees 'its mode, owner and size' '1777 5 6 1024' --tmpfs=/x:mode=1777,uid=5,gid=6,size=1m sh -c 'echo $(stat -c "%a %u %g" /x) $(df -k /x | awk "{ n = \$2 } END { print n }")'
 sees 'its inodes' full --tmpfs=/x:nr_inodes=3 sh -c 'touch /x/1 /x/2 /x/3 2>/dev/null || echo full'
-sees 'a tmpfs may cover what we mounted' '' --tmpfs=/run --tmpfs=/dev/shm ls -A /run /dev/shm
-grep -q . /dev/null || sees 'a colon of a path' ok '--tmpfs=/a\:b:size=1m' sh -c 'test -d /a:b && echo ok'
+sees 'a tmpfs may cover what we mounted' '' --tmpfs=/run --tmpfs=/dev/shm sh -c 'ls -A /run; ls -A /dev/shm'
+sees 'a colon of a path' ok '--tmpfs=/a\:b:size=1m' sh -c 'test -d /a:b && echo ok'
 
 # ---- overlays ---------------------------------------------------------------------------------------------------
 
@@ -142,9 +142,9 @@ overlay() {
 }
 overlay 'the first layer is the lowest' '1 2 2' --overlay=low1:low2:upper:/x sh -c 'cat /x/a /x/b /x/c | tr "\n" " " | sed "s/ $//"'
 overlay 'what changes is in the upper one' '' --overlay=low1:upper:/x sh -c 'echo up >/x/b; rm -f /x/a'
-is 'that is, there' 'up a b' "$(cat upper/b) $(ls upper | tr '\n' ' ' | sed 's/ $//')"
+is 'that is, there' 'up ./a ./b' "$(cat upper/b) $(cd upper && echo ./*)"
 is 'and nothing else' '1 1' "$(cat low1/a) $(cat low1/b)"
-is 'no work directory stays' '' "$(ls -A "$d" | grep nspawn-lite)"
+is 'no work directory stays' '' "$(find "$d" -name '*nspawn-lite')"
 overlay 'an upper directory is made' ok --overlay=low1:upper/new:/x sh -c 'touch /x/y && echo ok'
 overlay 'of two paths the second is upper and destination' 'dir' --overlay=low1:"$d/upper" sh -c "touch '$d/upper/y' && stat -c %F '$d/upper' | cut -c1-3"
 is 'that is, on the host' y "$(ls upper)"
@@ -157,7 +157,7 @@ overlay 'an empty upper one is in memory; a layer may be of the tree' 'tree 1770
 is 'it is not kept' f "$(ls "$t/var/over")"
 overlay 'an upper one of the tree' ok --overlay=low1:+/var/up:/x sh -c 'touch /x/y && echo ok'
 is 'that is, in the tree' y "$(ls "$t/var/up")"
-is 'no work directory stays in the tree' '' "$(ls -A "$t/var" | grep nspawn-lite)"
+is 'no work directory stays in the tree' '' "$(find "$t" -name '*nspawn-lite')"
 overlay 'a read-only overlay needs no upper one' '1 2 2 ro' --overlay-ro=low1:low2:/x \
 	sh -c 'echo $(cat /x/a /x/b /x/c) $(touch /x/y 2>/dev/null || echo ro)'
 overlay 'of two paths of a read-only one the second is the higher, and the destination' '1 2' --overlay-ro=low1:"$d/low2" \
@@ -184,12 +184,12 @@ cp -a "$t/bin" "$d/other/"
 echo other >"$d/other/which"
 sees 'a bind on the root' other --bind="$d/other:/" cat /which
 sees 'a bind on the root that is read-only' ro --bind-ro="$d/other:/" sh -c 'touch /x 2>/dev/null || echo ro'
-sees 'a tmpfs on the root, filled by binds' 'dir tmpfs' --tmpfs=/ --bind-ro=+/bin --bind="$d/dir:/x" --bind-ro="$t/bin:/bin" \
+sees 'a tmpfs on the root, filled by binds' 'dir tmpfs' --tmpfs=/ --bind="$d/dir:/x" --bind-ro="$t/bin:/bin" \
 	sh -c 'echo $(cat /x/f) $(stat -f -c %T /)'
 rm -rf upper
 mkdir upper
 sees 'an overlay on the root' 'other' --overlay=+/:"$d/other:$d/upper:/" sh -c 'touch /changed; cat /which'
-is 'its changes are where they belong' changed "$(ls upper | grep changed)"
+is 'its changes are where they belong' upper/changed "$(find upper -name changed)"
 mkdir -p "$t/deploy/1/bin"
 cp -a "$t/bin/." "$t/deploy/1/bin/"
 echo deployed >"$t/deploy/1/which"
@@ -210,7 +210,7 @@ sees 'a place deep in a read-only tree is made in memory' 'dir file ok ro ro' --
 is 'nothing of it is made in the tree' '' "$(ls "$t/usr/new" "$t/etc/new" 2>/dev/null)"
 sees 'so is one at its top' 'dir ro' --read-only --bind="$d/dir:/brand/new" sh -c 'echo $(cat /brand/new/f) $(touch /y 2>/dev/null || echo ro)'
 sees 'several in one directory, and one above it' 'dir file sub' --read-only --bind="$d/dir:/usr/a/b" --bind="$d/file:/usr/a/c" --bind="$d/dir/sub:/usr/z" \
-	cat /usr/a/b/f /usr/a/c /usr/z/f | tr '\n' ' '
+	sh -c 'echo $(cat /usr/a/b/f /usr/a/c /usr/z/f)'
 sees 'an ephemeral tree' dir -x --bind="$d/dir:/usr/new/x" cat /usr/new/x/f
 is 'keeps no place that was made' '' "$(ls "$t/usr/new" 2>/dev/null)"
 for v in overlay state; do
@@ -339,7 +339,7 @@ mknod "$h/device" c 1 5
 mkdir "$h/deep"
 hostile() { timeout 20 "$NL" -q -P -M hostile -D "$h" "$@" </dev/null; }
 for deny in none open_tree new; do
-	export NSPAWN_LITE_DENY=$deny
+	export NSPAWN_LITE_DENY="$deny"
 	for link in up abs proc-root proc-cwd proc-one $(seq -f 'fd%g' 0 16); do
 		case $link in fd*) ln -sfn "/proc/self/fd/${link#fd}" "$h/$link" ;; esac
 		for word in "--bind=$d/dir:/$link/x" "--bind=$d/dir:/$link" "--tmpfs=/$link" "--overlay=$d/dir::/$link" \
@@ -349,7 +349,7 @@ for deny in none open_tree new; do
 	done >"$T/seen" 2>/dev/null
 	is "no link leads a mount to the host (denied: $deny)" '' "$(grep -v '^$' "$T/seen")"
 	is "nothing is made on the host (denied: $deny)" 'host mark' "$(cat "$mark/mark") $(ls -A "$mark")"
-	is "a loop of links is an error (denied: $deny)" '1 1' "$(hostile --bind="$d/dir:/loop1/x" true 2>&1 | grep -c 'symbolic links') $(hostile --bind="$d/dir:/loop1/x" true 2>/dev/null; echo $?)"
+	is "a loop of links is an error (denied: $deny)" '1 1' "$(hostile --bind="$d/dir:/loop1/x" true 2>&1 | grep -ci 'symbolic link') $(hostile --bind="$d/dir:/loop1/x" true 2>/dev/null; echo $?)"
 	is "a FIFO in the way hangs nothing (denied: $deny)" file "$(hostile --bind="$d/file:/fifo" cat /fifo)"
 	is "a FIFO as a source of the tree hangs nothing (denied: $deny)" ok "$(hostile --bind=+/fifo:/x3 echo ok)"
 	is "a FIFO as a directory is an error (denied: $deny)" 1 "$(hostile --bind="$d/dir:/fifo/x" true 2>/dev/null; echo $?)"
@@ -452,14 +452,14 @@ cp -a "$t" "$T/squash/tree"
 rm -rf "$T/squash/tree/usr/new"
 on squashfs mksquashfs "$T/squash" "$image" -quiet -no-progress
 mkdir -p "$d/o"
-is 'two overlays on each other are refused as a third one'"'"'s place, and copied for an ephemeral root' 'refused by a copy ok' \
+is 'two overlays on each other are refused as a third one'"'"'s place, and copied for an ephemeral root' 'refused ok by a copy' \
 	"$(apart sh -c 'd=$1 t=$2 nl=$3; set -e
 		mount -t tmpfs x "$d/o"; cd "$d/o"; mkdir u w m u2 w2 m2
 		mount -t overlay -o "lowerdir=$t,upperdir=u,workdir=w" o m
 		mount -t overlay -o "lowerdir=m,upperdir=u2,workdir=w2" o m2
 		"$nl" -q -P -D "$t" --overlay="$d/o/m2::/x" true 2>&1 | grep -q "overlayfs below" && echo refused
 		"$nl" -q -P -x -D "$d/o/m2" sh -c "touch /y && test ! -e /work && echo ok" 2>&1 | sed "s/.*copied into memory$/by a copy/"' \
-		x "$d" "$t" "$NL" | tr '\n' ' ' | sed 's/ $//')"
+		x "$d" "$t" "$NL" | sort -r | tr '\n' ' ' | sed 's/ $//')"
 is 'an upper directory that is a mount is told' 1 \
 	"$(apart sh -c 'mount -t tmpfs x "$1/upper" && "$3" -q -P -D "$2" --overlay="$1/low1:$1/upper:/x" true' x "$d" "$t" "$NL" 2>&1 | grep -c 'something is mounted on the upper')"
 is 'an overlay as the upper one is told' 1 \
@@ -473,5 +473,6 @@ pid=$!
 wait_for test -s "$T/up"
 kill -9 $pid
 wait $pid 2>/dev/null
+guest true
 leftovers_after 'nothing of all this stays on the host, after kill -9 either'
 done_testing
