@@ -671,13 +671,16 @@ mount_forget(struct run *r)
 
 /* ---- what is mounted already ------------------------------------------------------------ */
 
-char **
-mount_list(const char *mountinfo, const char *path, bool writable)
+struct line { int id, parent; bool writable; char *path; };
+
+/* mountinfo's lines; octal escapes undone. The last one has no path */
+static struct line *
+read_mountinfo(const char *mountinfo)
 {
-	size_t size = 1 << 16, len = strlen(path);
-	char *text, *rest, *line, *at, *to, **list = NULL;
+	size_t size = 1 << 16, most = 1, i;
+	char *text, *rest, *at, *to;
+	struct line *lines, *l;
 	ssize_t n;
-	int i;
 
 	for (;; size *= 2) {
 		int fd = openat(AT_FDCWD, mountinfo, O_RDONLY | O_CLOEXEC);
@@ -689,17 +692,21 @@ mount_list(const char *mountinfo, const char *path, bool writable)
 			break;
 		free(text);
 	}
-	rest = n < 0 ? NULL : text;
-	while ((line = next_line(&rest))) {
-		for (i = 0, at = line; i < 4; i++) {
+	for (at = n > 0 ? text : NULL; at && *at; at++)
+		most += *at == '\n';
+	lines = l = xalloc((most + 1) * sizeof(*lines));
+	rest = n > 0 ? text : NULL;
+	while ((at = next_line(&rest))) {
+		l->id = (int)strtol(at, &at, 10);
+		l->parent = (int)strtol(at, &at, 10);
+		for (i = 0; i < 3; i++) {
 			at += strcspn(at, " ");
 			at += *at == ' ';
 		}
-		i = (int)strcspn(at, " ");
-		if (writable && at[i] && (after(at + i + 1, "ro,") || after(at + i + 1, "ro ")))
-			continue;
-		at[i] = 0;
-		for (line = to = at; *at; at++, to++) {
+		to = at + strcspn(at, " ");
+		l->writable = !*to || (!after(to + 1, "ro,") && !after(to + 1, "ro "));
+		*to = 0;
+		for (l->path = to = at; *at; at++, to++) {
 			*to = *at;
 			if (*at == '\\' && at[1] && at[2] && at[3]) {
 				*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
@@ -707,9 +714,50 @@ mount_list(const char *mountinfo, const char *path, bool writable)
 			}
 		}
 		*to = 0;
-		if (strncmp(line, path, len) == 0 && (len == 1 || line[len] == '/' || !line[len]))
-			grow(&list, line);
+		l++;
 	}
+	return lines;
+}
+
+char **
+mount_list(void)
+{
+	struct line *l;
+	char **list = NULL;
+
+	for (l = read_mountinfo("/proc/self/mountinfo"); l->path; l++)
+		grow(&list, l->path);
+	return list;
+}
+
+/* the mount at path that lies above all others there, and those in it that can be written to */
+static char **
+writable_at(const char *mountinfo, const char *path)
+{
+	struct line *lines = read_mountinfo(mountinfo), *l, *k, *top = NULL;
+	char **list = NULL;
+	bool more = true;
+
+	while (more)  /* they need not stand in their order */
+		for (more = false, l = lines; l->path; l++)
+			if (l != top && streq(l->path, path) && (!top || l->parent == top->id)) {
+				top = l;
+				more = true;
+			}
+	if (!top)
+		return NULL;
+	/* those in it are marked by a negative id of their parent */
+	top->parent = -1;
+	for (more = true; more;)
+		for (more = false, l = lines; l->path; l++)
+			for (k = lines; l->parent >= 0 && k->path; k++)
+				if (k->parent < 0 && k->id == l->parent) {
+					l->parent = -1;
+					more = true;
+				}
+	for (l = lines; l->path; l++)
+		if (l->parent < 0 && l->writable)
+			grow(&list, l->path);
 	return list;
 }
 
@@ -744,10 +792,10 @@ make_all_read_only(const char *mountinfo, const char *path)
 {
 	char **list;
 
-	for (list = mount_list(mountinfo, path, true); list && *list; list++)
+	for (list = writable_at(mountinfo, path); list && *list; list++)
 		if (mount_read_only(*list, mount_flags(*list)) < 0)
 			die("make %s read-only:", *list);
-	list = mount_list(mountinfo, path, true);
+	list = writable_at(mountinfo, path);
 	if (list)
 		die("make %s read-only: something is in the way", *list);
 }
@@ -758,8 +806,6 @@ mount_tree_read_only(const char *path)
 	if (sys_mount_setattr(AT_FDCWD, path, ATTR_RDONLY, 0) == 0)
 		return;
 	make_all_read_only("/proc/self/mountinfo", path);
-	if (mount_read_only(path, mount_flags(path)) < 0)
-		die("make %s read-only:", path);
 }
 
 /* ---- where it is to be seen --------------------------------------------------------------- */

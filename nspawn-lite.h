@@ -85,7 +85,7 @@ struct run {
 	bool mounts_empty;    /* nothing is in it that would have to be pivoted away */
 	int offer;            /* such a one that we hold for others */
 	int life_before;      /* mount namespace of the life before a reboot, whose changes are kept */
-	bool mirrored;        /* the root is one in memory, which stands for a read-only one */
+	bool mirrored;        /* the root is one in memory, to be made read-only last if that was asked for */
 	bool bare_root;       /* the host's root is an initramfs: nothing to pivot */
 	/* who it is */
 	char *name, *hostname, *container;
@@ -245,8 +245,7 @@ void mount_hide(struct run *r);
  * out. -1 with errno; on EROFS *where, if not NULL, is the directory where it cannot be made, or -1.
  */
 int mount_point(int tree, const char *path, mode_t type, int *where);
-/* the mount points at and below a path, deepest last, NULL-ended; only those that can be written to */
-char **mount_list(const char *mountinfo, const char *path, bool writable);
+char **mount_list(void);                                     /* all mount points, deepest last, NULL-ended; NULL without /proc */
 int mount_read_only(const char *path, unsigned long flags);  /* and what else flags say; -1 with errno */
 void mount_tree_read_only(const char *path);                 /* with all that is mounted in it */
 /* show one entry of a directory, or all, in another that can be written to; fds is what /proc/self/fd/ is called */

@@ -416,20 +416,48 @@ lay_usr(const char *stage, int tree)
 	mkdir("root", 0700);
 }
 
+/* the tree as it is now, in memory */
+static void
+lay_copy(const char *stage, int tree, const char *why)
+{
+	char *where;
+	int here;
+
+	warn("no overlay can be laid over the tree (%s): it is copied into memory", why);
+	lay_tmpfs(stage);
+	here = openat(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (here < 0)
+		die("open the root in memory:");
+	if (copy_tree(tree, here, &where) < 0)
+		die("copy %s of the tree into memory%s:", where,
+		    errno == ENOSPC ? ", which may have no more than SIZE_ROOT of config.h says" : "");
+	close(here);
+}
+
 /* the tree below, memory above */
 static void
 lay_overlay(const char *stage, int tree)
 {
+	struct stat st;
 	int upper;
 
 	lay_tmpfs(stage);
 	upper = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (upper < 0 || mkdir("upper", 0755) < 0 || mkdir("work", 0755) < 0)
+	/* the root that is seen is the upper one: it is as the tree's own */
+	if (upper < 0 || fstat(tree, &st) < 0 || mkdir("upper", 0755) < 0 || mkdir("work", 0755) < 0
+	    || chown("upper", st.st_uid, st.st_gid) < 0 || chmod("upper", st.st_mode & 07777) < 0)
 		die("make a place for changes:");
-	if (mount("overlay", stage, "overlay", 0, fmt("lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,"
-	                                              "workdir=/proc/self/fd/%d/work", tree, upper, upper)) < 0)
-		die(errno == ENODEV ? "lay an overlay over the tree: the kernel has none (CONFIG_OVERLAY_FS, module overlay)"
-		                    : "lay an overlay over the tree:");
+	if (mount("overlay", stage, "overlay", 0, fmt("lowerdir=" FDS "%d,upperdir=" FDS "%d/upper,workdir=" FDS "%d/work",
+	                                              tree, upper, upper)) < 0) {
+		const char *why = errno == ENODEV ? "the kernel has none: CONFIG_OVERLAY_FS, module overlay"
+		                : errno == EINVAL ? "it is of a file system, or of overlays on each other, that cannot lie below one"
+		                                  : strerror(errno);
+
+		close(upper);
+		umount2(stage, MNT_DETACH);
+		lay_copy(stage, tree, why);
+		return;
+	}
 	close(upper);
 	if (chdir(stage) < 0)
 		die("enter the overlay:");
@@ -477,10 +505,13 @@ lay(const struct plan *p, struct run *r, const char *stage)
 		die("open the tree:");
 	if (r->life_before >= 0) {
 		lay_again(r, stage);
+		r->mirrored = true;
 	} else if (p->volat == VOLATILE_YES) {
 		lay_usr(stage, tree);
+		r->mirrored = true;
 	} else if (p->volat == VOLATILE_OVERLAY || p->ephemeral) {
 		lay_overlay(stage, tree);
+		r->mirrored = true;
 	} else if (lacks_mount_points(tree) || mount_lacks(r, tree)) {
 		say("the tree lacks mount points and is read-only: its root is made in memory");
 		mount_tree_read_only(stage);
@@ -499,7 +530,7 @@ lay(const struct plan *p, struct run *r, const char *stage)
 static void
 move_to_root(struct run *r, const char *stage)
 {
-	char **list = mount_list("/proc/self/mountinfo", "/", false);
+	char **list = mount_list();
 	size_t n, len = strlen(stage);
 
 	if (!list)

@@ -186,9 +186,12 @@ walk_in(int dir, const char *path, int flags)
 static int
 open_in(int dir, const char *path, int flags)
 {
-	int fd = openat2_in(dir, path, flags);
+	int fd, tries = 0;
 
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+	do
+		fd = openat2_in(dir, path, flags);
+	while (fd < 0 && errno == EAGAIN && ++tries < 100);  /* somebody moves what the path goes through */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EAGAIN))
 		return walk_in(dir, path, flags);
 	return fd;
 }

@@ -293,6 +293,8 @@ chown_tree(struct run *r)
 	say("giving all of the tree to ids %u to %u", (unsigned int)r->id_base, (unsigned int)(r->id_base + RANGE - 1));
 	if (tree_shift(r->tree, r->id_base, &where) < 0)
 		die("give %s/%s to its new owner; what is done stays, and the next start goes on:", r->root, where ? where : "");
+	if (where)
+		warn("what is mounted at %s of the tree keeps its owners", where);
 	r->ownership = OWNERSHIP_CHOWN;
 }
 

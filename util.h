@@ -163,6 +163,14 @@ int sys_mount_idmap(int tree, int userns, bool recursive);
  */
 int tree_shift(int dir, uint32_t base, char **where);
 
+/* ---- copy.c ----------------------------------------------------------- */
+
+/*
+ * Copy all below from, as it is, into the empty directory to; what is mounted there stays out. -1 with errno, and
+ * *where (a fresh string) is what it failed at.
+ */
+int copy_tree(int from, int to, char **where);
+
 /* ---- netlink.c ------------------------------------------------------- */
 
 int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */

@@ -319,6 +319,16 @@ while read -r o; do
 		begins "$o is refused" "nspawn-lite: ${o%=}: " "$OWN" plan "${o}x" ;;
 	--chdir=)
 		trip "$o/" "$o/a b" ;;
+	--pivot-root=)
+		trip "$o/a" "$o/a:/b c" ;;
+	--bind=|--bind-ro=)
+		trip "${o}a" "$o/a:/b" "${o}a b:/c:norbind,idmap" "$o:/a" "$o+/a" "$o/a\\:b:/c\\\\d" "$o/a:/b:uid=1-2,gid=3-4" ;;
+	--tmpfs=)
+		trip "$o/a" "$o/a:size=1m,mode=1777,nosuid" "$o/a:mpol=bind:0" ;;
+	--overlay=|--overlay-ro=)
+		trip "${o}a:/b" "${o}a:b:/c" "$o+/a:b:+/c:/d e" ;;
+	--inaccessible=)
+		trip "$o/a" "$o/a b" ;;
 	--setenv=)
 		trip "${o}A" "${o}A=" "${o}A=b c" "${o}A=it's" "${o}A=a${nl}b" "${o}_1=x=y" ;;
 	--user=)
@@ -379,7 +389,8 @@ while read -r o; do
 done <"$tmp/options"
 
 # shellcheck disable=SC2016 # to be kept as they are
-set -- --quiet --verbose --settings=no --directory='/a b' --image-root=/i --read-only --volatile=overlay --as-pid2 \
+set -- --quiet --verbose --settings=no --directory='/a b' --image-root=/i --read-only --volatile=overlay --pivot-root=/p \
+	--bind=/a:/b --bind=c:/d --bind-ro=/e --tmpfs=/f:size=1m --overlay=/g::/h --overlay-ro=/i:/j:/k --inaccessible=/l --as-pid2 \
 	--chdir=/tmp --setenv=A=1 --setenv=B --setenv='C=it'"'"'s' --user=u --kill-signal=TERM --notify-ready=no \
 	--machine=m --hostname=h --uuid=0123456789abcdef0123456789abcdef --slice=x.slice --register=no --keep-unit \
 	--private-network --capability=all --drop-capability=mknod --ambient-capability=net_admin \
