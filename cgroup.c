@@ -670,12 +670,18 @@ make_share(struct share *s)
 		return -1;
 	if (has_word(s->kind, "memory"))
 		put_at(s->dir, "memory.use_hierarchy", "1");  /* what is below counts; from 5.11 on it always does */
+	return 0;
+}
+
+bool
+cgroup_fill(struct share *s)
+{
 	if (mkdirat(s->dir, PAYLOAD, 0755) < 0)
-		return -1;
+		return false;
 	s->payload = openat(s->dir, PAYLOAD, DIRECTORY);
 	if (s->payload >= 0 && has_word(s->kind, "cpuset"))
 		fill_cpuset(s->dir, s->payload);
-	return s->payload;
+	return s->payload >= 0;
 }
 
 /* we are in dir ourselves, and in its way */
@@ -756,7 +762,8 @@ cgroup_make(const struct plan *p, struct run *r)
 		return;
 	undo(r, cgroup_undo);
 	for (s = r->share; s < r->share + r->nshares; s++) {
-		if (make_share(s) >= 0) {
+		/* the device policy of v1 must be there before there is anything below */
+		if (make_share(s) == 0 && (has_word(s->kind, "devices") || cgroup_fill(s))) {
 			if (cgroup_is_v2(s))
 				enable(r, s, s == r->share && (p->boot || p->nesting == YES));
 			continue;
@@ -773,23 +780,6 @@ cgroup_make(const struct plan *p, struct run *r)
 		return;
 	}
 	r->cgroup = r->share->payload;
-}
-
-bool
-cgroup_empty(struct share *s)
-{
-	drop(s->payload);
-	s->payload = -1;
-	return unlinkat(s->dir, PAYLOAD, AT_REMOVEDIR) == 0;
-}
-
-bool
-cgroup_fill(struct share *s)
-{
-	if (mkdirat(s->dir, PAYLOAD, 0755) < 0)
-		return false;
-	s->payload = openat(s->dir, PAYLOAD, DIRECTORY);
-	return s->payload >= 0;
 }
 
 /* a namespace that the kernel takes no release_agent from */
@@ -870,7 +860,7 @@ cgroup_extend(struct run *r)
 
 	for (s = r->share; s < r->share + r->nshares; s++) {
 		if (s->dir < 0) {
-			if (make_share(s) < 0 || kill(r->pid, 0) < 0) {
+			if (make_share(s) < 0 || !cgroup_fill(s) || kill(r->pid, 0) < 0) {
 				int saved = errno;
 
 				remove_share(s->root, s->path);
@@ -888,9 +878,10 @@ struct share *
 cgroup_freezer(struct run *r)
 {
 	struct share *s;
+	struct stat st;
 
 	for (s = r->share; s < r->share + r->nshares; s++)
-		if (cgroup_is_v2(s) && faccessat(s->dir, "cgroup.freeze", F_OK, 0) == 0)  /* 5.2 */
+		if (cgroup_is_v2(s) && fstatat(s->dir, "cgroup.freeze", &st, 0) == 0)  /* 5.2 */
 			return s;
 	return cgroup_share(r, NULL, "freezer");
 }

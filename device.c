@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -197,6 +196,23 @@ add_from_sysfs(struct run *r, const char *dir, const char *name, int access, boo
 	return true;
 }
 
+/* a pattern of letters and "*"; fnmatch(3) knows more, and brings all of Unicode for that */
+static bool
+matches(const char *pattern, const char *s)
+{
+	for (; *pattern && *pattern != '*'; pattern++, s++)
+		if (*pattern != *s)
+			return false;
+	if (!*pattern)
+		return !*s;
+	for (pattern++; ; s++) {
+		if (matches(pattern, s))
+			return true;
+		if (!*s)
+			return false;
+	}
+}
+
 static size_t
 add_all_in(struct run *r, const char *dir, const char *pattern, int access, bool by_bind)
 {
@@ -205,7 +221,7 @@ add_all_in(struct run *r, const char *dir, const char *pattern, int access, bool
 	DIR *d = opendir(dir);
 
 	while (d && (e = readdir(d)))
-		if (*e->d_name != '.' && fnmatch(pattern, e->d_name, 0) == 0)
+		if (*e->d_name != '.' && matches(pattern, e->d_name))
 			n += add_from_sysfs(r, dir, e->d_name, access, by_bind);
 	if (d)
 		closedir(d);
@@ -230,7 +246,7 @@ each_major(const char *name, int type, void (*fn)(struct run *, int type, unsign
 			now = BLOCK;
 		major = strtol(line, &driver, 10);
 		driver += strspn(driver, " ");
-		if (driver == line || !*driver || !(now & type) || major <= 0 || fnmatch(name, driver, 0) != 0)
+		if (driver == line || !*driver || !(now & type) || major <= 0 || !matches(name, driver))
 			continue;
 		fn(r, now, (unsigned int)major, access);
 		n++;
@@ -262,7 +278,7 @@ look_at_device(struct run *r, const char *word, bool by_bind)
 	if (!node && add_all_in(r, fmt("/sys/class/%s", name), "*", access, by_bind)
 	            + add_all_in(r, fmt("/sys/bus/%s/devices", name), "*", access, by_bind) > 0)
 		return;
-	if (!node && !strpbrk(name, "*?[") && each_major(name, CHAR | BLOCK, add_major, r, access) > 0)
+	if (!node && !strchr(name, '*') && each_major(name, CHAR | BLOCK, add_major, r, access) > 0)
 		return;
 	if (!node)
 		node = name;
@@ -416,14 +432,14 @@ device_look(const struct plan *p, struct run *r)
 
 /* ---- the policy, on its control group ---------------------------------------------------- */
 
-/* what is allowed to a directory later is not to those that are in it already: so it must be empty yet */
+/* before there is a directory in it: the kernel asks that */
 static bool
 enforce_v1(const struct run *r, struct share *s)
 {
 	const struct rule *rule;
 	char minor[16];
 
-	if (!cgroup_empty(s) || put_at(s->dir, "devices.deny", "a") < 0)
+	if (put_at(s->dir, "devices.deny", "a") < 0)
 		return false;
 	for (rule = r->rule; rule < r->rule + r->nrules; rule++) {
 		strcpy(minor, "*");
@@ -434,32 +450,45 @@ enforce_v1(const struct run *r, struct share *s)
 		                                        rule->access & MAKE ? "m" : "")) < 0)
 			say("device %d:%s is not ours to give: %s", rule->major, minor, strerror(errno));
 	}
-	return cgroup_fill(s);
+	return true;
+}
+
+static bool
+enforce(struct run *r)
+{
+	struct share *s;
+
+	for (s = r->share; s < r->share + r->nshares; s++) {
+		if (s->dir < 0)
+			continue;
+		if (cgroup_is_v2(s) && r->device_policy >= 0) {
+			if (sys_device_attach(s->dir, r->device_policy) == 0)
+				return true;
+			say("attach the device policy: %s", strerror(errno));
+		} else if (s->payload < 0) {
+			if (enforce_v1(r, s))
+				return true;
+			say("set the device policy of %s: %s", s->path, strerror(errno));
+		}
+	}
+	return false;
 }
 
 void
 device_enforce(const struct plan *p, struct run *r)
 {
 	enum { CAP_MKNOD = 27 };
+	bool held = r->device_free || enforce(r);
 	struct share *s;
 
 	(void)p;
-	if (r->device_free)
-		return;
-	for (s = r->share; s < r->share + r->nshares; s++) {
-		if (s->dir < 0)
-			continue;
-		if (cgroup_is_v2(s) ? r->device_policy >= 0 && sys_device_attach(s->dir, r->device_policy) == 0
-		                    : streq(s->kind, "devices") && enforce_v1(r, s)) {
-			drop(r->device_policy);
-			r->device_policy = -1;
-			return;
-		}
-		if (cgroup_is_v2(s) && r->device_policy >= 0)
-			say("attach the device policy: %s", strerror(errno));
-	}
+	for (s = r->share; s < r->share + r->nshares; s++)
+		if (s->dir >= 0 && s->payload < 0 && !cgroup_fill(s))
+			die("make control group %s:", s->path);
 	drop(r->device_policy);
 	r->device_policy = -1;
+	if (held)
+		return;
 	r->device_bare = true;
 	r->keep &= ~((uint64_t)1 << CAP_MKNOD);
 	warn("no device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE), so root inside has no CAP_MKNOD, "
@@ -495,8 +524,8 @@ make(const struct run *r, const struct device *d)
 	for (slash = strchr(d->path, '/'); slash; slash = strchr(slash + 1, '/'))
 		if (mkdir(fmt("/dev/%.*s", (int)(slash - d->path), d->path), 0755) < 0 && errno != EEXIST)
 			die("make a directory for /dev/%s:", d->path);
-	if (lstat(fmt("/dev/%s", d->path), &st) == 0 && (st.st_mode & S_IFMT) == (d->mode & S_IFMT) && st.st_rdev == d->dev)
-		return;  /* one that all have */
+	if (lstat(fmt("/dev/%s", d->path), &st) == 0)
+		return;  /* one that all have, or a name that stands for something of their own: console, ptmx */
 	if (mknod(fmt("/dev/%s", d->path), d->tree >= 0 ? S_IFREG : d->mode & (S_IFMT | 0777), d->tree >= 0 ? 0 : d->dev) < 0)
 		die("make device /dev/%s:", d->path);
 	if (d->tree >= 0 && sys_move_mount(d->tree, "", AT_FDCWD, fmt("/dev/%s", d->path), FROM_FD) < 0)

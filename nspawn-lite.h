@@ -321,8 +321,7 @@ void cgroup_choose(const struct plan *p, struct run *r); /* where it will be; no
 struct share *cgroup_share(struct run *r, const char *v2, const char *v1);
 bool cgroup_is_v2(const struct share *s);
 void cgroup_make(const struct plan *p, struct run *r);
-bool cgroup_empty(struct share *s);                      /* take the payload's directory away for now */
-bool cgroup_fill(struct share *s);                       /* and make it anew */
+bool cgroup_fill(struct share *s);                       /* make the payload's directory; where devices are, not done yet */
 void cgroup_guard(const struct plan *p, struct run *r);  /* a view that no release_agent is in reach of */
 void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: be in it, and see only that */
 void cgroup_mount(const struct plan *p, struct run *r);
