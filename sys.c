@@ -579,7 +579,7 @@ sys_cgroup_namespace(const int *groups, size_t n, bool into_first)
 	pid_t pid;
 	int saved;
 
-	pid = missing("userns") ? -1
+	pid = sys_denied("userns") ? -1
 	    : sys_spawn(CLONE_NEWUSER | CLONE_FILES, into_first ? groups[0] : -1, found_namespace, &ns, &ns.placed);
 	if (pid < 0)
 		return -1;

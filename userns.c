@@ -274,7 +274,7 @@ userns_choose(const struct plan *p, struct run *r)
 	r->userns = true;
 	r->ownership = p->private_users_ownership ? p->private_users_ownership
 	             : mode == USERS_PICK || mode == USERS_AUTO ? OWNERSHIP_AUTO : OWNERSHIP_OFF;
-	if (r->id_base == 0 || owned(r, &tree))
+	if (owned(r, &tree) || (r->id_base == 0 && r->ownership != OWNERSHIP_CHOWN))
 		r->ownership = OWNERSHIP_OFF;
 	if (r->ownership == OWNERSHIP_CHOWN && (r->read_only || p->volat > VOLATILE_NO || p->ephemeral))
 		die("%s and --private-users-ownership=chown may not be combined.",
