@@ -35,8 +35,8 @@ is "the manual's option list is the table's: test/manual makes it so" '' \
 if command -v bash >/dev/null; then
 	is 'the completion is a script for bash' '' "$(bash -n "$tmp/completion" 2>&1)"
 	# shellcheck disable=SC2016 # for that bash
-	is '--priv is completed' --private-network "$(bash -c '. "$1"
-		COMP_WORDS=(nspawn-lite --priv) COMP_CWORD=1
+	is '--private-n is completed' --private-network "$(bash -c '. "$1"
+		COMP_WORDS=(nspawn-lite --private-n) COMP_CWORD=1
 		_nspawn_lite nspawn-lite
 		echo "${COMPREPLY[*]}"' bash "$tmp/completion" 2>&1)"
 	# shellcheck disable=SC2016

@@ -329,6 +329,24 @@ while read -r o; do
 		trip "${o}a:/b" "${o}a:b:/c" "$o+/a:b:+/c:/d e" ;;
 	--inaccessible=)
 		trip "$o/a" "$o/a b" ;;
+	--private-users)
+		trip "$o=no" "$o=yes" "$o=pick" "$o=auto" "$o=identity" "$o=managed" "$o=1" "$o=100000:70000" ;;
+	--private-users-ownership=)
+		trip "${o}off" "${o}chown" "${o}map" "${o}auto" ;;
+	--private-users-chown)
+		gives "$o is an ownership" '--private-users-ownership=chown' "$o" ;;
+	--system-call-filter=)
+		trip "${o}mlock" "${o}@keyring bpf" "${o}~@mount ptrace" ;;
+	--restrict-address-families=)
+		trip "${o}AF_UNIX" "${o}AF_INET AF_INET6" "${o}~AF_PACKET" "${o}none" ;;
+	--suppress-sync=|--nesting=)
+		trip "${o}yes" "${o}no" ;;
+	--selinux-context=|--selinux-apifs-context=)
+		trip "${o}system_u:system_r:svirt_lxc_net_t:s0:c1" ;;
+	--property=)
+		trip "${o}MemoryMax=64M" "${o}CPUQuota=20%" "${o}TasksMax=infinity" "${o}AllowedCPUs=0-1" ;;
+	--device=)
+		trip "$o/dev/null" "$o/dev/full:r" "${o}tty" ;;
 	--setenv=)
 		trip "${o}A" "${o}A=" "${o}A=b c" "${o}A=it's" "${o}A=a${nl}b" "${o}_1=x=y" ;;
 	--user=)
@@ -372,6 +390,9 @@ while read -r o; do
 		trip "${o}no" "${o}yes" "${o}network" ;;
 	--container-service=)
 		trip "${o}lxc" "${o}a-b" ;;
+	-U) gives '-U is --private-users=auto' --private-users=auto -U ;;
+	-Z) gives '-Z is --selinux-context' --selinux-context=x:y:z -Z x:y:z ;;
+	-L) gives '-L is --selinux-apifs-context' --selinux-apifs-context=x:y:z -L x:y:z ;;
 	-q) gives '-q is --quiet' --quiet -q ;;
 	-v) gives '-v is --verbose' --verbose -v ;;
 	-D) gives '-D is --directory' --directory=x -D x ;;
@@ -390,7 +411,7 @@ done <"$tmp/options"
 
 # shellcheck disable=SC2016 # to be kept as they are
 set -- --quiet --verbose --settings=no --directory='/a b' --image-root=/i --read-only --volatile=overlay --pivot-root=/p \
-	--bind=/a:/b --bind=c:/d --bind-ro=/e --tmpfs=/f:size=1m --overlay=/g::/h --overlay-ro=/i:/j:/k --inaccessible=/l --as-pid2 \
+	--bind=/a:/b --bind=c:/d --bind-ro=/e --tmpfs=/f:size=1m --overlay=/g::/h --overlay-ro=/i:/j:/k --inaccessible=/l --private-users=100000:70000 --private-users-ownership=map --as-pid2 \
 	--chdir=/tmp --setenv=A=1 --setenv=B --setenv='C=it'"'"'s' --user=u --kill-signal=TERM --notify-ready=no \
 	--machine=m --hostname=h --uuid=0123456789abcdef0123456789abcdef --slice=x.slice --register=no --keep-unit \
 	--private-network --capability=all --drop-capability=mknod --ambient-capability=net_admin \
