@@ -234,5 +234,26 @@ like 'without --nesting a machine with users has none in it, and it is said why'
 nested '-U --nesting=yes' --private-users=pick >/dev/null
 like 'ranges end where the outer one ends, and it is said' '*the machine around this one has too few*' "$(cat "$T/err")"
 rm -rf "$t/inner" "$t/bin/nl"
+
+# ---- another runtime in a machine ----------------------------------------------------------------------
+
+if command -v crun >/dev/null; then
+	for f in "$(command -v crun)" $(ldd "$(command -v crun)" | grep -o '/[^ ]*'); do
+		mkdir -p "$t${f%/*}"
+		cp -L "$f" "$t$f"
+	done
+	mkdir -p "$t/bundle/rootfs/bin"
+	cp /bin/busybox "$t/bundle/rootfs/bin/"
+	(cd "$t/bundle" && crun spec)
+	sed -i 's/"terminal": true/"terminal": false/; s/"sh"$/"busybox", "echo", "it runs"/' "$t/bundle/config.json"
+	is 'crun runs in a machine with users of its own, with --nesting' 'it runs' \
+		"$(guest -U --private-network --nesting=yes -a crun --cgroup-manager=disabled run --bundle /bundle x 2>&1)"
+	is 'and with control groups' 'it runs' \
+		"$(guest -U --private-network --nesting=yes -a crun --cgroup-manager=cgroupfs run --bundle /bundle x 2>&1)"
+	unlike 'without --nesting it does not' 'it runs' \
+		"$(guest -U --private-network -a crun --cgroup-manager=disabled run --bundle /bundle x 2>&1)"
+else
+	skip 'crun in a machine' 'no crun'
+fi
 leftovers_after 'nothing is left'
 done_testing
