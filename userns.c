@@ -382,7 +382,8 @@ userns_join(const struct plan *p, struct run *r)
 void
 userns_remember(const struct plan *p, struct run *r)
 {
-	(void)p;
+	if (!r->userns && !p->ephemeral)
+		return;
 	r->self = openat(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->self < 0)
 		die("open /proc/self:");

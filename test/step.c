@@ -5,7 +5,7 @@
  * runs the words and counts the calls of their process and of its children, until each executes a
  * program of the guest. HOW is
  *   kill        the first process is killed
- *   child       its first child is, which is PID 1 of the machine
+ *   child       its first child is that is no helper, which is PID 1 of the machine
  *   a number    the call is not made, and fails with this errno
  * A guest's program waits until the first process has come to poll for events: so the order of
  * calls is the same each time. With STEP=late in the environment the first such poll ends at once,
@@ -60,7 +60,7 @@ static int injected;  /* an errno, or 0 */
 static long aim, calls, aimed = -1;
 static pid_t supervisor, child, held, failing, known[MOST], frozen[MOST];
 static int nknown, nfrozen, status = -1, child_status = -1;
-static int started, released, hung, early, skipping;
+static int started, released, hung, early, skipping, child_ran;
 static int dying;  /* the supervisor is to die, and nothing moves until it has */
 static int over;   /* it has happened, and nothing is traced from here on */
 static int free_before;  /* the guest's program ran already */
@@ -217,6 +217,7 @@ is_ours(pid_t pid)
 static void
 at_exec(pid_t pid)
 {
+	child_ran |= pid == child;
 	if (pid == supervisor || dying || over || is_ours(pid)) {
 		started = 1;
 		go_on(pid, 0);
@@ -273,6 +274,11 @@ watch(void)
 			}
 			if (pid == child)
 				child_status = stop;
+			/* one that has done its part and executed nothing was a helper, and no machine */
+			if (pid == child && !child_ran && WIFEXITED(stop) && WEXITSTATUS(stop) == 0) {
+				child = 0;
+				child_status = -1;
+			}
 			for (i = 0; i < nknown; i++)
 				if (known[i] == pid)
 					known[i] = known[--nknown];
