@@ -21,7 +21,7 @@ guest() { timeout 120 "$NL" -q -a -M "$me" -D "$t" "$@" </dev/null; }
 # ---- on the host -------------------------------------------------------------------
 
 mkfifo "$T/hold" "$T/said"
-"$hostile" hold "$me" hostile-victim <"$T/hold" >"$T/said" &
+"$hostile" hold "$me" "$T/unread" hostile-victim <"$T/hold" >"$T/said" &
 holder=$!
 exec 9>"$T/hold"
 cat "$T/said" >"$T/facts"
@@ -156,15 +156,21 @@ spec() {
 		mv "$T/bundle/config.new" "$T/bundle/config.json"
 	fi
 }
+# one_kind COMMAND : crun refuses a host with both kinds of control groups; it is shown one
+one_kind() {
+	# shellcheck disable=SC2016
+	timeout 120 unshare -m sh -c '[ ! -e /sys/fs/cgroup/unified ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup; exec "$@"' - "$@"
+}
 # shellcheck disable=SC2086
 peer() {
+	words=$(sed '/^rt=/d' "$T/facts"; stat -Lc 'rt=%D:%i' "$(command -v "$command")")
 	case $1 in
 	ours)	guest $HOSTILE_PLAIN hostile try $words ;;
 	ours-U)	guest $HOSTILE_USERNS hostile try $words ;;
 	nspawn)	timeout 120 systemd-nspawn -q -a -M "$me" -D "$t" --register=no --keep-unit hostile try $words ;;
 	nspawn-U) timeout 120 systemd-nspawn -q -a -M "$me" -D "$chowned" --register=no --keep-unit -U hostile try $words ;;
-	crun)	spec plain && timeout 120 crun --cgroup-manager=disabled run -b "$T/bundle" "$me" ;;
-	crun-U)	spec userns && timeout 120 crun --cgroup-manager=disabled run -b "$T/bundle" "$me" ;;
+	crun)	spec plain && one_kind crun --cgroup-manager=disabled run -b "$T/bundle" "$me" ;;
+	crun-U)	spec userns && one_kind crun --cgroup-manager=disabled run -b "$T/bundle" "$me" ;;
 	bwrap)	timeout 120 bwrap --bind "$t" / --proc /proc --dev /dev --unshare-all --share-net hostile try $words ;;
 	bwrap-U) timeout 120 setpriv --reuid 1000 --regid 1000 --clear-groups bwrap --bind "$T/open" / --proc /proc --dev /dev \
 			--unshare-all --share-net --uid 0 --gid 0 --cap-add ALL hostile try $words ;;
@@ -182,7 +188,7 @@ peers() {
 	chmod 755 "$T/open"
 	list=''
 	for p in ours ours-U nspawn nspawn-U crun crun-U bwrap bwrap-U; do
-		case $p in nspawn*) command=systemd-nspawn ;; ours*) command=sh ;; *) command=${p%-U} ;; esac
+		case $p in nspawn*) command=systemd-nspawn ;; ours*) command=$NL ;; *) command=${p%-U} ;; esac
 		command -v "$command" >/dev/null 2>&1 || continue
 		peer "$p"
 		if [ -s "$T/peer.$p" ]; then
@@ -202,7 +208,7 @@ peers() {
 			printf '%-15s' "$name"
 			for p in $list; do
 				got=$(said "$T/peer.$p" "$name")
-				case $got in open*) printf ' %8s' open ;; *) printf ' %8s' . ;; esac
+				case $got in open*) printf ' %8s' open ;; '') printf ' %8s' '?' ;; *) printf ' %8s' . ;; esac
 			done
 			echo
 		done

@@ -7,10 +7,11 @@
  *   hostile try WORD...       each attempt as a line: NAME open|shut|none WHY; none: there was nothing to try
  *   hostile only NAME WORD... one of them
  *   hostile type TEXT         as if it had been typed on the terminal that is standard input
- *   hostile hold NAME hostile-victim
- *                             an abstract socket, shared memory and a process to be found, until its input ends
- * The words are those of facts and hold: mark=PATH handle=HEX dev=MAJOR:MINOR rt=DEV:INO key=SERIAL shm=KEY socket=NAME pty=N, and
- * control=y on the host itself, whose mounts are then left alone, caps=PATH of a file to be made there
+ *   hostile hold NAME PATH hostile-victim
+ *                             an abstract socket, one at PATH that nobody reads, shared memory, a key,
+ *                             terminals and a process to be found, until its input ends
+ * The words are those of facts and hold: mark=PATH handle=HEX dev=MAJOR:MINOR disk=MAJOR:MINOR
+ * rt=DEV:INO key=SERIAL shm=KEY socket=NAME pty=N; and control=y on the host itself, whose mounts are then left alone, caps=PATH of a file to be made there
  */
 #include <dirent.h>
 #include <errno.h>
@@ -48,6 +49,13 @@
 #define TOKEN "hostile-victim"
 
 enum { SHUT, OPEN, NONE };
+
+/* calls of 5.14 have one number everywhere, plus a base on MIPS */
+#ifdef __mips__
+#define NR_QUOTACTL_FD 4443
+#else
+#define NR_QUOTACTL_FD 443
+#endif
 
 static char **facts;
 static char why[256];
@@ -396,8 +404,8 @@ try_disk(void)
 {
 	unsigned int maj, min;
 
-	if (!fact("dev") || sscanf(fact("dev"), "%u:%u", &maj, &min) != 2 || !maj)
-		return none("the host's root is on no device");
+	if (!fact("disk") || sscanf(fact("disk"), "%u:%u", &maj, &min) != 2)
+		return none("the host has none that can be opened");
 	return try_node(S_IFBLK, maj, min, O_RDONLY);
 }
 
@@ -732,7 +740,12 @@ static int try_acct(void) { return let_in("acct", acct("/nonexistent")); }
 static int
 try_quota(void)
 {
-	return let_in("quotactl", syscall(SYS_quotactl, 0x80000300 | 0, "/nonexistent", 0, NULL));  /* Q_QUOTAOFF */
+	static const unsigned int next_of_user = 0x80000900U;
+	char quota[128];
+	int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* Q_GETNEXTQUOTA: reads, and is only for the host's root */
+	return let_in("quotactl_fd", syscall(NR_QUOTACTL_FD, dir, next_of_user, 0, quota));
 }
 
 static int
@@ -929,6 +942,29 @@ try_one(size_t i)
 		printf("%s shut ended by signal %d\n", attempts[i].name, WTERMSIG(status));
 }
 
+/* the host's root, or another that can be opened here */
+static void
+print_disk(dev_t root)
+{
+	DIR *d = opendir("/dev");
+	struct dirent *e;
+	struct stat st;
+	dev_t found = 0;
+	int fd;
+
+	while (d && (e = readdir(d)) && found != root) {
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISBLK(st.st_mode))
+			continue;
+		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0) {
+			found = st.st_rdev;
+			close(fd);
+		}
+	}
+	if (found)
+		printf("disk=%u:%u\n", major(found), minor(found));
+}
+
 static int
 print_facts(const char *mark)
 {
@@ -937,8 +973,10 @@ print_facts(const char *mark)
 	unsigned int i;
 	int id;
 
-	if (stat("/", &st) == 0)
+	if (stat("/", &st) == 0) {
 		printf("dev=%u:%u\n", major(st.st_dev), minor(st.st_dev));
+		print_disk(st.st_dev);
+	}
 	if (syscall(SYS_name_to_handle_at, AT_FDCWD, mark, &u, &id, 0) == 0) {
 		printf("handle=%d:", u.h.type);
 		for (i = 0; i < u.h.bytes; i++)
@@ -946,24 +984,17 @@ print_facts(const char *mark)
 		printf("\n");
 	}
 	printf("mark=%s\n", mark);
-	for (i = 0; i < 64; i++) {
-		char path[32];
-
-		snprintf(path, sizeof(path), "/dev/pts/%u", i);
-		if (access(path, F_OK) == 0 && i > 3) {
-			printf("pty=%u\n", i);
-			break;
-		}
-	}
 	return 0;
 }
 
 static int
-hold(const char *name)
+hold(const char *name, const char *unread)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), id, key = 0x68000000 | (getpid() & 0xffffff);
 	size_t n = (size_t)snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "%s", name);
+	struct sockaddr_un u = { .sun_family = AF_UNIX };
+	unsigned int pty = 0;
 	long serial;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -973,6 +1004,16 @@ hold(const char *name)
 	printf("socket=%s\nshm=%d\n", name, key);
 	serial = syscall(SYS_add_key, "user", TOKEN, "secret", 6, -4 /* KEY_SPEC_USER_KEYRING */);
 	printf("key=%ld\n", serial);
+	/* of a number that a guest's own do not reach */
+	for (n = 0; n < 8; n++)
+		ioctl(open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), TIOCGPTN, &pty);
+	if (pty > 3)
+		printf("pty=%u\n", pty);
+	/* a socket that nobody reads */
+	snprintf(u.sun_path, sizeof(u.sun_path), "%s", unread);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (bind(fd, (struct sockaddr *)&u, sizeof(u)) < 0)
+		return 1;
 	fflush(stdout);
 	close(1);
 	/* until our input ends: whatever happens to who started us, the memory goes */
@@ -1004,8 +1045,8 @@ main(int argc, char **argv)
 		return print_facts(argv[2]);
 	} else if (argc == 3 && strcmp(argv[1], "type") == 0) {
 		return type(argv[2]);
-	} else if (argc == 4 && strcmp(argv[1], "hold") == 0) {
-		return hold(argv[2]);
+	} else if (argc == 5 && strcmp(argv[1], "hold") == 0) {
+		return hold(argv[2], argv[3]);
 	} else if (argc >= 2 && strcmp(argv[1], "try") == 0) {
 		facts = argv + 2;
 		for (i = 0; i < n; i++)
