@@ -145,6 +145,7 @@ disk() {
 spec() {
 	rm -f "$T/bundle/config.json"
 	(cd "$T/bundle" && crun spec) || return
+	# shellcheck disable=SC2086
 	args=$(printf ', "%s"' $words)
 	sed -e 's/"terminal": true/"terminal": false/' -e "s|\"sh\"|\"/bin/hostile\", \"try\"$args|" -e 's/"readonly": true/"readonly": false/' \
 		"$T/bundle/config.json" >"$T/bundle/config.new"

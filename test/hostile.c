@@ -922,7 +922,7 @@ static void
 try_one(size_t i)
 {
 	static const char *const words[] = { "shut", "open", "none" };
-	int ret, status;
+	int ret, status = 0;
 	pid_t pid;
 
 	fflush(stdout);
