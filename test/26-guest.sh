@@ -126,6 +126,18 @@ terminals() {
 		done
 	done
 }
+# The first thing that runs must be alone, each time
+company() {
+	for o in "$HOSTILE_PLAIN" "$HOSTILE_USERNS"; do
+		i=0
+		while [ $i -lt 20 ]; do
+			i=$((i + 1))
+			# shellcheck disable=SC2086
+			timeout 60 "$NL" -q -M "$me" -D "$t" $o hostile only company </dev/null 2>&1
+		done | sort | uniq -c | sed 's/^ *//' >"$T/.company"
+		is "who made the machine is gone before it begins ($o)" '20 company shut only ours' "$(cat "$T/.company")"
+	done
+}
 # A file with capabilities, made inside: whose they are on the host
 disk() {
 	command -v getcap >/dev/null 2>&1 || return
@@ -239,6 +251,7 @@ else
 	# shellcheck disable=SC2086
 	attempt network $HOSTILE_USERNS --private-network
 	judged network 3
+	company
 	terminals
 	disk
 fi

@@ -409,6 +409,7 @@ try_disk(void)
 	return try_node(S_IFBLK, maj, min, O_RDONLY);
 }
 
+static int try_terminal(void) { return try_node(S_IFCHR, 4, 0, O_RDWR | O_NOCTTY); }
 static int try_mem(void) { return try_node(S_IFCHR, 1, 1, O_RDONLY); }
 static int try_port(void) { return try_node(S_IFCHR, 1, 4, O_RDONLY); }
 static int try_kmsg(void) { return try_node(S_IFCHR, 1, 11, O_WRONLY); }
@@ -560,6 +561,36 @@ try_process(void)
 {
 	snprintf(why, sizeof(why), "not seen");
 	return each_process(is_victim);
+}
+
+/* who made the machine must be gone before anything of it runs */
+static int
+is_company(const char *pid)
+{
+	char path[64], text[256] = "";
+	int fd, parent, ours = getpid();
+	char *end;
+
+	for (parent = ours; parent > 0 && parent != atoi(pid);) {
+		snprintf(path, sizeof(path), "/proc/%d/stat", parent);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || !(end = strrchr(text, ')')) || sscanf(end, ") %*c %d", &parent) != 1)
+			parent = 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	return parent > 0 ? SHUT : say(path, access(path, F_OK));
+}
+
+static int
+try_company(void)
+{
+	int ret = each_process(is_company);
+
+	if (ret != OPEN)
+		snprintf(why, sizeof(why), "only ours");
+	return ret;
 }
 
 static int
@@ -818,12 +849,13 @@ struct ring {
 	struct { uint32_t head, tail, mask, entries, overflow, cqes, flags, resv; uint64_t addr; } cq;
 };
 
+/* one call: IORING_OP_*, and its first words */
 static long
-ring_open(const char *path, int flags)
+ring_call(uint8_t op, int first, uint64_t off, uint64_t addr, uint32_t len, uint32_t flags)
 {
 #ifdef SYS_io_uring_setup
 	struct ring r = { .flags = 0 };
-	struct { uint8_t op, flags; uint16_t prio; int32_t fd; uint64_t off, addr; uint32_t len, open_flags; uint64_t rest[4]; } *sqe;
+	struct { uint8_t op, how; uint16_t prio; int32_t fd; uint64_t off, addr; uint32_t len, open_flags; uint64_t rest[4]; } *sqe;
 	char *sq, *cq;
 	int fd = (int)syscall(SYS_io_uring_setup, 1, &r);
 
@@ -835,22 +867,30 @@ ring_open(const char *path, int flags)
 	if (sq == MAP_FAILED || cq == MAP_FAILED || (void *)sqe == MAP_FAILED)
 		return -1;
 	memset(sqe, 0, sizeof(*sqe));
-	sqe->op = 18;  /* IORING_OP_OPENAT */
-	sqe->fd = AT_FDCWD;
-	sqe->addr = (uintptr_t)path;
-	sqe->open_flags = (uint32_t)flags;
+	sqe->op = op;
+	sqe->fd = first;
+	sqe->off = off;
+	sqe->addr = addr;
+	sqe->len = len;
+	sqe->open_flags = flags;
 	*(uint32_t *)(void *)(sq + r.sq.array) = 0;
 	__atomic_store_n((uint32_t *)(void *)(sq + r.sq.tail), 1, __ATOMIC_RELEASE);
 	if (syscall(SYS_io_uring_enter, fd, 1, 1, 1, NULL, 0) < 0)
 		return -1;
-	errno = -*(int32_t *)(void *)(cq + r.cq.cqes + 8);
-	return errno > 0 ? -1 : 0;
+	fd = *(int32_t *)(void *)(cq + r.cq.cqes + 8);
+	errno = fd < 0 ? -fd : 0;
+	return fd < 0 ? -1 : fd;
 #else
-	(void)path;
-	(void)flags;
+	(void)op, (void)first, (void)off, (void)addr, (void)len, (void)flags;
 	errno = ENOSYS;
 	return -1;
 #endif
+}
+
+static long
+ring_open(const char *path, int flags)
+{
+	return ring_call(18 /* IORING_OP_OPENAT */, AT_FDCWD, 0, (uintptr_t)path, 0, (uint32_t)flags);
 }
 
 static int
@@ -861,17 +901,42 @@ try_ring(void)
 
 	if (!fact("mark"))
 		return none("unknown");
-	if (ring_open(fact("mark"), O_RDONLY) == 0)
+	if (ring_open(fact("mark"), O_RDONLY) >= 0)
 		return say("io_uring, the mark", 0);
 	say("io_uring", -1);
 	for (i = 0; proc_files[i]; i++) {
 		struct stat st;
 
 		snprintf(path, sizeof(path), "/proc/%s", proc_files[i]);
-		if (stat(path, &st) == 0 && !S_ISCHR(st.st_mode) && ring_open(path, O_WRONLY) == 0)
+		if (stat(path, &st) == 0 && !S_ISCHR(st.st_mode) && ring_open(path, O_WRONLY) >= 0)
 			return say(path, 0);
 	}
 	return SHUT;
+}
+
+/* the state of the host's audit: who may read it may end it */
+static int
+ask_audit(const char *what, int fd)
+{
+	struct { uint32_t len; uint16_t type, flags; uint32_t seq, pid; } ask = { 16, 1000 /* AUDIT_GET */, 1, 1, 0 };
+	struct { uint32_t len; uint16_t type, flags; uint32_t seq, pid; int32_t error; char rest[256]; } got;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (fd < 0 || send(fd, &ask, sizeof(ask), 0) < 0)
+		return say(what, -1);
+	if (poll(&p, 1, 2000) <= 0 || recv(fd, &got, sizeof(got), 0) < (ssize_t)sizeof(ask))
+		return say("no answer", -1);
+	errno = got.type == 2 ? -got.error : 0;
+	return say(what, errno ? -1 : 0);
+}
+
+static int try_audit(void) { return ask_audit("socket", socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 9)); }
+
+static int
+try_audit_ring(void)
+{
+	/* IORING_OP_SOCKET */
+	return ask_audit("io_uring", (int)ring_call(45, AF_NETLINK, SOCK_RAW, 0, 9, 0));
 }
 
 /* ---- what the host sees of it ------------------------------------------------------------- */
@@ -905,12 +970,14 @@ static const struct { const char *name; int (*fn)(void); } attempts[] = {
 	{ "nested-userns", try_nested },
 	{ "release-agent", try_release_agent }, { "cgroup-root", try_cgroup_root },
 	{ "by-handle", try_by_handle }, { "disk", try_disk }, { "mount-disk", try_mount_disk },
-	{ "mem", try_mem }, { "port", try_port }, { "kmsg", try_kmsg }, { "loop-control", try_loop_control }, { "dev", try_dev },
+	{ "mem", try_mem }, { "port", try_port }, { "kmsg", try_kmsg }, { "loop-control", try_loop_control },
+	{ "terminal", try_terminal }, { "dev", try_dev },
 	{ "fds", try_fds }, { "proc-links", try_proc_links }, { "exe", try_exe },
-	{ "process", try_process }, { "socket", try_socket }, { "shm", try_shm }, { "key", try_key }, { "keys", try_keys },
+	{ "company", try_company }, { "process", try_process }, { "socket", try_socket }, { "shm", try_shm }, { "key", try_key }, { "keys", try_keys },
 	{ "devpts", try_devpts }, { "notify", try_notify },
 	{ "module", try_module }, { "bpf", try_bpf }, { "userfaultfd", try_userfaultfd }, { "perf", try_perf },
-	{ "fanotify", try_fanotify }, { "io-uring", try_ring }, { "swap", try_swap }, { "kexec", try_kexec },
+	{ "fanotify", try_fanotify }, { "io-uring", try_ring }, { "audit", try_audit },
+	{ "audit-ring", try_audit_ring }, { "swap", try_swap }, { "kexec", try_kexec },
 	{ "clock", try_clock }, { "ports", try_ports }, { "syslog", try_syslog }, { "acct", try_acct }, { "quota", try_quota },
 	{ "sniff", try_sniff }, { "link", try_link },
 	{ "oom-score", try_oom_score }, { "rlimit", try_rlimit }, { "realtime", try_realtime },
