@@ -39,6 +39,7 @@ timeout 60 head -n 1 <"$T/up" >"$T/is-up"
 # shellcheck disable=SC2086 # words are words
 NOTIFY_SOCKET=$T/unread unshare -m -u --propagation private "$hostile" try $words control=y "caps=$T/caps" 7<"$mark" >"$T/control"
 rm -f "$T/caps"
+rmdir /tmp/hostile 2>/dev/null
 
 # ---- in guests ------------------------------------------------------------------------
 
