@@ -135,7 +135,7 @@ mkdir "$T/wide"
 ok 'a directory of 20000 files, and one of 2000 directories' "$shift" "$T/wide" 196608
 is 'is shifted' '22002 196608' "$(find "$T/wide" -exec stat -c %u {} + | sort | uniq -c | sed 's/^ *//')"
 if "$step" works 2>/dev/null; then
-	"$step" kill 1000000 "$T/hit" "$shift" "$T/wide" 196608
+	NSPAWN_LITE_DENY='' "$step" kill 1000000 "$T/hit" "$shift" "$T/wide" 196608
 	read -r _ calls <"$T/hit"
 	is 'one call for each file that is right already' yes \
 		"$([ "$calls" -gt 20000 ] && [ "$calls" -lt $((20000 + 2001 * 9 + 1000)) ] && echo yes || echo "$calls")"
