@@ -761,7 +761,7 @@ writable_at(const char *mountinfo, const char *path)
 	return list;
 }
 
-static unsigned long
+unsigned long
 mount_flags(const char *path)
 {
 	static const struct { unsigned long have, set; } flags[] = {

@@ -246,6 +246,7 @@ void mount_hide(struct run *r);
  */
 int mount_point(int tree, const char *path, mode_t type, int *where);
 char **mount_list(void);                                     /* all mount points, deepest last, NULL-ended; NULL without /proc */
+unsigned long mount_flags(const char *path);                 /* MS_*: how it is mounted, but not whether read-only */
 int mount_read_only(const char *path, unsigned long flags);  /* and what else flags say; -1 with errno */
 void mount_tree_read_only(const char *path);                 /* with all that is mounted in it */
 /* show one entry of a directory, or all, in another that can be written to; fds is what /proc/self/fd/ is called */

@@ -312,6 +312,30 @@ look_at_nodes(struct run *r)
 		r->node[i] = sys_open_tree(AT_FDCWD, fmt("/dev/%s", nodes[i].name), CLONE_TREE | O_CLOEXEC);
 }
 
+/*
+ * With the host's network, /sys inside is the very file system that the host has: an init that ends
+ * makes all it sees read-only, and root without users of its own may.
+ */
+static void
+give_back_sys(struct run *r)
+{
+	struct statvfs fs;
+
+	(void)r;
+	if (statvfs("/sys", &fs) == 0 && fs.f_flag & ST_RDONLY
+	    && mount(NULL, "/sys", NULL, MS_REMOUNT | mount_flags("/sys"), NULL) < 0)
+		warn("the machine made the host's /sys read-only, and it stays so:");
+}
+
+static void
+look_at_sys(const struct plan *p, struct run *r)
+{
+	struct statvfs fs;
+
+	if (p->boot && !p->private_network && !p->private_users && statvfs("/sys", &fs) == 0 && !(fs.f_flag & ST_RDONLY))
+		undo(r, give_back_sys);
+}
+
 void
 root_look(const struct plan *p, struct run *r)
 {
@@ -324,6 +348,7 @@ root_look(const struct plan *p, struct run *r)
 	r->host_release = host_file(release);
 	r->has_tun = access("/dev/net/tun", F_OK) == 0;
 	look_at_nodes(r);
+	look_at_sys(p, r);
 	apifs_label = p->selinux_apifs_context;
 	look_at_resolv(p, r);
 	look_at_zone(p, r);

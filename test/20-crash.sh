@@ -122,12 +122,13 @@ read_words() {
 }
 cr=$(printf '\r')
 
-# judge HOW : prints what is wrong with how it ended. A word that cannot be written is lost
+# judge HOW : prints what is wrong with how it ended. A word that cannot be written is lost; without
+# a control group there is no device policy either, which is a line of its own
 judge() {
 	case $remark in hangs|outlived) echo "$remark" ;; esac
 	case $1:$status:$lines in
 	kill:*)	;;
-	*:0:[01]) [ "$out" = ran ] || [ "$call $who" = 'write supervisor' ] || echo "status 0, and nothing was run" ;;
+	*:0:[012]) [ "$out" = ran ] || [ "$call $who" = 'write supervisor' ] || echo "status 0, and nothing was run" ;;
 	child:137:[01]|*:1:1|*:126:1|*:127:1) ;;
 	*)	echo "status $status" ;;
 	esac
