@@ -30,8 +30,8 @@ enum { OURS = 0, LOW = 4 };
 	{ x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64 }
 #define ABIS \
 	{ 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }, { 3 | OURS, 0 }, { 183 | IS_64 | OURS, 0 }, \
-	{ 40 | OURS, 0 }, { 8 | OURS, 4000 }, { 8 | IS_64 | IS_N32 | OURS, 6000 }, { 8 | IS_64 | OURS, 5000 }, { 20 | OURS, 0 }, \
-	{ 21 | IS_64 | OURS, 0 }
+	{ 40 | OURS, 0 }, { 8 | OURS, 4000 }, { 8 | IS_64 | IS_N32 | OURS, 6000 }, { 8 | IS_64 | OURS, 5000 }, \
+	{ 20 | OURS, 0 }, { 21 | IS_64 | OURS, 0 }
 #elif defined(__x86_64__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { x86_64, x32, i386 }
 #define ABIS { 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }, { 3 | OURS, 0 }
