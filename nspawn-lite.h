@@ -301,7 +301,7 @@ char *limit_text(const char *word, bool v1);             /* what a word puts int
 void seccomp_check(const struct plan *p);
 void seccomp_list(const char *option);                    /* the words an option takes, one a line */
 void seccomp_prepare(const struct plan *p, struct run *r); /* the program, for every ABI of the kernel */
-void seccomp_load(const struct plan *p, struct run *r);    /* from here on: so that what we need ourselves may be refused */
+void seccomp_load(const struct plan *p, struct run *r);    /* the last: it may refuse what we need ourselves */
 
 /* ---- user.c: who the payload is and what it may do ---------------------- */
 

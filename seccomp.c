@@ -29,9 +29,9 @@ enum { OURS = 0, LOW = 4 };
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) \
 	{ x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64 }
 #define ABIS \
-	{ 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }, { 3 | OURS, 0 }, { 183 | IS_64 | OURS, 0 }, { 40 | OURS, 0 }, \
-	{ 8 | OURS, 4000 }, { 8 | IS_64 | IS_N32 | OURS, 6000 }, { 8 | IS_64 | OURS, 5000 }, { 20 | OURS, 0 }, \
-	{ 21 | IS_64 | OURS, 0 }
+	{ 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }, { 3 | OURS, 0 }, { 183 | IS_64 | OURS, 0 }, \
+	{ 40 | OURS, 0 }, { 8 | OURS, 4000 }, { 8 | IS_64 | IS_N32 | OURS, 6000 }, { 8 | IS_64 | OURS, 5000 }, \
+	{ 20 | OURS, 0 }, { 21 | IS_64 | OURS, 0 }
 #elif defined(__x86_64__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { x86_64, x32, i386 }
 #define ABIS { 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }, { 3 | OURS, 0 }
@@ -265,9 +265,10 @@ parse_families(const struct plan *p)
 				continue;
 			name = after(word, "AF_");
 			i = !name ? -1 : streq(name, "LOCAL") ? 1 : streq(name, "ROUTE") ? 16 : word_index(families, name);
-			if (i < 0)
+			if (i >= 0)
+				*mask |= 1ULL << i;
+			else
 				die("--restrict-address-families: %s is no address family; --restrict-address-families=help lists them", word);
-			*mask |= 1ULL << i;
 		}
 	}
 	s.mask = s.allowing ? plain & ~refused : refused;
@@ -430,7 +431,7 @@ block(struct program *g, uint8_t action)
 		next = put(g, BPF_JMP | BPF_JA, (uint32_t)(next - g->at), 0, 0);
 		branch(g, BPF_JEQ, 1, yes, next);
 		return load(g, arg(0));
-	case SOCKETCALL:  /* the family is in memory, where no filter can see it: socket and socketpair have calls of their own */
+	case SOCKETCALL:  /* the family is in memory, where no filter sees it: socket and socketpair are calls too */
 		next = near(g, ALLOW);
 		yes = near(g, NOT_THERE);
 		next = branch(g, BPF_JEQ, 8, yes, next);
@@ -532,12 +533,20 @@ compose(struct program *g, const uint8_t what[CALLS], uint8_t others)
 
 /* ---- doors ------------------------------------------------------------------------------ */
 
+#ifdef NO_TABLE
+enum { TABLE = false };
+#else
+enum { TABLE = WITH_SECCOMP };
+#endif
+
 void
 seccomp_list(const char *option)
 {
 	const char *name;
 	size_t i;
 
+	if (!TABLE)
+		return;
 	if (streq(option, "restrict-address-families")) {
 		print(1, "none\n");
 		for (name = families; *name; name += i + (name[i] == '|')) {
@@ -557,12 +566,6 @@ seccomp_list(const char *option)
 		print(1, "%s\n", name);
 }
 
-#ifdef NO_TABLE
-enum { TABLE = false };
-#else
-enum { TABLE = WITH_SECCOMP };
-#endif
-
 void
 seccomp_check(const struct plan *p)
 {
@@ -570,7 +573,8 @@ seccomp_check(const struct plan *p)
 
 	if (!TABLE) {
 		if (asked(p))
-			die("--%s: this build filters no system calls%s", asked(p), WITH_SECCOMP ? " on this kind of machine" : " (WITH_SECCOMP)");
+			die("--%s: this build filters no system calls%s", asked(p),
+			    WITH_SECCOMP ? " on this kind of machine" : " (WITH_SECCOMP)");
 		return;
 	}
 	parse_families(p);

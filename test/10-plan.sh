@@ -371,6 +371,14 @@ while read -r o; do
 		trip "${o}0" "${o}0-3,5" "${o}0 2" ;;
 	--personality=)
 		trip "$o$(uname -m)" ;;
+	--system-call-filter=)
+		trip "${o}bpf" "${o}~mount @swap" "${o}@known" ;;
+	--restrict-address-families=)
+		trip "${o}AF_UNIX AF_INET" "${o}~AF_PACKET" "${o}none" ;;
+	--suppress-sync=|--nesting=)
+		trip "${o}yes" "${o}no" ;;
+	--selinux-context=|--selinux-apifs-context=)
+		trip "${o}system_u:system_r:svirt_lxc_net_t:s0:c1,c2" ;;
 	--resolv-conf=)
 		for w in off copy-host copy-static copy-uplink copy-stub replace-host replace-static replace-uplink \
 			replace-stub bind-host bind-static bind-uplink bind-stub delete auto; do
@@ -402,6 +410,8 @@ while read -r o; do
 	-E) gives '-E is --setenv' --setenv=A=1 -E A=1 ;;
 	-u) gives '-u is --user' --user=x -u x ;;
 	-M) gives '-M is --machine' --machine=x -M x ;;
+	-Z) gives '-Z is --selinux-context' --selinux-context=a -Z a ;;
+	-L) gives '-L is --selinux-apifs-context' --selinux-apifs-context=a -L a ;;
 	-S) gives '-S is --slice' --slice=a.slice -S a.slice ;;
 	--pipe) gives '--pipe is a console' --console=pipe --pipe ;;
 	-j|-P) ;;	# above
@@ -415,7 +425,8 @@ set -- --quiet --verbose --settings=no --directory='/a b' --image-root=/i --read
 	--chdir=/tmp --setenv=A=1 --setenv=B --setenv='C=it'"'"'s' --user=u --kill-signal=TERM --notify-ready=no \
 	--machine=m --hostname=h --uuid=0123456789abcdef0123456789abcdef --slice=x.slice --register=no --keep-unit \
 	--private-network --capability=all --drop-capability=mknod --ambient-capability=net_admin \
-	--no-new-privileges=yes --rlimit=NOFILE=5 --rlimit=NOFILE=6 --oom-score-adjust=-5 --cpu-affinity=0 \
+	--no-new-privileges=yes --system-call-filter='~mount bpf' --restrict-address-families=AF_UNIX --selinux-context=a \
+	--selinux-apifs-context=b --suppress-sync=yes --nesting=no --rlimit=NOFILE=5 --rlimit=NOFILE=6 --oom-score-adjust=-5 --cpu-affinity=0 \
 	--cpu-affinity=1 "--personality=$(uname -m)" --resolv-conf=off --timezone=off --link-journal=no \
 	--console=pipe --set-credential=a:b --set-credential=c:d --load-credential=e:/f --tmpfs-tmp=no \
 	--api-vfs-writable=network --share-ipc=yes --share-uts=no --cgroup-namespace=no --unified-hierarchy=no \

@@ -174,6 +174,15 @@ bad 'names no family' --restrict-address-families=~
 bad 'none is no address family' --restrict-address-families=~none
 bad 'not one of: yes no' --suppress-sync=maybe
 
+if grep -q ' - selinuxfs ' /proc/self/mountinfo; then
+	skip "SELinux's labels are refused" 'SELinux is here'
+else
+	bad 'has no SELinux' -Z system_u:system_r:container_t:s0
+	bad 'has no SELinux' --selinux-apifs-context=system_u:object_r:container_file_t:s0
+fi
+bad 'not an SELinux label' '--selinux-context=a"b'
+bad 'not an SELinux label' -L 'a b'
+
 # ---- sockets ---------------------------------------------------------------------------------
 
 families() { answer "$@" -- socket,1,1,0 socket,2,2,0 socket,10,2,0 socket,16,3,0 socket,17,3,0 | sed 's/.* //' | tr '\n' ' '; }
