@@ -411,11 +411,10 @@ locate(const char *place, struct share *s)
 	return s->root >= 0;
 }
 
-static void
-let_go(struct share *s)
+void
+cgroup_let_go(struct share *s)
 {
-	if (s->root != AT_FDCWD)
-		drop(s->root);
+	drop(s->root);
 	drop(s->dir);
 	drop(s->payload);
 	s->dir = s->payload = -1;
@@ -438,7 +437,7 @@ cgroup_find(const char *place, struct share *s)
 	if (!locate(place, s))
 		return false;
 	if (open_dirs(s) < 0 || fstat(s->dir, &st) < 0) {
-		let_go(s);
+		cgroup_let_go(s);
 		return false;
 	}
 	for (slash = strchr(s->path + 1, '/'); slash && s->root == AT_FDCWD; slash = strchr(slash + 1, '/'))
@@ -561,6 +560,28 @@ remove_share(int root, const char *path)
 	return true;
 }
 
+/*
+ * A hierarchy of v1 that only we had mounted stays when its last mount goes before the kernel has
+ * seen to what was in it. So wait, and mount it again to let it go
+ */
+static void
+dissolve(struct share *s)
+{
+	enum { TRIES = 50, PAUSE_MS = 10 };
+	int tries;
+
+	if (s->root == AT_FDCWD || cgroup_is_v2(s))
+		return;
+	for (tries = 0; tries < TRIES; tries++) {
+		drop(s->root);
+		s->root = -1;
+		if (!path_of("self", fmt("%.*s", (int)strcspn(s->kind, ","), s->kind), NULL))
+			return;
+		poll(NULL, 0, PAUSE_MS);
+		s->root = sys_mount_private("cgroup", mount_options(s->kind));
+	}
+}
+
 bool
 cgroup_remove(const char *place)
 {
@@ -577,7 +598,10 @@ cgroup_remove(const char *place)
 		gone = false;
 	else
 		gone = remove_share(s.root, s.path);
-	let_go(&s);
+	drop(s.dir);
+	s.dir = -1;
+	dissolve(&s);
+	cgroup_let_go(&s);
 	return gone;
 }
 
@@ -588,10 +612,14 @@ cgroup_undo(struct run *r)
 
 	r->cgroup = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
-		if (remove_share(s->root, s->path))
-			continue;
-		r->cgroup_stays = true;
-		warn("remove control group %s, the next start will try again:", s->path);
+		if (!remove_share(s->root, s->path)) {
+			r->cgroup_stays = true;
+			warn("remove control group %s, the next start will try again:", s->path);
+		}
+		drop(s->dir);
+		drop(s->payload);
+		s->dir = s->payload = -1;
+		dissolve(s);
 	}
 	if (!r->aside)
 		return;
@@ -916,17 +944,12 @@ cgroup_freeze(struct share *s, bool on)
 }
 
 void
-cgroup_thaw(const char *place)
+cgroup_thaw(const struct share *s)
 {
-	struct share s;
-
-	if (!locate(place, &s))
-		return;
-	if (cgroup_is_v2(&s))
-		put_at(s.root, fmt("%s/cgroup.freeze", s.path), "0");
-	else if (has_word(s.kind, "freezer"))
-		put_at(s.root, fmt("%s/freezer.state", s.path), "THAWED");
-	let_go(&s);
+	if (cgroup_is_v2(s))
+		put_at(s->root, fmt("%s/cgroup.freeze", s->path), "0");
+	else if (has_word(s->kind, "freezer"))
+		put_at(s->root, fmt("%s/freezer.state", s->path), "THAWED");
 }
 
 /* ---- in the child ---------------------------------------------------------------------------- */

@@ -47,20 +47,27 @@ sys_deny(const char *names)
 	denied = names ? names : "";
 }
 
+/* older than what "new" stands for */
 static bool
-missing(const char *call)
+missing_old(const char *call)
 {
 	const char *p = denied;
 	size_t n, len = strlen(call);
 
 	for (; *p; p += n + (p[n] == ',')) {
 		n = strcspn(p, ",");
-		if ((n == len && memcmp(p, call, n) == 0) || (n == 3 && memcmp(p, "new", 3) == 0)) {
+		if (n == len && memcmp(p, call, n) == 0) {
 			errno = ENOSYS;
 			return true;
 		}
 	}
 	return false;
+}
+
+static bool
+missing(const char *call)
+{
+	return missing_old(call) || missing_old("new");
 }
 
 /* ---- opening below a tree that we do not trust ------------------------ */
@@ -457,10 +464,12 @@ int
 sys_mount_private(const char *type, const char *options)
 {
 	static char small[8192] __attribute__((aligned(16)));
-	struct private_mount m = { type, options, mount_detached(type, options) };
+	struct private_mount m = { type, options, missing_old("private") ? -2 : mount_detached(type, options) };
 	int saved;
 	pid_t pid;
 
+	if (m.fd == -2)
+		return -1;
 	if (m.fd >= 0 || errno != ENOSYS)
 		return m.fd;
 	pid = clone(mount_and_open, small + sizeof(small), CLONE_NEWNS | CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &m);
@@ -499,7 +508,7 @@ sys_cgroup_namespace(const int *groups, size_t n, bool into_first)
 	pid_t pid;
 	int saved;
 
-	pid = missing("userns") ? -1
+	pid = missing_old("userns") ? -1
 	    : sys_spawn(CLONE_NEWUSER | CLONE_FILES, into_first ? groups[0] : -1, found_namespace, &ns, &ns.placed);
 	if (pid < 0)
 		return -1;
@@ -527,7 +536,7 @@ sys_device_program(const void *code, size_t n)
 	};
 	int fd;
 
-	if (missing("bpf"))
+	if (missing_old("bpf"))
 		return -1;
 	do  /* the verifier gives way to signals */
 		fd = (int)syscall(SYS_bpf, BPF_LOAD, &attr, sizeof(attr));
