@@ -41,8 +41,8 @@ is 'a directory is no device' 1 "$rc"
 # ---- nodes -----------------------------------------------------------------------------
 
 look='ls -ln "$1" | sed "s/  */ /g" | cut -d " " -f 1,3,4,5,6'
-all=$(find /dev \( -type c -o -type b \) ! -path '/dev/pts/*' ! -path '/dev/tty' ! -name 'ptmx' ! -name console | head -n 6)
-[ ! -e /dev/net/tun ] || all="$all /dev/net/tun"
+all=$(find /dev \( -type c -o -type b \) ! -path '/dev/pts/*' ! -path '/dev/tty' ! -name 'ptmx' ! -name console ! -name tun | head -n 6)
+all="$all $(find /dev -mindepth 2 -type c ! -path '/dev/pts/*' ! -name tun | head -n 2)"
 before=$(ls -ln /dev)
 for node in $all; do
 	is "$node is what it is outside, and root's" "$(sh -c "$look" - "$node" | awk '{ $2 = 0; print }')" \
