@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016,SC2086 # what is expanded is expanded inside; words are words
+# shellcheck disable=SC2016,SC2086,SC2317 # what is expanded is expanded inside; words are words; all is called
 # A machine's share and its devices, on whatever control groups there are: each
 # limit is one that a guest runs into. Prints TAP; needs a kernel, busybox and
 # nspawn-lite. Run by 17-limits.sh, here and in emulated machines:
@@ -22,7 +22,6 @@ is() {	# is NAME WANT GOT
 		printf 'want %s\ngot %s\n' "$2" "$3" | sed 's/^/# /'
 	fi
 }
-skip() { result ok "$1 # SKIP $2"; }
 wait_for() {
 	tries=300
 	until "$@"; do
@@ -167,7 +166,6 @@ start 'while :; do read -r go; done <>/dev/zero & echo 0 >/tmp/n; i=0; while :; 
 "$nl" set-property m TasksMax=20 CPUWeight=200 2>"$dir/err"
 is 'set-property on a machine that had no limits' '0 ' "$? $(cat "$dir/err")"
 is 'TasksMax is in its place' 'pids.max 20' "$(what pids pids.max pids.max)"
-moved() { grep -q "$1" "/proc/$leader/cgroup"; }
 is 'and its processes are in it' yes "$(grep -e ':pids:' -e '^0:' "/proc/$leader/cgroup" | grep -q 'machine-m.scope/payload$' && echo yes)"
 if controller memory; then
 	"$nl" set-property m MemoryMax=64M && "$nl" set-property m MemoryMax=128M
