@@ -27,6 +27,9 @@
 #define PAYLOAD "payload"
 #define ASIDE   "supervisor"  /* where we go when what we are in gets controllers: no process may be beside a group */
 
+#define BARE    ", CAP_MKNOD and device nodes of the tree"  /* for without it there is no device policy */
+
+enum { CAP_MKNOD = 27 };
 enum { DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
 void
@@ -411,11 +414,10 @@ locate(const char *place, struct share *s)
 	return s->root >= 0;
 }
 
-static void
-let_go(struct share *s)
+void
+cgroup_let_go(struct share *s)
 {
-	if (s->root != AT_FDCWD)
-		drop(s->root);
+	drop(s->root);
 	drop(s->dir);
 	drop(s->payload);
 	s->dir = s->payload = -1;
@@ -438,7 +440,7 @@ cgroup_find(const char *place, struct share *s)
 	if (!locate(place, s))
 		return false;
 	if (open_dirs(s) < 0 || fstat(s->dir, &st) < 0) {
-		let_go(s);
+		cgroup_let_go(s);
 		return false;
 	}
 	for (slash = strchr(s->path + 1, '/'); slash && s->root == AT_FDCWD; slash = strchr(slash + 1, '/'))
@@ -561,6 +563,28 @@ remove_share(int root, const char *path)
 	return true;
 }
 
+/*
+ * A hierarchy of v1 that only we had mounted stays when its last mount goes before the kernel has
+ * seen to what was in it. So wait, and mount it again to let it go
+ */
+static void
+dissolve(struct share *s)
+{
+	enum { TRIES = 50, PAUSE_MS = 10 };
+	int tries;
+
+	if (s->root == AT_FDCWD || cgroup_is_v2(s))
+		return;
+	for (tries = 0; tries < TRIES; tries++) {
+		drop(s->root);
+		s->root = -1;
+		if (!path_of("self", fmt("%.*s", (int)strcspn(s->kind, ","), s->kind), NULL))
+			return;
+		poll(NULL, 0, PAUSE_MS);
+		s->root = sys_mount_private("cgroup", mount_options(s->kind));
+	}
+}
+
 bool
 cgroup_remove(const char *place)
 {
@@ -577,7 +601,10 @@ cgroup_remove(const char *place)
 		gone = false;
 	else
 		gone = remove_share(s.root, s.path);
-	let_go(&s);
+	drop(s.dir);
+	s.dir = -1;
+	dissolve(&s);
+	cgroup_let_go(&s);
 	return gone;
 }
 
@@ -588,15 +615,20 @@ cgroup_undo(struct run *r)
 
 	r->cgroup = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
-		if (remove_share(s->root, s->path))
-			continue;
-		r->cgroup_stays = true;
-		warn("remove control group %s, the next start will try again:", s->path);
+		if (!remove_share(s->root, s->path)) {
+			r->cgroup_stays = true;
+			warn("remove control group %s, the next start will try again:", s->path);
+		}
+		drop(s->dir);
+		drop(s->payload);
+		s->dir = s->payload = -1;
+		dissolve(s);
 	}
 	if (!r->aside)
 		return;
 	/* back to where we were */
-	put_at(r->share->root, fmt("%s/cgroup.subtree_control", r->aside), r->aside_words);
+	if (r->aside_words)
+		put_at(r->share->root, fmt("%s/cgroup.subtree_control", r->aside), r->aside_words);
 	put_at(r->share->root, fmt("%s/cgroup.procs", r->aside), "0");
 	unlinkat(r->share->root, fmt("%s/" ASIDE, r->aside), AT_REMOVEDIR);
 }
@@ -700,31 +732,49 @@ step_aside(struct run *r, const struct share *s, const char *dir)
 	return true;
 }
 
-/* one of "+memory +io", or all at once; what fails alone is said: true if what had to be is there */
+/*
+ * No process may be beside a group that gets controllers, but at the root. The kernel does not always
+ * say so: some controllers it would give to threads, and what is below could not be entered
+ */
+static bool
+is_free(struct run *r, const struct share *s, const char *dir)
+{
+	char *procs = fmt("%s/cgroup.procs", dir), text[64];
+	struct stat st;
+
+	if (fstatat(s->root, fmt("%s/cgroup.type", dir), &st, 0) < 0 || read_at(s->root, procs, text, sizeof(text)) == 0)
+		return true;
+	return step_aside(r, s, dir) && read_at(s->root, procs, text, sizeof(text)) == 0;
+}
+
+/* all at once, or else one by one: what must be and cannot is the end of it */
 static void
 enable_in(struct run *r, const struct share *s, const char *dir, char *const *list, bool must)
 {
-	char *file = fmt("%s/cgroup.subtree_control", dir), *all = xstrdup("");
+	char *file = fmt("%s/cgroup.subtree_control", dir), *all = xstrdup(""), *none = xstrdup("");
+	bool ready;
 	char *const *c;
-	int ret;
 
-	for (c = list; c && *c; c++)
+	for (c = list; c && *c; c++) {
 		all = fmt("%s%s+%s", all, *all ? " " : "", *c);
-	if (!*all || put_at(s->root, file, all) == 0)
-		return;
-	if (errno == EBUSY && step_aside(r, s, dir)) {
-		r->aside_words = xstrdup(all);
-		for (ret = 0; r->aside_words[ret]; ret++)
-			if (r->aside_words[ret] == '+')
-				r->aside_words[ret] = '-';
+		none = fmt("%s%s-%s", none, *none ? " " : "", *c);
 	}
+	if (!*all)
+		return;
+	ready = is_free(r, s, dir);
+	if (ready && streq(r->aside, dir))
+		r->aside_words = fmt("%s %s", r->aside_words ? r->aside_words : "", none);
+	if (ready && put_at(s->root, file, all) == 0)
+		return;
 	for (c = list; *c; c++) {
-		ret = put_at(s->root, file, fmt("+%s", *c));
-		if (ret < 0 && must)
-			die(errno == EBUSY ? "have the %s controller in control group %s, which has processes of its own:"
-			                   : "have the %s controller in control group %s:", *c, dir);
-		else if (ret < 0)
-			say("no %s controller below %s: %s", *c, dir, strerror(errno));
+		if (ready && put_at(s->root, file, fmt("+%s", *c)) == 0)
+			continue;
+		if (!ready)
+			errno = EBUSY;
+		if (must)
+			die(ready ? "have the %s controller in control group %s:"
+			          : "have the %s controller in control group %s, which has processes of its own:", *c, dir);
+		say("no %s controller below %s: %s", *c, dir, strerror(errno));
 	}
 }
 
@@ -770,7 +820,8 @@ cgroup_make(const struct plan *p, struct run *r)
 		}
 		if (p->slice || p->property)
 			die("make control group %s:", s->path);
-		warn("make control group %s, going on without:", s->path);
+		warn("make control group %s, going on without%s:", s->path, s == r->share ? BARE : "");
+		r->device_bare |= s == r->share;
 		drop(s->dir);
 		s->dir = -1;
 		if (s > r->share)
@@ -916,17 +967,12 @@ cgroup_freeze(struct share *s, bool on)
 }
 
 void
-cgroup_thaw(const char *place)
+cgroup_thaw(const struct share *s)
 {
-	struct share s;
-
-	if (!locate(place, &s))
-		return;
-	if (cgroup_is_v2(&s))
-		put_at(s.root, fmt("%s/cgroup.freeze", s.path), "0");
-	else if (has_word(s.kind, "freezer"))
-		put_at(s.root, fmt("%s/freezer.state", s.path), "THAWED");
-	let_go(&s);
+	if (cgroup_is_v2(s))
+		put_at(s->root, fmt("%s/cgroup.freeze", s->path), "0");
+	else if (has_word(s->kind, "freezer"))
+		put_at(s->root, fmt("%s/freezer.state", s->path), "THAWED");
 }
 
 /* ---- in the child ---------------------------------------------------------------------------- */
@@ -953,9 +999,11 @@ cgroup_enter(const struct plan *p, struct run *r)
 		if (s->payload < 0 || (s == r->share && r->placed && !r->cgroup_v1)
 		    || put_at(s->payload, "cgroup.procs", "0") == 0)
 			continue;
-		if (s > r->share)
+		if (s > r->share || p->property || r->userns)
 			die("enter control group %s:", s->path);
-		warn("enter control group %s:", s->path);
+		warn("enter control group %s, going on without" BARE ":", s->path);
+		r->device_bare = true;
+		r->keep &= ~((uint64_t)1 << CAP_MKNOD);
 		close_shares(r);
 		return;
 	}

@@ -487,10 +487,14 @@ device_enforce(const struct plan *p, struct run *r)
 			die("make control group %s:", s->path);
 	drop(r->device_policy);
 	r->device_policy = -1;
-	if (held)
+	if (held) {
+		r->device_bare = false;
+		return;
+	}
+	r->keep &= ~((uint64_t)1 << CAP_MKNOD);
+	if (r->device_bare)  /* and it was said */
 		return;
 	r->device_bare = true;
-	r->keep &= ~((uint64_t)1 << CAP_MKNOD);
 	warn("no device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE), so root inside has no CAP_MKNOD, "
 	     "and no device node works but those in /dev");
 }

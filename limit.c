@@ -565,10 +565,10 @@ list_within(const char *inner, const char *outer)
 	char *end;
 	bool found;
 
-	for (; *inner; inner = end + (*end == ',')) {
+	for (; *inner; inner += strcspn(inner, ","), inner += *inner == ',') {
 		from = to = strtoul(inner, &end, 10);
 		if (*end == '-')
-			to = strtoul(end + 1, &end, 10);
+			to = strtoul(end + 1, NULL, 10);
 		for (; from <= to; from++) {
 			for (found = false, o = outer; *o && !found; o += strcspn(o, ","), o += *o == ',') {
 				low = high = strtoul(o, &end, 10);
@@ -579,9 +579,6 @@ list_within(const char *inner, const char *outer)
 			if (!found)
 				return false;
 		}
-		strtoul(inner, &end, 10);
-		if (*end == '-')
-			strtoul(end + 1, &end, 10);
 	}
 	return true;
 }
@@ -667,6 +664,8 @@ set(const struct share *s, const char *word, const struct property *pr, char *te
 		if (put_one(pr, s, fmt("%.*s", (int)n, line), line + n + 1, &file, &value, &why) < 0) {
 			if (why)
 				die("%s: %s", shown(word), why);
+			if (errno == ERANGE && (pr->kind == CPUS || pr->kind == NODES))
+				die("%s: this machine has not all of these", shown(word));
 			die(errno == ENOENT ? "%s: this kernel has no %s (%s)" : "%s: set %s:", shown(word), file, pr->needs);
 		}
 		if (!holds(pr, s->dir, cgroup_is_v2(s), file, value))

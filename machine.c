@@ -54,7 +54,12 @@ each_group(int fd, bool (*fn)(const char *place))
 static bool
 thaw(const char *place)
 {
-	cgroup_thaw(place);
+	struct share s;
+
+	if (!cgroup_find(place, &s))
+		return true;
+	cgroup_thaw(&s);
+	cgroup_let_go(&s);
 	return true;
 }
 
@@ -285,8 +290,7 @@ machine_thaw(const struct run *r)
 	size_t i;
 
 	for (i = 0; i < r->nshares; i++)
-		if (cgroup_is_v2(&r->share[i]))
-			cgroup_thaw(cgroup_place(&r->share[i]));
+		cgroup_thaw(&r->share[i]);
 	if (was_extended(r))
 		each_group(r->claim, thaw);
 }

@@ -788,11 +788,11 @@ freeze_all(char **names, bool on)
 		r = xalloc(sizeof(*r));
 		machine_reach(*names, r);
 		s = cgroup_freezer(r);
-		if (!s)
-			die("%s %s: the kernel has no freezer to be had (cgroup2 of Linux 5.2, or CONFIG_CGROUP_FREEZER with v1):",
-			    verb, *names);
 		extend(r);
-		if (!cgroup_freeze(s, on))
+		if (!s)
+			die("%s %s: the kernel has no freezer to be had (cgroup2 of Linux 5.2, or CONFIG_CGROUP_FREEZER with v1)",
+			    verb, *names);
+		else if (!cgroup_freeze(s, on))
 			die(errno == ETIMEDOUT ? "%s %s: some process is still in the middle of something:" : "%s %s:", verb, *names);
 		close(r->claim);
 	}

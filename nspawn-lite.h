@@ -333,7 +333,8 @@ bool cgroup_freeze(struct share *s, bool on);            /* and wait until it is
 /* as the register has it: "KIND:/PATH", or "KIND::PATH" where the host has no mount */
 char *cgroup_place(const struct share *s);
 bool cgroup_find(const char *place, struct share *s);    /* the other way, and open it; false with errno */
-void cgroup_thaw(const char *place);
+void cgroup_let_go(struct share *s);                     /* close it */
+void cgroup_thaw(const struct share *s);                 /* if it is frozen */
 bool cgroup_remove(const char *place);                   /* the machine's directory, with what is below */
 
 /* ---- console.c: its terminal -------------------------------------------- */

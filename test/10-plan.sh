@@ -365,6 +365,10 @@ while read -r o; do
 		trip "${o}CAP_CHOWN" "${o}chown,CAP_KILL" "${o}0" ;;
 	--rlimit=)
 		trip "${o}NOFILE=5:6" "${o}RLIMIT_CPU=2min" "${o}NICE=+5" "${o}AS=infinity" "${o}FSIZE=1M:2G" ;;
+	--property=)
+		trip "${o}MemoryMax=64M" "${o}CPUQuota=20%" "${o}IOReadBandwidthMax=/dev/sda 5M" "${o}Description=a b" ;;
+	--device=)
+		trip "${o}/dev/null" "${o}/dev/ttyUSB0:rw" "${o}tty" ;;
 	--oom-score-adjust=)
 		trip "${o}-1000" "${o}0" "${o}1000" ;;
 	--cpu-affinity=)

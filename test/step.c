@@ -5,7 +5,7 @@
  * runs the words and counts the calls of their process and of its children, until each executes a
  * program of the guest. HOW is
  *   kill        the first process is killed
- *   child       its first child is that is no helper, which is PID 1 of the machine
+ *   child       its child that is PID 1 of the machine is
  *   a number    the call is not made, and fails with this errno
  * A guest's program waits until the first process has come to poll for events: so the order of
  * calls is the same each time. With STEP=late in the environment the first such poll ends at once,
@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -60,7 +61,7 @@ static int injected;  /* an errno, or 0 */
 static long aim, calls, aimed = -1;
 static pid_t supervisor, child, held, failing, known[MOST], frozen[MOST];
 static int nknown, nfrozen, status = -1, child_status = -1;
-static int started, released, hung, early, skipping, child_ran;
+static int started, released, hung, early, skipping;
 static int dying;  /* the supervisor is to die, and nothing moves until it has */
 static int over;   /* it has happened, and nothing is traced from here on */
 static int free_before;  /* the guest's program ran already */
@@ -214,10 +215,20 @@ is_ours(pid_t pid)
 	return strcmp(words, "(sd-stubinit)") == 0;
 }
 
+/* of a PID namespace: a helper of the supervisor is none */
+static int
+is_first(pid_t pid)
+{
+	char path[32];
+	struct stat own, its;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	return stat("/proc/self/ns/pid", &own) == 0 && stat(path, &its) == 0 && own.st_ino != its.st_ino;
+}
+
 static void
 at_exec(pid_t pid)
 {
-	child_ran |= pid == child;
 	if (pid == supervisor || dying || over || is_ours(pid)) {
 		started = 1;
 		go_on(pid, 0);
@@ -237,7 +248,7 @@ at_stop(pid_t pid, int stop)
 		;
 	if (i == nknown && nknown < MOST)
 		known[nknown++] = pid;
-	if (pid != supervisor && !child)
+	if (pid != supervisor && !child && is_first(pid))
 		child = pid;
 	if (sig == (SIGTRAP | 0x80))
 		at_call(pid);
@@ -274,11 +285,6 @@ watch(void)
 			}
 			if (pid == child)
 				child_status = stop;
-			/* one that has done its part and executed nothing was a helper, and no machine */
-			if (pid == child && !child_ran && WIFEXITED(stop) && WEXITSTATUS(stop) == 0) {
-				child = 0;
-				child_status = -1;
-			}
 			for (i = 0; i < nknown; i++)
 				if (known[i] == pid)
 					known[i] = known[--nknown];

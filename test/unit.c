@@ -197,11 +197,64 @@ test_open_in(const char *how)
 	wait(NULL);
 }
 
+/* what a property puts into which files; the kernel's own ranges are in cgroup-v2.rst and cgroup-v1/ */
+static void
+test_limits(void)
+{
+	static const struct { const char *word, *v2, *v1; } table[] = {
+		{ "MemoryMax=64M", "memory.max 67108864\n", "memory.limit_in_bytes 67108864\n" },
+		{ "MemoryLimit=1G", "memory.max 1073741824\n", "memory.limit_in_bytes 1073741824\n" },
+		{ "MemoryMax=infinity", "memory.max max\n", "memory.limit_in_bytes -1\n" },
+		{ "MemoryMax=", "memory.max max\n", "memory.limit_in_bytes -1\n" },
+		{ "MemoryHigh=8388608", "memory.high 8388608\n", "" },
+		{ "MemoryLow=0", "memory.low 0\n", "" },
+		{ "MemoryMin=", "memory.min 0\n", "" },
+		{ "MemorySwapMax=0", "memory.swap.max 0\n", "memory.memsw.limit_in_bytes 0\n" },
+		{ "TasksMax=512", "pids.max 512\n", "pids.max 512\n" },
+		{ "TasksMax=infinity", "pids.max max\n", "pids.max max\n" },
+		{ "CPUWeight=100", "cpu.weight 100\n", "cpu.shares 1024\n" },
+		{ "CPUWeight=1", "cpu.weight 1\n", "cpu.shares 10\n" },
+		{ "CPUWeight=10000", "cpu.weight 10000\n", "cpu.shares 102400\n" },
+		{ "CPUWeight=", "cpu.weight 100\n", "cpu.shares 1024\n" },
+		{ "CPUWeight=idle", "cpu.idle 1\n", "cpu.idle 1\n" },
+		{ "CPUShares=1024", "cpu.weight 100\n", "cpu.shares 1024\n" },
+		{ "CPUShares=2", "cpu.weight 1\n", "cpu.shares 2\n" },
+		{ "CPUShares=262144", "cpu.weight 10000\n", "cpu.shares 262144\n" },
+		{ "CPUQuota=20%", "cpu.max 20000 100000\n", "cpu.cfs_period_us 100000\ncpu.cfs_quota_us 20000\n" },
+		{ "CPUQuota=150%", "cpu.max 150000 100000\n", "cpu.cfs_period_us 100000\ncpu.cfs_quota_us 150000\n" },
+		{ "CPUQuota=12.5%", "cpu.max 12500 100000\n", "cpu.cfs_period_us 100000\ncpu.cfs_quota_us 12500\n" },
+		{ "CPUQuota=0.5%", "cpu.max 1000 200000\n", "cpu.cfs_period_us 200000\ncpu.cfs_quota_us 1000\n" },
+		{ "CPUQuota=0.01%", "cpu.max 1000 1000000\n", "cpu.cfs_period_us 1000000\ncpu.cfs_quota_us 1000\n" },
+		{ "CPUQuota=", "cpu.max max 100000\n", "cpu.cfs_quota_us -1\n" },
+		{ "CPUQuotaPeriodSec=10ms", "", "" },
+		{ "AllowedCPUs=0-3,5", "cpuset.cpus 0-3,5\n", "cpuset.cpus 0-3,5\n" },
+		{ "AllowedCPUs=7 0 1-2", "cpuset.cpus 7,0,1-2\n", "cpuset.cpus 7,0,1-2\n" },
+		{ "AllowedMemoryNodes=0", "cpuset.mems 0\n", "cpuset.mems 0\n" },
+		{ "IOWeight=100", "io.weight|io.bfq.weight 100|100\n", "blkio.weight|blkio.bfq.weight 500\n" },
+		{ "IOWeight=1", "io.weight|io.bfq.weight 1|1\n", "blkio.weight|blkio.bfq.weight 10\n" },
+		{ "IOWeight=10000", "io.weight|io.bfq.weight 10000|1000\n", "blkio.weight|blkio.bfq.weight 1000\n" },
+		{ "BlockIOWeight=500", "io.weight|io.bfq.weight 100|100\n", "blkio.weight|blkio.bfq.weight 500\n" },
+		{ "IOReadBandwidthMax=/dev/sda 5M", "io.max /dev/sda rbps=5000000\n", "blkio.throttle.read_bps_device /dev/sda 5000000\n" },
+		{ "IOWriteBandwidthMax=/a b 1K", "io.max /a b wbps=1000\n", "blkio.throttle.write_bps_device /a b 1000\n" },
+		{ "IOReadIOPSMax=/dev/sda infinity", "io.max /dev/sda riops=max\n", "blkio.throttle.read_iops_device /dev/sda 0\n" },
+		{ "IOWriteIOPSMax=/dev/sda 100", "io.max /dev/sda wiops=100\n", "blkio.throttle.write_iops_device /dev/sda 100\n" },
+		{ "DevicePolicy=closed", "", "" },
+		{ "Description=anything", "", "" },
+	};
+	size_t i;
+
+	for (i = 0; i < LEN(table); i++) {
+		is(table[i].v2, limit_text(table[i].word, false), fmt("%s on cgroup2", table[i].word));
+		is(table[i].v1, limit_text(table[i].word, true), fmt("%s on v1", table[i].word));
+	}
+}
+
 int
 main(void)
 {
 	test_siphash();
 	test_escapes();
+	test_limits();
 	test_words();
 	test_names();
 	test_signals();
