@@ -12,7 +12,7 @@ O ?= build$(TARGET:%=/%)
 
 # The rooms from bottom to top: each uses only what stands before it, and
 # make layers proves it.
-rooms := util sys tree netlink run cgroup limit device machine mount mntns root userns user seccomp console payload halt image \
+rooms := util sys tree netlink run cgroup limit device machine place mount mntns root userns user seccomp console payload halt image \
 	plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
 libs :=

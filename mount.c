@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Mounting: what root.c lays by, and the mounts that were asked for: binds, tmpfs, overlays, covers.
+ * Mounts that were asked for: binds, tmpfs, overlays, covers.
  *
  * What is bound is opened by the supervisor, on the host's side. From 5.2 on it becomes a copy of that
  * mount which is attached nowhere; before, the child looks it up anew and gathers all of it on a tmpfs
@@ -8,7 +8,6 @@
  * becomes the root and file systems are mounted into it, no fd is open that a link of the tree could
  * lead to. Where it is to be seen is looked up in the tree by fd.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +17,6 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -31,7 +29,7 @@
 
 enum { ATTR_RDONLY = 1 };  /* MOUNT_ATTR_RDONLY of mount_setattr(2) */
 enum { CLONE_TREE = 1, RECURSIVE = 0x8000, FROM_FD = 4, TO_FD = 0x40 };  /* open_tree(2), move_mount(2) */
-enum { PROC_MAGIC = 0x9fa0, MOST_LINKS = 40, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
+enum { PROC_MAGIC = 0x9fa0, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
 enum { BIND, TMPFS, OVERLAY, COVER };
 enum { NO_MAP, MAP, MAP_ROOT, MAP_OWNER, MAP_PAIRS };
 
@@ -680,254 +678,6 @@ mount_forget(struct run *r)
 	r->sources[0] = r->sources[1] = -1;
 }
 
-/* ---- what is mounted already ------------------------------------------------------------ */
-
-struct line { int id, parent; bool writable; char *path; };
-
-/* mountinfo's lines; octal escapes undone. The last one has no path */
-static struct line *
-read_mountinfo(const char *mountinfo)
-{
-	size_t size = 1 << 16, most = 1, i;
-	char *text, *rest, *at, *to;
-	struct line *lines, *l;
-	ssize_t n;
-
-	for (;; size *= 2) {
-		int fd = openat(AT_FDCWD, mountinfo, O_RDONLY | O_CLOEXEC);
-
-		text = malloc(size);
-		n = text && fd >= 0 ? read_all(fd, text, size) : -1;  /* it comes in pieces of a page */
-		drop(fd);
-		if (n < 0 || (size_t)n < size - 1)
-			break;
-		free(text);
-	}
-	for (at = n > 0 ? text : NULL; at && *at; at++)
-		most += *at == '\n';
-	lines = l = xalloc((most + 1) * sizeof(*lines));
-	rest = n > 0 ? text : NULL;
-	while ((at = next_line(&rest))) {
-		l->id = (int)strtol(at, &at, 10);
-		l->parent = (int)strtol(at, &at, 10);
-		for (i = 0; i < 3; i++) {
-			at += strcspn(at, " ");
-			at += *at == ' ';
-		}
-		to = at + strcspn(at, " ");
-		l->writable = !*to || (!after(to + 1, "ro,") && !after(to + 1, "ro "));
-		*to = 0;
-		for (l->path = to = at; *at; at++, to++) {
-			*to = *at;
-			if (*at == '\\' && at[1] && at[2] && at[3]) {
-				*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-				at += 3;
-			}
-		}
-		*to = 0;
-		l++;
-	}
-	return lines;
-}
-
-char **
-mount_list(void)
-{
-	struct line *l;
-	char **list = NULL;
-
-	for (l = read_mountinfo("/proc/self/mountinfo"); l->path; l++)
-		grow(&list, l->path);
-	return list;
-}
-
-/* the mount at path that lies above all others there, and those in it that can be written to */
-static char **
-writable_at(const char *mountinfo, const char *path)
-{
-	struct line *lines = read_mountinfo(mountinfo), *l, *k, *top = NULL;
-	char **list = NULL;
-	bool more = true;
-
-	while (more)  /* they need not stand in their order */
-		for (more = false, l = lines; l->path; l++)
-			if (l != top && streq(l->path, path) && (!top || l->parent == top->id)) {
-				top = l;
-				more = true;
-			}
-	if (!top)
-		return NULL;
-	/* those in it are marked by a negative id of their parent */
-	top->parent = -1;
-	for (more = true; more;)
-		for (more = false, l = lines; l->path; l++)
-			for (k = lines; l->parent >= 0 && k->path; k++)
-				if (k->parent < 0 && k->id == l->parent) {
-					l->parent = -1;
-					more = true;
-				}
-	for (l = lines; l->path; l++)
-		if (l->parent < 0 && l->writable)
-			grow(&list, l->path);
-	return list;
-}
-
-static unsigned long
-mount_flags(const char *path)
-{
-	static const struct { unsigned long have, set; } flags[] = {
-		{ ST_NOSUID, MS_NOSUID }, { ST_NODEV, MS_NODEV }, { ST_NOEXEC, MS_NOEXEC }, { ST_NOATIME, MS_NOATIME },
-		{ ST_NODIRATIME, MS_NODIRATIME }, { ST_RELATIME, MS_RELATIME },
-	};
-	struct statvfs fs;
-	unsigned long set = 0;
-	size_t i;
-
-	if (statvfs(path, &fs) < 0)
-		return 0;
-	for (i = 0; i < LEN(flags); i++)
-		if (fs.f_flag & flags[i].have)
-			set |= flags[i].set;
-	return set;
-}
-
-int
-mount_read_only(const char *path, unsigned long flags)
-{
-	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL);
-}
-
-/* one by one, and then seen: a path may lead to another mount than was meant */
-static void
-make_all_read_only(const char *mountinfo, const char *path)
-{
-	char **list;
-
-	for (list = writable_at(mountinfo, path); list && *list; list++)
-		if (mount_read_only(*list, mount_flags(*list)) < 0)
-			die("make %s read-only:", *list);
-	list = writable_at(mountinfo, path);
-	if (list)
-		die("make %s read-only: something is in the way", *list);
-}
-
-void
-mount_tree_read_only(const char *path)
-{
-	if (sys_mount_setattr(AT_FDCWD, path, ATTR_RDONLY, 0) == 0)
-		return;
-	make_all_read_only("/proc/self/mountinfo", path);
-}
-
-/* ---- where it is to be seen --------------------------------------------------------------- */
-
-/* a link of the tree that leads to nothing yet: the path through it */
-static char *
-through(int parent, const char *above, const char *base, const char *rest)
-{
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(parent, base, target, sizeof(target) - 1);
-
-	if (n <= 0)
-		return NULL;
-	target[n] = 0;
-	return fmt("%s%s%s%s", *target == '/' ? "" : above, *target == '/' ? "" : "/", target, rest);
-}
-
-int
-mount_point(int tree, const char *path, mode_t type, int *where)
-{
-	const char *slash, *base, *rest;
-	char *above, *upto, *now = xstrdup(path);
-	int links = 0, fd, parent;
-	bool last, made;
-
-	if (where)
-		*where = -1;
-	for (slash = now;;) {
-		slash = strchr(slash + strspn(slash, "/"), '/');
-		last = !slash || !slash[strspn(slash, "/")];
-		rest = slash ? slash : "";
-		upto = slash ? fmt("%.*s", (int)(slash - now), now) : now;
-		fd = sys_open_in(tree, upto, O_PATH, last && !S_ISDIR(type) ? 0 : IN_DIR);
-		if (fd >= 0 && last)
-			return fd;
-		if (fd >= 0) {
-			close(fd);
-			continue;
-		}
-		if (errno != ENOENT || ++links > MOST_LINKS + PATH_MAX / 2 || strlen(now) >= PATH_MAX)
-			return -1;
-		base = strrchr(upto, '/');
-		above = base ? fmt("%.*s", (int)(base - upto), upto) : xstrdup("");
-		base = base ? base + 1 : upto;
-		parent = sys_open_in(tree, *above ? above : ".", O_PATH, IN_DIR);
-		if (parent < 0)
-			return -1;
-		made = (last && !S_ISDIR(type) ? mknodat(parent, base, S_IFREG | 0644, 0) : mkdirat(parent, base, 0755)) == 0;
-		if (!made && errno == EEXIST) {
-			char *other = through(parent, above, base, rest);
-
-			if (other)
-				slash = now = other;
-			else
-				slash = now;  /* it came just now */
-			close(parent);
-			continue;
-		}
-		if (!made && errno == EROFS && where) {
-			*where = parent;
-			errno = EROFS;
-			return -1;
-		}
-		if (!made)
-			return drop(parent);
-		close(parent);
-		slash = now;
-	}
-}
-
-void
-mount_mirror(const char *fds, int from, int to, const char *name)
-{
-	char target[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-	int fd;
-
-	fd = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		die("look at %s of the tree:", name);
-	if (S_ISLNK(st.st_mode)) {
-		n = readlinkat(from, name, target, sizeof(target) - 1);
-		target[n < 0 ? 0 : n] = 0;
-		if (n < 0 || symlinkat(target, to, name) < 0)
-			die("make link %s:", name);
-		close(fd);
-		return;
-	}
-	if (S_ISDIR(st.st_mode) ? mkdirat(to, name, 0755) < 0 : mknodat(to, name, S_IFREG | 0644, 0) < 0)
-		die("make %s:", name);
-	if (mount(fmt("%s%d", fds, fd), fmt("%s%d/%s", fds, to, name), NULL, MS_BIND | MS_REC, NULL) < 0)
-		die("bind %s of the tree:", name);
-	close(fd);
-}
-
-void
-mount_mirror_all(const char *fds, int from, int to)
-{
-	int list = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = list < 0 ? NULL : fdopendir(list);
-	struct dirent *e;
-
-	if (!d)
-		die("list the tree:");
-	while ((e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
-			mount_mirror(fds, from, to, e->d_name);
-	closedir(d);
-}
-
 /* ---- in the machine ---------------------------------------------------------------------------- */
 
 /*
@@ -1010,7 +760,7 @@ mirror(struct site *s, const struct mount *m, int dir)
 	say("%s cannot be made in a read-only directory: that is shown through one in memory", m->dst);
 	top = workshop(s, m, "d", fmt("mode=%o,uid=%u,gid=%u,size=4m", (unsigned int)st.st_mode & 07777, (unsigned int)st.st_uid,
 	                         (unsigned int)st.st_gid));
-	mount_mirror_all("", dir, top);
+	place_mirror_all("", dir, top);
 	move(m, top, dir);
 	return top;
 }
@@ -1023,11 +773,11 @@ point(struct site *s, const struct mount *m, mode_t type)
 
 	if (s->whole)
 		return scratch(s);
-	fd = mount_point(s->root, m->dst, type, &where);
+	fd = place_make(s->root, m->dst, type, &where);
 	if (fd < 0 && errno == EROFS && where >= 0) {
 		top = mirror(s, m, where);
 		close(where);
-		fd = mount_point(s->root, m->dst, type, NULL);
+		fd = place_make(s->root, m->dst, type, NULL);
 	}
 	if (fd < 0 && errno == ENOTDIR)
 		wrong(m, fmt("%s is no directory inside, or something above it is none", m->dst));
@@ -1035,7 +785,7 @@ point(struct site *s, const struct mount *m, mode_t type)
 		fail(m, fmt("make %s inside", m->dst));
 	if (S_ISDIR(st.st_mode) && !S_ISDIR(type))
 		wrong(m, fmt("%s is a directory inside, and the source is none", m->dst));
-	if (top >= 0 && mount_read_only(number(top), 0) < 0)
+	if (top >= 0 && place_read_only(number(top), 0) < 0)
 		fail(m, "make the directory in memory read-only");
 	drop(top);
 	return fd;
@@ -1051,7 +801,7 @@ leave(const struct site *s, int point_fd)
 static int
 receive(struct site *s, const struct mount *m)
 {
-	char c;
+	char c = 0;
 	int fd;
 
 	if (sys_recv(s->r->sources[0], &c, 1, &fd, NULL) != 1 || fd < 0)
@@ -1141,7 +891,7 @@ make_bind(struct site *s, const struct mount *m)
 		if (n <= 0)
 			fail(m, "find where it is mounted");
 		path[n] = 0;
-		make_all_read_only("../mountinfo", path);
+		place_all_read_only("../mountinfo", path);
 	}
 	close(top);
 	leave(s, to);
@@ -1318,7 +1068,7 @@ empty_gathered(struct run *r)
 		if (umount2(fmt("%zu", i), MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 			die("leave what was gathered:");
 	umount2("t", MNT_DETACH | UMOUNT_NOFOLLOW);  /* what an overlay of the root is made of */
-	if (mount_read_only(".", MS_NOSUID | MS_NODEV | MS_NOEXEC) < 0)
+	if (place_read_only(".", MS_NOSUID | MS_NODEV | MS_NOEXEC) < 0)
 		die("make what was gathered read-only:");
 	close(r->gathered);
 	r->gathered = -1;
@@ -1328,8 +1078,8 @@ void
 mount_make(const struct plan *p, struct run *r)
 {
 	struct site s = { .r = r, .scratch = -1 };
+	char c = 0;
 	int host;
-	char c;
 
 	(void)p;
 	if (!r->nmounts)
@@ -1351,7 +1101,9 @@ mount_make(const struct plan *p, struct run *r)
 	close(host);
 	close(s.root);
 	empty_gathered(r);
-	mount_forget(r);
+	/* the supervisor, whose memory this may be, closes its own */
+	close(r->sources[0]);
+	close(r->sources[1]);
 	if (chdir("/") < 0)
 		die("enter /:");
 }

@@ -3,8 +3,8 @@
 # over many cases may well be long. A function's name begins a line, as its
 # closing brace does.
 BEGIN {
-	plan = "util 650 sys 550 tree 400 netlink 600 nft 400 dhcp 350 tar 650 qcow2 300 disk 450 " \
-		"run 300 mntns 300 root 1100 mount 500 userns 450 limit 400 device 400 user 700 payload 500 halt 250 cgroup 400 seccomp 400 console 500 net 600 oci 650 " \
+	plan = "util 650 sys 550 tree 700 netlink 600 nft 400 dhcp 350 tar 650 qcow2 300 disk 450 " \
+		"run 300 mntns 300 root 1000 place 350 mount 1200 userns 450 limit 400 device 400 user 700 payload 500 halt 250 cgroup 400 seccomp 400 console 500 net 600 oci 650 " \
 		"plan 850 image 800 machine 700 nspawn-lite 750 util.h 200 nspawn-lite.h 300 config.h 150"
 	n = split(plan, p, " ")
 	for (i = 1; i < n; i += 2)
