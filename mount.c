@@ -1134,39 +1134,40 @@ mount_root(struct run *r, const char *stage)
 		die("enter the root:");
 }
 
+/* one source of the host, as it is seen in our copy of its mounts: below a tmpfs that it could be covered by */
+static void
+gather(const struct mount *m, const struct source *s, int fd, const char *stage)
+{
+	char *at = fmt("%s/%s", stage, s->name);
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
+	    || mount(fmt("/proc/self/fd/%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
+		fail(m, fmt("bind %s", s->path));
+	close(fd);
+}
+
 const char *
 mount_gather(struct run *r, const char *stage)
 {
-	int *fds, dir;
-	size_t i, j;
-	char *at;
+	struct mount *const *m;
+	struct source *s;
+	int *fds, *fd;
 
 	if (!r->gather || !r->nsources)
 		return stage;
-	fds = xalloc(r->nsources * sizeof(*fds));
-	for (i = 0; i < r->nmounts; i++)
-		for (j = 0; j < r->mount[i]->nsource; j++) {
-			const struct source *s = &r->mount[i]->source[j];
-
-			if (!s->name)
-				continue;
-			dir = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC);
-			if (dir < 0)
-				fail(r->mount[i], fmt("look at %s", s->path));
-			fds[strtoul(s->name, NULL, 10)] = dir;
-		}
+	fd = fds = xalloc(r->nsources * sizeof(*fds));
+	for (m = r->mount; m < r->mount + r->nmounts; m++)
+		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
+			if (s->name && (*fd++ = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
+				fail(*m, fmt("look at %s", s->path));
 	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m,nr_inodes=1k") < 0
 	    || mkdir(fmt("%s/t", stage), 0755) < 0)
 		die("mount a tmpfs to gather on:");
-	for (i = 0; i < r->nsources; i++) {
-		struct stat st;
-
-		at = fmt("%s/%zu", stage, i);
-		if (fstat(fds[i], &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
-		    || mount(fmt("/proc/self/fd/%d", fds[i]), at, NULL, MS_BIND | MS_REC, NULL) < 0)
-			die("gather what is to be mounted:");
-		close(fds[i]);
-	}
+	for (fd = fds, m = r->mount; m < r->mount + r->nmounts; m++)
+		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
+			if (s->name)
+				gather(*m, s, *fd++, stage);
 	r->gathered = openat(AT_FDCWD, stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->gathered < 0)
 		die("open what was gathered:");
