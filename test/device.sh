@@ -80,6 +80,23 @@ for deny in none new; do
 	fi
 done
 unset NSPAWN_LITE_DENY
+# file systems that an overlay cannot always be made of: images beside this script
+mkdir -p "$dir/fs"
+for image in "${0%/*}"/fs-*.img; do
+	fs=${image##*/fs-}
+	fs=${fs%.img}
+	[ -e "$image" ] || continue
+	mount -o loop -t "$fs" "$image" "$dir/fs" || continue
+	is "a tree on $fs: a place that is made" shared "$(mkdir -p "$dir/fs/bin" && cp "$dir/tree/bin/busybox" "$dir/fs/bin/" &&
+		"$nl" -q -D "$dir/fs" --bind="$dir/host-only:/a/b" /bin/busybox cat /a/b/f)"
+	is "a tree on $fs, ephemeral: by an overlay, or by a copy and a line" 'shared 0' \
+		"$("$nl" -q -x -D "$dir/fs" --bind="$dir/host-only:/c/d" /bin/busybox cat /c/d/f 2>"$dir/err") $(grep -vc 'copied into memory' "$dir/err")"
+	is "and nothing of it is kept on $fs" '' "$(ls -d "$dir/fs/c" 2>/dev/null)"
+	mkdir "$dir/fs/up"
+	run --overlay="$dir/host-only:$dir/fs/up:/x" touch /x/y 2>"$dir/err"
+	is "$fs as the upper one of an overlay: it is, or is named" 1 "$( (ls "$dir/fs/up"; grep "$fs above" "$dir/err") | wc -l | tr -d ' ')"
+	umount "$dir/fs"
+done
 is 'all calls since Linux 5.0 may be missing' inside "$(NSPAWN_LITE_DENY=new run echo inside)"
 cp "$dir/tree/bin/busybox" "$dir/bare/busybox"
 is 'a tree of one static binary' 'alone' "$("$nl" -q -D "$dir/bare" --read-only /busybox echo alone)"
