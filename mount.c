@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Mounting: what root.c lays by, and the mounts that were asked for: binds, tmpfs, overlays, covers.
+ * Mounts that were asked for: binds, tmpfs, overlays, covers.
  *
  * What is bound is opened by the supervisor, on the host's side. From 5.2 on it becomes a copy of that
  * mount which is attached nowhere; before, the child looks it up anew and gathers all of it on a tmpfs
@@ -8,7 +8,6 @@
  * becomes the root and file systems are mounted into it, no fd is open that a link of the tree could
  * lead to. Where it is to be seen is looked up in the tree by fd.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,7 +18,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -30,7 +28,7 @@
 #define MS_LAZYTIME (1 << 25)
 #endif
 
-enum { PROC_MAGIC = 0x9fa0, MOST_LINKS = 40, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
+enum { PROC_MAGIC = 0x9fa0, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
 enum { BIND, TMPFS, OVERLAY, COVER };
 enum { NO_MAP, MAP, MAP_ROOT, MAP_OWNER, MAP_PAIRS };
 
@@ -669,254 +667,6 @@ mount_forget(struct run *r)
 	r->sources[0] = r->sources[1] = -1;
 }
 
-/* ---- what is mounted already ------------------------------------------------------------ */
-
-struct line { int id, parent; bool writable; char *path; };
-
-/* mountinfo's lines; octal escapes undone. The last one has no path */
-static struct line *
-read_mountinfo(const char *mountinfo)
-{
-	size_t size = 1 << 16, most = 1, i;
-	char *text, *rest, *at, *to;
-	struct line *lines, *l;
-	ssize_t n;
-
-	for (;; size *= 2) {
-		int fd = openat(AT_FDCWD, mountinfo, O_RDONLY | O_CLOEXEC);
-
-		text = malloc(size);
-		n = text && fd >= 0 ? read_all(fd, text, size) : -1;  /* it comes in pieces of a page */
-		drop(fd);
-		if (n < 0 || (size_t)n < size - 1)
-			break;
-		free(text);
-	}
-	for (at = n > 0 ? text : NULL; at && *at; at++)
-		most += *at == '\n';
-	lines = l = xalloc((most + 1) * sizeof(*lines));
-	rest = n > 0 ? text : NULL;
-	while ((at = next_line(&rest))) {
-		l->id = (int)strtol(at, &at, 10);
-		l->parent = (int)strtol(at, &at, 10);
-		for (i = 0; i < 3; i++) {
-			at += strcspn(at, " ");
-			at += *at == ' ';
-		}
-		to = at + strcspn(at, " ");
-		l->writable = !*to || (!after(to + 1, "ro,") && !after(to + 1, "ro "));
-		*to = 0;
-		for (l->path = to = at; *at; at++, to++) {
-			*to = *at;
-			if (*at == '\\' && at[1] && at[2] && at[3]) {
-				*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-				at += 3;
-			}
-		}
-		*to = 0;
-		l++;
-	}
-	return lines;
-}
-
-char **
-mount_list(void)
-{
-	struct line *l;
-	char **list = NULL;
-
-	for (l = read_mountinfo("/proc/self/mountinfo"); l->path; l++)
-		grow(&list, l->path);
-	return list;
-}
-
-/* the mount at path that lies above all others there, and those in it that can be written to */
-static char **
-writable_at(const char *mountinfo, const char *path)
-{
-	struct line *lines = read_mountinfo(mountinfo), *l, *k, *top = NULL;
-	char **list = NULL;
-	bool more = true;
-
-	while (more)  /* they need not stand in their order */
-		for (more = false, l = lines; l->path; l++)
-			if (l != top && streq(l->path, path) && (!top || l->parent == top->id)) {
-				top = l;
-				more = true;
-			}
-	if (!top)
-		return NULL;
-	/* those in it are marked by a negative id of their parent */
-	top->parent = -1;
-	for (more = true; more;)
-		for (more = false, l = lines; l->path; l++)
-			for (k = lines; l->parent >= 0 && k->path; k++)
-				if (k->parent < 0 && k->id == l->parent) {
-					l->parent = -1;
-					more = true;
-				}
-	for (l = lines; l->path; l++)
-		if (l->parent < 0 && l->writable)
-			grow(&list, l->path);
-	return list;
-}
-
-unsigned long
-mount_flags(const char *path)
-{
-	static const struct { unsigned long have, set; } flags[] = {
-		{ ST_NOSUID, MS_NOSUID }, { ST_NODEV, MS_NODEV }, { ST_NOEXEC, MS_NOEXEC }, { ST_NOATIME, MS_NOATIME },
-		{ ST_NODIRATIME, MS_NODIRATIME }, { ST_RELATIME, MS_RELATIME },
-	};
-	struct statvfs fs;
-	unsigned long set = 0;
-	size_t i;
-
-	if (statvfs(path, &fs) < 0)
-		return 0;
-	for (i = 0; i < LEN(flags); i++)
-		if (fs.f_flag & flags[i].have)
-			set |= flags[i].set;
-	return set;
-}
-
-int
-mount_read_only(const char *path, unsigned long flags)
-{
-	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL);
-}
-
-/* one by one, and then seen: a path may lead to another mount than was meant */
-static void
-make_all_read_only(const char *mountinfo, const char *path)
-{
-	char **list;
-
-	for (list = writable_at(mountinfo, path); list && *list; list++)
-		if (mount_read_only(*list, mount_flags(*list)) < 0)
-			die("make %s read-only:", *list);
-	list = writable_at(mountinfo, path);
-	if (list)
-		die("make %s read-only: something is in the way", *list);
-}
-
-void
-mount_tree_read_only(const char *path)
-{
-	if (sys_mount_setattr(AT_FDCWD, path, ATTR_RDONLY, 0) == 0)
-		return;
-	make_all_read_only("/proc/self/mountinfo", path);
-}
-
-/* ---- where it is to be seen --------------------------------------------------------------- */
-
-/* a link of the tree that leads to nothing yet: the path through it */
-static char *
-through(int parent, const char *above, const char *base, const char *rest)
-{
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(parent, base, target, sizeof(target) - 1);
-
-	if (n <= 0)
-		return NULL;
-	target[n] = 0;
-	return fmt("%s%s%s%s", *target == '/' ? "" : above, *target == '/' ? "" : "/", target, rest);
-}
-
-int
-mount_point(int tree, const char *path, mode_t type, int *where)
-{
-	const char *slash, *base, *rest;
-	char *above, *upto, *now = xstrdup(path);
-	int links = 0, fd, parent;
-	bool last, made;
-
-	if (where)
-		*where = -1;
-	for (slash = now;;) {
-		slash = strchr(slash + strspn(slash, "/"), '/');
-		last = !slash || !slash[strspn(slash, "/")];
-		rest = slash ? slash : "";
-		upto = slash ? fmt("%.*s", (int)(slash - now), now) : now;
-		fd = sys_open_in(tree, upto, O_PATH, last && !S_ISDIR(type) ? 0 : IN_DIR);
-		if (fd >= 0 && last)
-			return fd;
-		if (fd >= 0) {
-			close(fd);
-			continue;
-		}
-		if (errno != ENOENT || ++links > MOST_LINKS + PATH_MAX / 2 || strlen(now) >= PATH_MAX)
-			return -1;
-		base = strrchr(upto, '/');
-		above = base ? fmt("%.*s", (int)(base - upto), upto) : xstrdup("");
-		base = base ? base + 1 : upto;
-		parent = sys_open_in(tree, *above ? above : ".", O_PATH, IN_DIR);
-		if (parent < 0)
-			return -1;
-		made = (last && !S_ISDIR(type) ? mknodat(parent, base, S_IFREG | 0644, 0) : mkdirat(parent, base, 0755)) == 0;
-		if (!made && errno == EEXIST) {
-			char *other = through(parent, above, base, rest);
-
-			if (other)
-				slash = now = other;
-			else
-				slash = now;  /* it came just now */
-			close(parent);
-			continue;
-		}
-		if (!made && errno == EROFS && where) {
-			*where = parent;
-			errno = EROFS;
-			return -1;
-		}
-		if (!made)
-			return drop(parent);
-		close(parent);
-		slash = now;
-	}
-}
-
-void
-mount_mirror(const char *fds, int from, int to, const char *name)
-{
-	char target[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-	int fd;
-
-	fd = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		die("look at %s of the tree:", name);
-	if (S_ISLNK(st.st_mode)) {
-		n = readlinkat(from, name, target, sizeof(target) - 1);
-		target[n < 0 ? 0 : n] = 0;
-		if (n < 0 || symlinkat(target, to, name) < 0)
-			die("make link %s:", name);
-		close(fd);
-		return;
-	}
-	if (S_ISDIR(st.st_mode) ? mkdirat(to, name, 0755) < 0 : mknodat(to, name, S_IFREG | 0644, 0) < 0)
-		die("make %s:", name);
-	if (mount(fmt("%s%d", fds, fd), fmt("%s%d/%s", fds, to, name), NULL, MS_BIND | MS_REC, NULL) < 0)
-		die("bind %s of the tree:", name);
-	close(fd);
-}
-
-void
-mount_mirror_all(const char *fds, int from, int to)
-{
-	int list = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = list < 0 ? NULL : fdopendir(list);
-	struct dirent *e;
-
-	if (!d)
-		die("list the tree:");
-	while ((e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
-			mount_mirror(fds, from, to, e->d_name);
-	closedir(d);
-}
-
 /* ---- in the machine ---------------------------------------------------------------------------- */
 
 /*
@@ -999,7 +749,7 @@ mirror(struct site *s, const struct mount *m, int dir)
 	say("%s cannot be made in a read-only directory: that is shown through one in memory", m->dst);
 	top = workshop(s, m, "d", fmt("mode=%o,uid=%u,gid=%u,size=4m", (unsigned int)st.st_mode & 07777, (unsigned int)st.st_uid,
 	                         (unsigned int)st.st_gid));
-	mount_mirror_all("", dir, top);
+	place_mirror_all("", dir, top);
 	move(m, top, dir);
 	return top;
 }
@@ -1012,11 +762,11 @@ point(struct site *s, const struct mount *m, mode_t type)
 
 	if (s->whole)
 		return scratch(s);
-	fd = mount_point(s->root, m->dst, type, &where);
+	fd = place_make(s->root, m->dst, type, &where);
 	if (fd < 0 && errno == EROFS && where >= 0) {
 		top = mirror(s, m, where);
 		close(where);
-		fd = mount_point(s->root, m->dst, type, NULL);
+		fd = place_make(s->root, m->dst, type, NULL);
 	}
 	if (fd < 0 && errno == ENOTDIR)
 		wrong(m, fmt("%s is no directory inside, or something above it is none", m->dst));
@@ -1024,7 +774,7 @@ point(struct site *s, const struct mount *m, mode_t type)
 		fail(m, fmt("make %s inside", m->dst));
 	if (S_ISDIR(st.st_mode) && !S_ISDIR(type))
 		wrong(m, fmt("%s is a directory inside, and the source is none", m->dst));
-	if (top >= 0 && mount_read_only(number(top), 0) < 0)
+	if (top >= 0 && place_read_only(number(top), 0) < 0)
 		fail(m, "make the directory in memory read-only");
 	drop(top);
 	return fd;
@@ -1040,7 +790,7 @@ leave(const struct site *s, int point_fd)
 static int
 receive(struct site *s, const struct mount *m)
 {
-	char c;
+	char c = 0;
 	int fd;
 
 	if (sys_recv(s->r->sources[0], &c, 1, &fd, NULL) != 1 || fd < 0)
@@ -1130,7 +880,7 @@ make_bind(struct site *s, const struct mount *m)
 		if (n <= 0)
 			fail(m, "find where it is mounted");
 		path[n] = 0;
-		make_all_read_only("../mountinfo", path);
+		place_all_read_only("../mountinfo", path);
 	}
 	close(top);
 	leave(s, to);
@@ -1307,7 +1057,7 @@ empty_gathered(struct run *r)
 		if (umount2(fmt("%zu", i), MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 			die("leave what was gathered:");
 	umount2("t", MNT_DETACH | UMOUNT_NOFOLLOW);  /* what an overlay of the root is made of */
-	if (mount_read_only(".", MS_NOSUID | MS_NODEV | MS_NOEXEC) < 0)
+	if (place_read_only(".", MS_NOSUID | MS_NODEV | MS_NOEXEC) < 0)
 		die("make what was gathered read-only:");
 	close(r->gathered);
 	r->gathered = -1;
@@ -1317,8 +1067,8 @@ void
 mount_make(const struct plan *p, struct run *r)
 {
 	struct site s = { .r = r, .scratch = -1 };
+	char c = 0;
 	int host;
-	char c;
 
 	(void)p;
 	if (!r->nmounts)
@@ -1340,7 +1090,9 @@ mount_make(const struct plan *p, struct run *r)
 	close(host);
 	close(s.root);
 	empty_gathered(r);
-	mount_forget(r);
+	/* the supervisor, whose memory this may be, closes its own */
+	close(r->sources[0]);
+	close(r->sources[1]);
 	if (chdir("/") < 0)
 		die("enter /:");
 }
@@ -1371,39 +1123,40 @@ mount_root(struct run *r, const char *stage)
 		die("enter the root:");
 }
 
+/* one source of the host, as it is seen in our copy of its mounts: below a tmpfs that it could be covered by */
+static void
+gather(const struct mount *m, const struct source *s, int fd, const char *stage)
+{
+	char *at = fmt("%s/%s", stage, s->name);
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
+	    || mount(fmt("/proc/self/fd/%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
+		fail(m, fmt("bind %s", s->path));
+	close(fd);
+}
+
 const char *
 mount_gather(struct run *r, const char *stage)
 {
-	int *fds, dir;
-	size_t i, j;
-	char *at;
+	struct mount *const *m;
+	struct source *s;
+	int *fds, *fd;
 
 	if (!r->gather || !r->nsources)
 		return stage;
-	fds = xalloc(r->nsources * sizeof(*fds));
-	for (i = 0; i < r->nmounts; i++)
-		for (j = 0; j < r->mount[i]->nsource; j++) {
-			const struct source *s = &r->mount[i]->source[j];
-
-			if (!s->name)
-				continue;
-			dir = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC);
-			if (dir < 0)
-				fail(r->mount[i], fmt("look at %s", s->path));
-			fds[strtoul(s->name, NULL, 10)] = dir;
-		}
+	fd = fds = xalloc(r->nsources * sizeof(*fds));
+	for (m = r->mount; m < r->mount + r->nmounts; m++)
+		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
+			if (s->name && (*fd++ = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
+				fail(*m, fmt("look at %s", s->path));
 	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m,nr_inodes=1k") < 0
 	    || mkdir(fmt("%s/t", stage), 0755) < 0)
 		die("mount a tmpfs to gather on:");
-	for (i = 0; i < r->nsources; i++) {
-		struct stat st;
-
-		at = fmt("%s/%zu", stage, i);
-		if (fstat(fds[i], &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
-		    || mount(fmt("/proc/self/fd/%d", fds[i]), at, NULL, MS_BIND | MS_REC, NULL) < 0)
-			die("gather what is to be mounted:");
-		close(fds[i]);
-	}
+	for (fd = fds, m = r->mount; m < r->mount + r->nmounts; m++)
+		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
+			if (s->name)
+				gather(*m, s, *fd++, stage);
 	r->gathered = openat(AT_FDCWD, stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->gathered < 0)
 		die("open what was gathered:");

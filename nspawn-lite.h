@@ -227,7 +227,23 @@ void mntns_learn(void);            /* after a birth: what the next one can use *
 void mntns_offer(struct run *r);   /* in a quiet moment: the same, for those beside us */
 bool mntns_enter(struct run *r);   /* in the child; false: it has a copy of the host's */
 
-/* ---- mount.c: mounting, and what was asked for to be mounted --------------- */
+/* ---- place.c: places in a tree, and what is mounted there ------------------- */
+
+/*
+ * Open path of the tree, or make it: a directory (S_IFDIR), or an empty file in one (S_IFREG). No link leads
+ * out. -1 with errno; on EROFS *where, if not NULL, is the directory where it cannot be made, or -1.
+ */
+int place_make(int tree, const char *path, mode_t type, int *where);
+char **place_mounts(void);  /* all mount points, deepest last, NULL-ended; NULL without /proc */
+unsigned long place_flags(const char *path);                 /* MS_*: how it is mounted, but not whether read-only */
+int place_read_only(const char *path, unsigned long flags);  /* and what else flags say; -1 with errno */
+void place_tree_read_only(const char *path);                 /* with all that is mounted in it */
+void place_all_read_only(const char *mountinfo, const char *path);  /* the same, on Linux before 5.12 */
+/* show one entry of a directory, or all, in another that can be written to; fds is what /proc/self/fd/ is called */
+void place_mirror(const char *fds, int from, int to, const char *name);
+void place_mirror_all(const char *fds, int from, int to);
+
+/* ---- mount.c: what was asked for to be mounted ------------------------------ */
 
 void mount_check(const struct plan *p);
 void mount_look(const struct plan *p, struct run *r);    /* open sources, while the host is there */
@@ -239,19 +255,7 @@ bool mount_whole(const struct run *r);                   /* on the root itself *
 const char *mount_gather(struct run *r, const char *stage);  /* where the tree goes: stage, or a directory there */
 void mount_root(struct run *r, const char *stage);           /* mounts on the root itself; "." is it, then */
 bool mount_lacks(const struct run *r, int tree);             /* it has no entry of the root that is mounted on */
-void mount_hide(struct run *r);
-/*
- * Open path of the tree, or make it: a directory (S_IFDIR), or an empty file in one (S_IFREG). No link leads
- * out. -1 with errno; on EROFS *where, if not NULL, is the directory where it cannot be made, or -1.
- */
-int mount_point(int tree, const char *path, mode_t type, int *where);
-char **mount_list(void);                                     /* all mount points, deepest last, NULL-ended; NULL without /proc */
-unsigned long mount_flags(const char *path);                 /* MS_*: how it is mounted, but not whether read-only */
-int mount_read_only(const char *path, unsigned long flags);  /* and what else flags say; -1 with errno */
-void mount_tree_read_only(const char *path);                 /* with all that is mounted in it */
-/* show one entry of a directory, or all, in another that can be written to; fds is what /proc/self/fd/ is called */
-void mount_mirror(const char *fds, int from, int to, const char *name);
-void mount_mirror_all(const char *fds, int from, int to);
+void mount_hide(struct run *r);                              /* what was gathered waits without an fd */
 
 /* ---- root.c: what the machine sees as / -------------------------------- */
 

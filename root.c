@@ -323,7 +323,7 @@ give_back_sys(struct run *r)
 
 	(void)r;
 	if (statvfs("/sys", &fs) == 0 && fs.f_flag & ST_RDONLY
-	    && mount(NULL, "/sys", NULL, MS_REMOUNT | mount_flags("/sys"), NULL) < 0)
+	    && mount(NULL, "/sys", NULL, MS_REMOUNT | place_flags("/sys"), NULL) < 0)
 		warn("the machine made the host's /sys read-only, and it stays so:");
 }
 
@@ -410,7 +410,7 @@ lay_mirror(const char *stage, int tree)
 	top = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (top < 0)
 		die("open the root in memory:");
-	mount_mirror_all(FDS, tree, top);
+	place_mirror_all(FDS, tree, top);
 	close(top);
 }
 
@@ -431,11 +431,11 @@ lay_usr(const char *stage, int tree)
 	here = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (here < 0)
 		die("open the root in memory:");
-	mount_mirror(FDS, tree, here, "usr");
-	mount_tree_read_only(fmt("%s/usr", stage));
+	place_mirror(FDS, tree, here, "usr");
+	place_tree_read_only(fmt("%s/usr", stage));
 	for (i = 0; i < LEN(links); i++)
 		if (fstatat(tree, links[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
-			mount_mirror(FDS, tree, here, links[i]);
+			place_mirror(FDS, tree, here, links[i]);
 	close(here);
 	mkdir("etc", 0755);
 	mkdir("var", 0755);
@@ -540,11 +540,11 @@ lay(const struct plan *p, struct run *r, const char *stage)
 		r->mirrored = true;
 	} else if (lacks_mount_points(tree) || mount_lacks(r, tree)) {
 		say("the tree lacks mount points and is read-only: its root is made in memory");
-		mount_tree_read_only(stage);
+		place_tree_read_only(stage);
 		lay_mirror(stage, tree);
 		r->mirrored = true;
 	} else {
-		mount_tree_read_only(stage);
+		place_tree_read_only(stage);
 	}
 	close(tree);
 }
@@ -556,7 +556,7 @@ lay(const struct plan *p, struct run *r, const char *stage)
 static void
 move_to_root(struct run *r, const char *stage)
 {
-	char **list = mount_list();
+	char **list = place_mounts();
 	size_t n, len = strlen(stage);
 
 	if (!list)
@@ -583,7 +583,7 @@ show_journal(struct run *r)
 	format_id128(r->uuid, id);
 	host = openat(AT_FDCWD, r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	tree = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	inside = tree < 0 ? -1 : mount_point(tree, fmt("var/log/journal/%s", id), S_IFDIR, NULL);
+	inside = tree < 0 ? -1 : place_make(tree, fmt("var/log/journal/%s", id), S_IFDIR, NULL);
 	if (host < 0 || inside < 0
 	    || mount(fmt("/proc/self/fd/%d", host), fmt("/proc/self/fd/%d", inside), NULL, MS_BIND, NULL) < 0)
 		warn("show the machine %s:", r->journal_path);
@@ -633,7 +633,7 @@ pivot_inside(const struct plan *p, const char *stage)
 		die("--pivot-root=%s: find the new root in the tree:", p->pivot_root);
 	/* the tree first: what is then stacked on it would be part of it */
 	if (colon) {
-		old = mount_point(new, colon + 1, S_IFDIR, NULL);
+		old = place_make(new, colon + 1, S_IFDIR, NULL);
 		if (old < 0)
 			die("--pivot-root=%s: make a place for the old root in the new one:", p->pivot_root);
 		if (mount(fmt(FDS "%d", tree), fmt(FDS "%d", old), NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -748,7 +748,7 @@ void
 root_lock(const struct plan *p, struct run *r)
 {
 	/* all mount points are made by now: what was asked for holds for the root that stands in, too */
-	if (p->read_only && r->mirrored && mount_read_only("/", 0) < 0)
+	if (p->read_only && r->mirrored && place_read_only("/", 0) < 0)
 		die("make the root read-only:");
 	if (r->bare_root)
 		lock_mounts();
@@ -788,7 +788,7 @@ root_sys(const struct plan *p, struct run *r)
 	if (r->sys >= 0)
 		attach_early(r->sys, "/sys");
 	else if (attach("sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
-	    && (errno != EBUSY || mount_read_only("/sys", NOTHING_SPECIAL) < 0))
+	    && (errno != EBUSY || place_read_only("/sys", NOTHING_SPECIAL) < 0))
 		die("mount sysfs on /sys:");
 	if (!p->private_network)
 		return;
@@ -804,7 +804,7 @@ root_sys(const struct plan *p, struct run *r)
 	}
 	mkdir("/sys/fs", 0755);
 	mkdir("/sys/fs/cgroup", 0755);
-	if (mount_read_only("/sys", NOTHING_SPECIAL) < 0)
+	if (place_read_only("/sys", NOTHING_SPECIAL) < 0)
 		die("make /sys read-only:");
 	if (chdir("/") < 0)
 		die("enter /:");
@@ -930,7 +930,7 @@ root_run(const struct plan *p, struct run *r)
 	if (r->userns && p->nesting == YES)
 		show_whole();
 	if (mount("/run/host", "/run/host", NULL, MS_BIND, NULL) < 0
-	    || mount_read_only("/run/host", NOTHING_SPECIAL) < 0)
+	    || place_read_only("/run/host", NOTHING_SPECIAL) < 0)
 		die("make /run/host read-only:");
 	if (mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
@@ -955,7 +955,7 @@ root_credentials(const struct plan *p, struct run *r)
 			die("write credential %s:", c->id);
 		close(fd);
 	}
-	if (mount_read_only(dir, NOTHING_SPECIAL) < 0)
+	if (place_read_only(dir, NOTHING_SPECIAL) < 0)
 		die("make %s read-only:", dir);
 }
 
@@ -971,7 +971,7 @@ root_masks(const struct plan *p, struct run *r)
 	if (chdir("/proc") < 0)
 		die("enter /proc:");
 	if (p->api_vfs_writable != VFS_YES) {
-		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || mount_read_only("sys", NOTHING_SPECIAL) < 0)
+		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || place_read_only("sys", NOTHING_SPECIAL) < 0)
 			die("make /proc/sys read-only:");
 		if ((p->private_network || p->api_vfs_writable == VFS_NETWORK)
 		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0
@@ -980,7 +980,7 @@ root_masks(const struct plan *p, struct run *r)
 	}
 	for (i = 0; i < LEN(fixed); i++)
 		if (mount(fixed[i], fixed[i], NULL, MS_BIND, NULL) < 0 ? errno != ENOENT
-		    : mount_read_only(fixed[i], NOTHING_SPECIAL) < 0)
+		    : place_read_only(fixed[i], NOTHING_SPECIAL) < 0)
 			die("make /proc/%s read-only:", fixed[i]);
 	/* the nodes are read-only already, and so are these mounts of them */
 	for (i = 0; i < LEN(hidden); i++)
@@ -1014,7 +1014,7 @@ cover(const char *path, const char *name, const char *text, size_t len)
 		if (mount(ours, path, NULL, MS_BIND, NULL) < 0)
 			say("%s is not there to be covered", path);
 	}
-	mount_read_only(path, NOTHING_SPECIAL);
+	place_read_only(path, NOTHING_SPECIAL);
 	unlink(ours);
 }
 

@@ -58,6 +58,45 @@ is 'a read-only tree cannot be written' 'no' "$(run --read-only sh -c 'touch /x 
 if grep -q overlay /proc/filesystems; then
 	is 'what an ephemeral machine writes is gone' 'written' "$(run -x sh -c 'echo written >/x; cat /x'; cat "$dir/tree/x" 2>/dev/null)"
 fi
+echo shared >"$dir/host-only/f"
+for deny in none new; do
+	export NSPAWN_LITE_DENY=$deny
+	is "a directory is bound, at a place that is made (denied: $deny)" shared "$(run --bind="$dir/host-only:/mnt/a/b" cat /mnt/a/b/f)"
+	is "a read-only one is (denied: $deny)" 'shared read-only' \
+		"$(run --bind-ro="$dir/host-only:/mnt/a" sh -c 'echo $(cat /mnt/a/f) $(touch /mnt/a/y 2>/dev/null || echo read-only)')"
+	is "a file is bound over a part of /proc (denied: $deny)" shared "$(run --bind="$dir/host-only/f:/proc/uptime" cat /proc/uptime)"
+	is "a tmpfs is mounted (denied: $deny)" '700 ok' "$(run --tmpfs=/mnt/t:mode=700,size=64k sh -c 'echo $(stat -c %a /mnt/t) $(touch /mnt/t/x && echo ok)')"
+	is "a file is made inaccessible (denied: $deny)" '0 0' "$(run --inaccessible=/etc/inittab stat -c '%a %s' /etc/inittab)"
+	is "a place in a read-only tree (denied: $deny)" shared "$(run --read-only --bind="$dir/host-only:/etc/new/x" cat /etc/new/x/f)"
+	is "a bind on the root (denied: $deny)" 'shared' "$(run --tmpfs=/ --bind="$dir/tree/bin:/bin" --bind="$dir/host-only:/x" cat /x/f)"
+	if grep -q overlay /proc/filesystems; then
+		mkdir -p "$dir/upper-$deny"
+		is "an overlay keeps changes (denied: $deny)" 'shared y' \
+			"$(run --overlay="$dir/host-only:$dir/upper-$deny:/mnt/o" sh -c 'touch /mnt/o/y; cat /mnt/o/f') $(ls -A "$dir/upper-$deny")"
+		is "an overlay in memory does not (denied: $deny)" 'ok' "$(run --overlay=+/etc::/etc sh -c 'touch /etc/y && echo ok')$(ls "$dir/tree/etc/y" 2>/dev/null)"
+	else
+		is "an overlay is refused by name (denied: $deny)" 1 "$(run --overlay=+/etc::/etc true 2>&1 | grep -c 'no overlayfs')"
+		is "an ephemeral tree is copied (denied: $deny)" ok "$(run -x sh -c 'touch /y && echo ok' 2>/dev/null)$(ls "$dir/tree/y" 2>/dev/null)"
+	fi
+done
+unset NSPAWN_LITE_DENY
+# file systems that an overlay cannot always be made of: images beside this script
+mkdir -p "$dir/fs"
+for image in "${0%/*}"/fs-*.img; do
+	fs=${image##*/fs-}
+	fs=${fs%.img}
+	[ -e "$image" ] || continue
+	mount -o loop -t "$fs" "$image" "$dir/fs" || continue
+	is "a tree on $fs: a place that is made" shared "$(mkdir -p "$dir/fs/bin" && cp "$dir/tree/bin/busybox" "$dir/fs/bin/" &&
+		"$nl" -q -D "$dir/fs" --bind="$dir/host-only:/a/b" /bin/busybox cat /a/b/f)"
+	is "a tree on $fs, ephemeral: by an overlay, or by a copy and a line" 'shared 0' \
+		"$("$nl" -q -x -D "$dir/fs" --bind="$dir/host-only:/c/d" /bin/busybox cat /c/d/f 2>"$dir/err") $(grep -vc 'copied into memory' "$dir/err")"
+	is "and nothing of it is kept on $fs" '' "$(ls -d "$dir/fs/c" 2>/dev/null)"
+	mkdir "$dir/fs/up"
+	run --overlay="$dir/host-only:$dir/fs/up:/x" touch /x/y 2>"$dir/err"
+	is "$fs as the upper one of an overlay: it is, or is named" 1 "$( (ls "$dir/fs/up"; grep "$fs above" "$dir/err") | wc -l | tr -d ' ')"
+	umount "$dir/fs"
+done
 is 'all calls since Linux 5.0 may be missing' inside "$(NSPAWN_LITE_DENY=new run echo inside)"
 cp "$dir/tree/bin/busybox" "$dir/bare/busybox"
 is 'a tree of one static binary' 'alone' "$("$nl" -q -D "$dir/bare" --read-only /busybox echo alone)"

@@ -150,8 +150,9 @@ by_move(void)
 
 static const struct { const char *name; int (*fn)(void); } ways[] = {
 	{ "chroot and a directory above it", by_chroot }, { "chroot and an open directory", by_fd },
-	{ "unmounting /", by_umount }, { "unmounting .", by_umount_dot },
+	/* once / is unmounted it is so for those that follow, and /proc with it */
 	{ "entering its own mount namespace", by_setns }, { "unmounting / and entering", by_umount_and_setns },
+	{ "unmounting /", by_umount }, { "unmounting .", by_umount_dot },
 	{ "a new mount namespace", by_new_namespace }, { "pivot_root", by_pivot }, { "/proc", by_proc },
 	{ "moving a mount over /", by_move },
 };
