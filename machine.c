@@ -130,7 +130,7 @@ lock(int fd)
  * waited for the lock of one that went meanwhile sees that it has no name any more.
  */
 int
-machine_lock(const char *path)
+machine_lock(const char *path, off_t *size)
 {
 	struct stat st;
 	int fd;
@@ -145,6 +145,7 @@ machine_lock(const char *path)
 			return drop(fd);
 		if (fstat(fd, &st) < 0)
 			die("look at %s:", path);
+		*size = st.st_size;
 		if (st.st_nlink > 0)
 			return fd;
 		close(fd);
@@ -154,17 +155,15 @@ machine_lock(const char *path)
 void
 machine_claim(const struct plan *p, struct run *r)
 {
-	struct stat st;
+	off_t size;
 
 	r->hidden = p->registered == NO;
 	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
-	r->claim = machine_lock(r->claim_path);
+	r->claim = machine_lock(r->claim_path, &size);
 	if (r->claim < 0)
 		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
 	undo(r, release);
-	if (fstat(r->claim, &st) < 0)
-		die("look at %s:", r->claim_path);
-	if (st.st_size > 0) {
+	if (size > 0) {
 		if (!sweep_leftovers(r->claim))
 			die("what is left of a machine %s that was killed does not go away: see %s", r->name, r->claim_path);
 		if (ftruncate(r->claim, 0) < 0)

@@ -365,7 +365,8 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 
 #define IDS_PREFIX ".ids."  /* files beside the machines' that hold a range of ids */
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
-int machine_lock(const char *path);                          /* a file held by its lock; -1 with EWOULDBLOCK: by others */
+/* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
+int machine_lock(const char *path, off_t *size);
 void machine_register(const struct plan *p, struct run *r);
 void machine_note(const struct plan *p, struct run *r);      /* more control groups than were chosen at first */
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */

@@ -163,7 +163,8 @@ static bool
 claim(struct run *r, uint32_t base)
 {
 	char *path = fmt("%s/" IDS_PREFIX "%u", run_state_dir(), base);
-	int fd = machine_lock(path);
+	off_t size;
+	int fd = machine_lock(path, &size);
 
 	if (fd < 0)
 		return false;

@@ -189,9 +189,9 @@ is 'with the host'"'"'s network it has no low ports' afff "$(guest -U cat /proc/
 is 'unless they were asked for' afff "$(guest -U --capability=CAP_NET_BIND_SERVICE cat /proc/self/status | sed -n 's/^CapEff:.*\(....\)$/\1/p')"
 is 'a reboot keeps what an ephemeral machine changed' 'twice' "$(cat >"$t/etc/rcS" <<-'END'
 	#!/bin/sh
-	test -e /rebooted && { echo twice; poweroff -f; }
+	test -e /rebooted && { echo twice; exec poweroff -f; }
 	touch /rebooted
-	reboot -f
+	exec reboot -f
 	END
 	chmod 755 "$t/etc/rcS"; printf '::sysinit:/etc/rcS\n' >"$t/etc/inittab"; guest -U -x -b | tr -d '\r' | grep twice)"
 
