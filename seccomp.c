@@ -381,10 +381,10 @@ reach(struct program *g, size_t place)
 	return place - g->at > 250 ? put(g, BPF_JMP | BPF_JA, (uint32_t)(place - g->at), 0, 0) : place;
 }
 
-/* no is near: it has just been made */
 static size_t
 branch(struct program *g, unsigned int op, uint32_t k, size_t yes, size_t no)
 {
+	no = reach(g, no);
 	yes = reach(g, yes);
 	return put(g, BPF_JMP | BPF_K | op, k, yes - g->at, no - g->at);
 }
