@@ -200,6 +200,19 @@ below(const char *path, const char *part)
 	return rest && (*rest == '/' || !*rest) ? rest : path;
 }
 
+/* whoever mounted it, and wherever: root inside could, too */
+static bool
+has_v1(void)
+{
+	char text[4096], *rest = text, *line;
+
+	if (read_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text)) > 0)
+		while ((line = next_line(&rest)))
+			if (!after(line, "0::"))
+				return true;
+	return false;
+}
+
 static const char *
 mount_options(const char *kind)
 {
@@ -234,7 +247,7 @@ add_first(struct run *r, const char *kind, int way)
 		*strrchr(own, '/') = 0;  /* a life ago we went there */
 	add(r, kind, root, mount, own ? below(own, part) : r->slice ? r->slice : slice_path("machine.slice"));
 	r->cgroup_v1 = !v2;
-	r->v1_beside = !v2 || mount == usual[1];
+	r->v1_beside = !v2 || mount == usual[1] || has_v1();
 	return true;
 }
 
