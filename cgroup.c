@@ -583,18 +583,20 @@ remove_share(int root, const char *path)
 static void
 dissolve(struct share *s)
 {
-	enum { TRIES = 50, PAUSE_MS = 10 };
+	enum { TRIES = 50, ROUND = 10, PAUSE_MS = 10 };
+	char *word = fmt("%.*s", (int)strcspn(s->kind, ","), s->kind);
 	int tries;
 
 	if (s->root == AT_FDCWD || cgroup_is_v2(s))
 		return;
 	for (tries = 0; tries < TRIES; tries++) {
+		if (tries && tries % ROUND == 0)  /* not too early: it would be a new one then */
+			s->root = sys_mount_private("cgroup", mount_options(s->kind));
 		drop(s->root);
 		s->root = -1;
-		if (!path_of("self", fmt("%.*s", (int)strcspn(s->kind, ","), s->kind), NULL))
+		if (!path_of("self", word, NULL))
 			return;
 		poll(NULL, 0, PAUSE_MS);
-		s->root = sys_mount_private("cgroup", mount_options(s->kind));
 	}
 }
 
@@ -627,6 +629,8 @@ cgroup_undo(struct run *r)
 	struct share *s;
 
 	r->cgroup = -1;
+	drop(r->cgroup_view);  /* it holds all that it shows */
+	r->cgroup_view = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
 		if (!remove_share(s->root, s->path)) {
 			r->cgroup_stays = true;

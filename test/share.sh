@@ -276,6 +276,20 @@ else
 	is 'root inside makes no v1 hierarchy of its own' '' "$(run sh -c "$reach")"
 fi
 
+# ---- what it sees ----------------------------------------------------------------------------------
+
+is '--unified-hierarchy=yes shows cgroup2' yes \
+	"$(run --unified-hierarchy=yes sh -c 'mkdir /sys/fs/cgroup/x && [ -e /sys/fs/cgroup/x/cgroup.events ] && echo yes')"
+is '--unified-hierarchy=no shows v1' yes \
+	"$(run --unified-hierarchy=no sh -c 'mkdir /sys/fs/cgroup/systemd/x && [ -e /sys/fs/cgroup/systemd/x/tasks ] && echo yes')"
+mkdir -p "$dir/tree/sbin" "$dir/tree/usr/lib/systemd"
+printf '#!/bin/sh\nls /sys/fs/cgroup\npoweroff -f\n' >"$dir/tree/sbin/init"
+chmod 755 "$dir/tree/sbin/init"
+ln -s busybox "$dir/tree/bin/poweroff"
+[ "$how" = v1 ] || is 'an init sees cgroup2' 1 "$(run -b -P | grep -cx cgroup.procs)"
+: >"$dir/tree/usr/lib/systemd/systemd-shutdownd"
+is 'a systemd that is older sees v1' 1 "$(run -b -P | grep -cx systemd)"
+
 # ---- below our own group, and below a group of a guest -------------------------------------------
 
 own='echo $$ >"$1/cgroup.procs"; shift; exec "$@"'
