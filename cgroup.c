@@ -837,7 +837,11 @@ cgroup_make(const struct plan *p, struct run *r)
 		}
 		if (p->slice || p->property)
 			die("make control group %s:", s->path);
-		warn("make control group %s, going on without%s:", s->path, s == r->share ? BARE : "");
+		/* of devices, who would have set its policy says what that means */
+		if (s > r->share && has_word(s->kind, "devices"))
+			say("no control group %s: %s", s->path, strerror(errno));
+		else
+			warn("make control group %s, going on without%s:", s->path, s == r->share ? BARE : "");
 		r->device_bare |= s == r->share;
 		drop(s->dir);
 		s->dir = -1;
