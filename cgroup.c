@@ -627,13 +627,15 @@ static void
 cgroup_undo(struct run *r)
 {
 	struct share *s;
+	bool stays = false;
 
+	r->cgroup_stays = true;  /* until it is gone: we may die of this */
 	r->cgroup = -1;
 	drop(r->cgroup_view);  /* it holds all that it shows */
 	r->cgroup_view = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
 		if (!remove_share(s->root, s->path)) {
-			r->cgroup_stays = true;
+			stays = true;
 			warn("remove control group %s, the next start will try again:", s->path);
 		}
 		drop(s->dir);
@@ -641,6 +643,7 @@ cgroup_undo(struct run *r)
 		s->dir = s->payload = -1;
 		dissolve(s);
 	}
+	r->cgroup_stays = stays;
 	if (!r->aside)
 		return;
 	/* back to where we were */
