@@ -200,6 +200,19 @@ below(const char *path, const char *part)
 	return rest && (*rest == '/' || !*rest) ? rest : path;
 }
 
+/* whoever mounted it, and wherever: root inside could, too */
+static bool
+has_v1(void)
+{
+	char text[4096], *rest = text, *line;
+
+	if (read_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text)) > 0)
+		while ((line = next_line(&rest)))
+			if (!after(line, "0::"))
+				return true;
+	return false;
+}
+
 static const char *
 mount_options(const char *kind)
 {
@@ -234,7 +247,7 @@ add_first(struct run *r, const char *kind, int way)
 		*strrchr(own, '/') = 0;  /* a life ago we went there */
 	add(r, kind, root, mount, own ? below(own, part) : r->slice ? r->slice : slice_path("machine.slice"));
 	r->cgroup_v1 = !v2;
-	r->v1_beside = !v2 || mount == usual[1];
+	r->v1_beside = !v2 || mount == usual[1] || has_v1();
 	return true;
 }
 
@@ -570,18 +583,20 @@ remove_share(int root, const char *path)
 static void
 dissolve(struct share *s)
 {
-	enum { TRIES = 50, PAUSE_MS = 10 };
+	enum { TRIES = 50, ROUND = 10, PAUSE_MS = 10 };
+	char *word = fmt("%.*s", (int)strcspn(s->kind, ","), s->kind);
 	int tries;
 
 	if (s->root == AT_FDCWD || cgroup_is_v2(s))
 		return;
 	for (tries = 0; tries < TRIES; tries++) {
+		if (tries && tries % ROUND == 0)  /* not too early: it would be a new one then */
+			s->root = sys_mount_private("cgroup", mount_options(s->kind));
 		drop(s->root);
 		s->root = -1;
-		if (!path_of("self", fmt("%.*s", (int)strcspn(s->kind, ","), s->kind), NULL))
+		if (!path_of("self", word, NULL))
 			return;
 		poll(NULL, 0, PAUSE_MS);
-		s->root = sys_mount_private("cgroup", mount_options(s->kind));
 	}
 }
 
@@ -612,11 +627,15 @@ static void
 cgroup_undo(struct run *r)
 {
 	struct share *s;
+	bool stays = false;
 
+	r->cgroup_stays = true;  /* until it is gone: we may die of this */
 	r->cgroup = -1;
+	drop(r->cgroup_view);  /* it holds all that it shows */
+	r->cgroup_view = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
 		if (!remove_share(s->root, s->path)) {
-			r->cgroup_stays = true;
+			stays = true;
 			warn("remove control group %s, the next start will try again:", s->path);
 		}
 		drop(s->dir);
@@ -624,6 +643,7 @@ cgroup_undo(struct run *r)
 		s->dir = s->payload = -1;
 		dissolve(s);
 	}
+	r->cgroup_stays = stays;
 	if (!r->aside)
 		return;
 	/* back to where we were */
@@ -820,7 +840,11 @@ cgroup_make(const struct plan *p, struct run *r)
 		}
 		if (p->slice || p->property)
 			die("make control group %s:", s->path);
-		warn("make control group %s, going on without%s:", s->path, s == r->share ? BARE : "");
+		/* of devices, who would have set its policy says what that means */
+		if (s > r->share && has_word(s->kind, "devices"))
+			say("no control group %s: %s", s->path, strerror(errno));
+		else
+			warn("make control group %s, going on without%s:", s->path, s == r->share ? BARE : "");
 		r->device_bare |= s == r->share;
 		drop(s->dir);
 		s->dir = -1;

@@ -241,6 +241,7 @@ void
 machine_reach(const char *name, struct run *r)
 {
 	static char text[8192];
+	struct flock alone = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char *rest = text, *line;
 	const char *value;
 	long long n;
@@ -256,6 +257,9 @@ machine_reach(const char *name, struct run *r)
 	/* its supervisor holds the lock as long as it lives */
 	if (r->claim < 0 || flock(r->claim, LOCK_SH | LOCK_NB) == 0)
 		die("machine %s is not running", name);
+	while (fcntl(r->claim, F_SETLKW, &alone) < 0)  /* of those who change it from outside one at a time */
+		if (errno != EINTR)
+			die("lock %s:", r->claim_path);
 	len = pread(r->claim, text, sizeof(text) - 1, 0);
 	text[len < 0 ? 0 : len] = 0;
 	while ((line = next_line(&rest))) {

@@ -148,7 +148,7 @@ struct run {
 		char *path;           /* the machine's directory, from there */
 		size_t base;          /* as much of it is the mount point */
 		int dir, payload;     /* once made; below payload all is the guest's */
-	} share[16];
+	} share[24];
 	size_t nshares, nnoted;  /* and so many stand in the register */
 	char **controllers;   /* of cgroup2, to be enabled for it */
 	int cgroup;           /* the payload's directory in the first */

@@ -263,16 +263,46 @@ reach='mkdir -p /tmp/r; for c in cpu cpuset cpuacct memory pids blkio freezer de
 	mount -t cgroup -o $o,release_agent=/bin/out c /tmp/r 2>/dev/null || continue
 	umount /tmp/r
 	done'
-agents() { cat /sys/fs/cgroup/*/release_agent 2>/dev/null | tr -d '\n'; }
+agents() { cat /sys/fs/cgroup/*/release_agent 2>/dev/null; }
 if [ -e /sys/fs/cgroup/freezer/release_agent ]; then
 	old=$(cat /sys/fs/cgroup/freezer/release_agent)
+	all=$(agents)
 	echo /nowhere >/sys/fs/cgroup/freezer/release_agent
 	is 'release_agent can be set outside' /nowhere "$(cat /sys/fs/cgroup/freezer/release_agent)"
 	echo "$old" >/sys/fs/cgroup/freezer/release_agent
-	is 'root inside cannot set it' '' "$(run sh -c "$reach")$(agents)"
-	is 'nor with a v1 view' '' "$(UNIFIED_HIERARCHY=0 run sh -c "$reach")$(agents)"
+	is 'root inside cannot set it' "$all" "$(run sh -c "$reach")$(agents)"
+	is 'nor with a v1 view' "$all" "$(UNIFIED_HIERARCHY=0 run sh -c "$reach")$(agents)"
 else
 	is 'root inside makes no v1 hierarchy of its own' '' "$(run sh -c "$reach")"
+fi
+
+# ---- what it sees ----------------------------------------------------------------------------------
+
+is '--unified-hierarchy=yes shows cgroup2' yes \
+	"$(run --unified-hierarchy=yes sh -c 'mkdir /sys/fs/cgroup/x && [ -e /sys/fs/cgroup/x/cgroup.events ] && echo yes')"
+is '--unified-hierarchy=no shows v1' yes \
+	"$(run --unified-hierarchy=no sh -c 'mkdir /sys/fs/cgroup/systemd/x && [ -e /sys/fs/cgroup/systemd/x/tasks ] && echo yes')"
+mkdir -p "$dir/tree/sbin" "$dir/tree/usr/lib/systemd"
+printf '#!/bin/sh\nls /sys/fs/cgroup\npoweroff -f\n' >"$dir/tree/sbin/init"
+chmod 755 "$dir/tree/sbin/init"
+ln -s busybox "$dir/tree/bin/poweroff"
+[ "$how" = v1 ] || is 'an init sees cgroup2' 1 "$(run -b -P | grep -cx cgroup.procs)"
+: >"$dir/tree/usr/lib/systemd/systemd-shutdownd"
+is 'a systemd that is older sees v1' 1 "$(run -b -P | grep -cx systemd)"
+
+# ---- below our own group, and below a group of a guest -------------------------------------------
+
+own='echo $$ >"$1/cgroup.procs"; shift; exec "$@"'
+if [ "$how" = none ] && mount -t cgroup2 c /sys/fs/cgroup; then
+	foo=/sys/fs/cgroup/foo
+	mkdir $foo
+	is 'below our own group, which makes room' '' \
+		"$(sh -c "$own" - $foo "$nl" -q -D "$dir/tree" --keep-unit --property=TasksMax=6 sh -c "$forks" 2>"$dir/err")"
+	is 'and is as it was afterwards' "$foo " "$(find $foo -type d) $(cat $foo/cgroup.subtree_control)"
+	is 'where others are in the way, that is said' '1 1' "$(sh -c "$own" - $foo sh -c '"$@" true; echo $?' - \
+		"$nl" -q -D "$dir/tree" --keep-unit --property=TasksMax=6 2>"$dir/err") $(grep -c 'processes of its own' "$dir/err")"
+	rmdir $foo
+	umount /sys/fs/cgroup
 fi
 
 is 'nothing is left' "$before" "$(state | grep -v scope)"
