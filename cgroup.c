@@ -1076,6 +1076,18 @@ mount_v1(const char *kind, unsigned long flags)
 	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) == 0;
 }
 
+/* before the tree becomes the root: then no fd may lead out of it */
+void
+cgroup_give(const struct plan *p, struct run *r)
+{
+	(void)p;
+	if (!r->userns)
+		return;
+	if (r->nshares > 0 && r->share->payload >= 0)
+		hand_over(r, r->share->payload, !r->cgroup_v1);
+	close_shares(r);
+}
+
 void
 cgroup_mount(const struct plan *p, struct run *r)
 {
@@ -1083,11 +1095,6 @@ cgroup_mount(const struct plan *p, struct run *r)
 	struct share *s;
 
 	(void)p;
-	if (r->userns) {
-		if (r->nshares > 0 && r->share->payload >= 0)
-			hand_over(r, r->share->payload, !r->cgroup_v1);
-		close_shares(r);
-	}
 	if (!r->cgroup_shown)
 		return;
 	if (!r->cgroup_v1) {

@@ -120,7 +120,8 @@ struct run {
 	int userns_fd;        /* the namespace, for idmapped mounts */
 	int tree_mount;       /* a copy of the tree's mount that is one; not attached anywhere */
 	int hand[2];          /* from who builds the mounts to init, which waits for them */
-	int self;             /* the builder's own directory in the guest's /proc */
+	int init_pidfd, init_ns;  /* init's, and the directory of its namespaces in the host's /proc */
+	int procfs, run_host; /* the guest's /proc and /run/host, whatever is called that in its tree */
 	int init_namespaces;  /* CLONE_NEW*: those that init is born in */
 	int namespaces;       /* those of them that a builder joins */
 	int ids;              /* the lock that holds the range */
@@ -207,7 +208,7 @@ void run_signals(void);                              /* blocked but in run_wait;
 void run_signal_too(int sig);                         /* take this one too */
 void run_signals_open(bool open);                    /* let them interrupt what we do, or not */
 void run_signals_as_found(void);                     /* before we exec ourselves */
-void run_signals_child(void);                        /* all as a new program expects them */
+void run_signals_child(int procfs);                  /* all as a new program expects them */
 bool run_signalled(int sig);                         /* did it come since we last asked */
 int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
 /* the wire: notes of the child, until it has exec'd or ended */
@@ -277,8 +278,8 @@ void root_lock(const struct plan *p, struct run *r);     /* where the host's roo
 void userns_check(const struct plan *p);
 void userns_choose(const struct plan *p, struct run *r); /* the range, claimed */
 void userns_map(const struct plan *p, struct run *r);    /* once init waits: its maps, and the tree's owners */
+void userns_let_go(struct run *r);                       /* the supervisor needs no more of it */
 void userns_join(const struct plan *p, struct run *r);   /* builder: into init's namespaces */
-void userns_remember(const struct plan *p, struct run *r);
 void userns_hand_over(const struct plan *p, struct run *r);
 void userns_receive(const struct plan *p, struct run *r); /* init: wait for the mounts, enter them */
 
@@ -315,6 +316,7 @@ int user_signal(const char *word);                       /* number of a signal, 
 const char *user_signal_name(int sig);                   /* "KILL" */
 void user_host(const struct plan *p, struct run *r);     /* what there is to give */
 void user_look(const struct plan *p, struct run *r);     /* passwd and group of the tree */
+void user_give(const struct plan *p, struct run *r);     /* what only the host can give, to a waiting init */
 void user_settle(const struct plan *p, struct run *r);   /* host name, keyring, scores, affinity */
 void user_become(const struct plan *p, struct run *r);   /* ids, capabilities, limits: the last */
 
@@ -329,6 +331,7 @@ void cgroup_make(const struct plan *p, struct run *r);
 bool cgroup_fill(struct share *s);                       /* make the payload's directory; where devices are, not done yet */
 void cgroup_guard(const struct plan *p, struct run *r);  /* a view that no release_agent is in reach of */
 void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: be in it, and see only that */
+void cgroup_give(const struct plan *p, struct run *r);   /* builder: to root inside, to divide it */
 void cgroup_mount(const struct plan *p, struct run *r);
 /* of a running machine, whose shares are known and whose leader is r->pid: make those that are new, and move it in */
 void cgroup_extend(struct run *r);

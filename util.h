@@ -122,8 +122,12 @@ int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
 pid_t sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
 /* the same as a copy of ours, which goes its own way at once */
 pid_t sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
-/* enter these namespaces (CLONE_NEW*) of a process; in one call from 5.8 on. -1 with errno */
-int sys_join(pid_t pid, int namespaces);
+/*
+ * Enter these namespaces (CLONE_NEW*) of a process, told by a pidfd (5.8; or -1) or its directory ns in /proc: both
+ * opened by who knows which process its number means. -1 with errno
+ */
+int sys_join(int pidfd, int ns, int namespaces);
+int sys_pidfd_open(pid_t pid);  /* 5.3 */
 /*
  * A file system mounted where nobody sees it, as an fd of its root: it goes with the last fd. Options are as those
  * of mount(2). 5.2; else by a process with mounts of its own. -1 with errno
