@@ -226,6 +226,7 @@ static const struct step birth[] = {
 	{ BUILDER, "let no node of the tree work",       device_lock },
 	{ BUILDER, "keep no state",                      root_volatile },
 	{ BUILDER, "mount /proc",                        root_proc },
+	{ BUILDER, "join its network",                   userns_join_network },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },
 	{ BUILDER, "make its devices",                   device_make },
@@ -347,7 +348,7 @@ listen_to_child(struct run *r)
 static _Noreturn void
 die_without_namespaces(const struct run *r)
 {
-	const char *more = fmt("%s%s", r->namespaces & CLONE_NEWNET ? ", NET_NS" : "", r->userns ? ", USER_NS" : "");
+	const char *more = fmt("%s%s", r->init_namespaces & CLONE_NEWNET ? ", NET_NS" : "", r->userns ? ", USER_NS" : "");
 
 	if (errno == ENOSPC)
 		die("make namespaces: there are as many as sysctl user.max_*_namespaces allows");
@@ -396,9 +397,9 @@ spawn(const struct plan *p, struct run *r)
 		r->namespaces |= CLONE_NEWIPC;
 	if (p->share_uts != YES)
 		r->namespaces |= CLONE_NEWUTS;
-	if (p->private_network)
-		r->namespaces |= CLONE_NEWNET;
 	r->init_namespaces |= r->namespaces;
+	if (p->private_network && !r->userns)  /* else init makes it by and by */
+		r->init_namespaces |= CLONE_NEWNET;
 	run_signals();
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
 	if (r->userns)

@@ -120,6 +120,7 @@ struct run {
 	int userns_fd;        /* the namespace, for idmapped mounts */
 	int tree_mount;       /* a copy of the tree's mount that is one; not attached anywhere */
 	int hand[2];          /* from who builds the mounts to init, which waits for them */
+	bool network_joined;  /* the builder is in its network */
 	int init_pidfd, init_ns;  /* init's, and the directory of its namespaces in the host's /proc */
 	int procfs, run_host; /* the guest's /proc and /run/host, whatever is called that in its tree */
 	int init_namespaces;  /* CLONE_NEW*: those that init is born in */
@@ -280,6 +281,7 @@ void userns_choose(const struct plan *p, struct run *r); /* the range, claimed *
 void userns_map(const struct plan *p, struct run *r);    /* once init waits: its maps, and the tree's owners */
 void userns_let_go(struct run *r);                       /* the supervisor needs no more of it */
 void userns_join(const struct plan *p, struct run *r);   /* builder: into init's namespaces */
+void userns_join_network(const struct plan *p, struct run *r);  /* which init makes meanwhile */
 void userns_hand_over(const struct plan *p, struct run *r);
 void userns_receive(const struct plan *p, struct run *r); /* init: wait for the mounts, enter them */
 

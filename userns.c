@@ -376,20 +376,41 @@ userns_let_go(struct run *r)
 
 /* ---- the builder's part ----------------------------------------------------------------- */
 
+/* which init makes meanwhile */
+void
+userns_join_network(const struct plan *p, struct run *r)
+{
+	char note;
+
+	if (!r->userns || !p->private_network || r->network_joined)
+		return;
+	if (sys_recv(r->hand[0], &note, 1, NULL, NULL) != 1)
+		_exit(FAIL);  /* it has said why */
+	if (sys_join(r->init_pidfd, r->init_ns, CLONE_NEWNET) < 0)
+		die("join the machine's network:");
+	r->network_joined = true;
+}
+
 /* where init is, with the host's rights; what is made from here on belongs to the guest's root */
 void
 userns_join(const struct plan *p, struct run *r)
 {
 	enum { NO_SETUID_FIXUP = 1 << 2 };  /* SECBIT_NO_SETUID_FIXUP: capabilities(7) */
 
-	(void)p;
+	int namespaces = r->namespaces | (r->cgroup_shown ? CLONE_NEWCGROUP : 0);
+
 	if (!r->userns)
 		return;
 	close(r->hand[1]);
-	if (sys_join(r->init_pidfd, r->init_ns, r->namespaces | (r->cgroup_shown ? CLONE_NEWCGROUP : 0)) < 0)
-		die("join the machine's namespaces:");
-	drop(r->init_pidfd);
-	drop(r->init_ns);
+	/* the directory leads to the host: what needs it is done here. So is what must see the whole of that machine's /sys */
+	if (r->init_pidfd < 0 || !namespaces || setns(r->init_pidfd, namespaces) < 0) {
+		if (sys_join(-1, r->init_ns, namespaces) < 0)
+			die("join the machine's namespaces:");
+		userns_join_network(p, r);
+	}
+	if (r->nested)
+		userns_join_network(p, r);
+	close(r->init_ns);
 	if (prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP) < 0)
 		die("keep capabilities:");
 	setfsgid(r->id_base);
@@ -434,12 +455,14 @@ userns_receive(const struct plan *p, struct run *r)
 	/* a link of the tree may lead to any fd of ours: from here on none leads to the host */
 	const int keep[] = { wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->exe, r->hand[1] };
 
-	(void)p;
 	if (!r->userns)
 		return;
 	sys_close_but(3 + r->listen_fds, keep, LEN(keep));
 	if (sys_send(r->hand[1], note, sizeof(note), -1) < 0)
 		die("tell that we wait for the mounts:");
+	/* it takes longer than all the rest, and there may be a second CPU */
+	if (p->private_network && (unshare(CLONE_NEWNET) < 0 || sys_send(r->hand[1], note, 1, -1) < 0))
+		die("make a network namespace (CONFIG_NET_NS):");
 	got = sys_recv(r->hand[1], note, 1, &mounts, NULL);
 	if (got >= 0 && mounts < 0)
 		_exit(FAIL);  /* whoever ended has said why */
