@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -200,19 +199,6 @@ below(const char *path, const char *part)
 	return rest && (*rest == '/' || !*rest) ? rest : path;
 }
 
-/* whoever mounted it, and wherever: root inside could, too */
-static bool
-has_v1(void)
-{
-	char text[4096], *rest = text, *line;
-
-	if (read_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text)) > 0)
-		while ((line = next_line(&rest)))
-			if (!after(line, "0::"))
-				return true;
-	return false;
-}
-
 static const char *
 mount_options(const char *kind)
 {
@@ -247,7 +233,6 @@ add_first(struct run *r, const char *kind, int way)
 		*strrchr(own, '/') = 0;  /* a life ago we went there */
 	add(r, kind, root, mount, own ? below(own, part) : r->slice ? r->slice : slice_path("machine.slice"));
 	r->cgroup_v1 = !v2;
-	r->v1_beside = !v2 || mount == usual[1] || has_v1();
 	return true;
 }
 
@@ -266,42 +251,6 @@ is_old(const struct run *r)
 			return true;
 	}
 	return false;
-}
-
-/*
- * Root inside who keeps CAP_SYS_ADMIN may mount v1 hierarchies, and sees them from where its control
- * group namespace begins. Where that is the top, release_agent is there: a program that the
- * kernel runs outside. From 5.17 on it looks at who owns the namespace, see cgroup_make. Before,
- * the machine must have a directory everywhere, though that makes its start slower by far.
- */
-static bool
-kernel_guards(void)
-{
-	struct utsname u;
-	char *end;
-	long major, minor;
-
-	if (uname(&u) < 0)
-		return false;
-	major = strtol(u.release, &end, 10);
-	minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-	return major > 5 || (major == 5 && minor >= 17);
-}
-
-static void
-take_all_of_v1(struct run *r)
-{
-	char *text = read_proc("/proc/self/cgroup"), *rest = text, *line, *list;
-
-	while ((line = next_line(&rest))) {
-		list = strchr(line, ':');
-		if (!list || !list[1] || list[1] == ':')
-			continue;
-		list++;
-		list[strcspn(list, ",:")] = 0;
-		if (!cgroup_share(r, NULL, list))
-			warn("take a share of control groups %s, root inside may reach its release_agent:", list);
-	}
 }
 
 void
@@ -323,11 +272,6 @@ cgroup_choose(const struct plan *p, struct run *r)
 		die("--unified-hierarchy=yes: no cgroup2 is to be had here (Linux 4.5, CONFIG_CGROUPS)");
 	if (r->nshares == 0 && p->boot)
 		warn("no control groups are to be had here (CONFIG_CGROUPS); an init that needs them will say so");
-	if (!r->v1_beside || p->cgroup_namespace == NO)
-		return;
-	r->guarded = kernel_guards();
-	if (!r->guarded && (!p->private_users || parse_bool(p->private_users) == 0))
-		take_all_of_v1(r);
 }
 
 /* a controller may be had there: it is none that v1 has taken */
@@ -395,6 +339,31 @@ cgroup_share(struct run *r, const char *v2, const char *v1)
 		return NULL;
 	above = fmt("%s%s", !above || streq(above, "/") ? "" : below(above, part), r->slice && r->pid <= 0 ? r->slice : "");
 	return add(r, kind, root, mount, above);
+}
+
+/*
+ * Root inside who has users of its own may mount v1 hierarchies, and sees them from where it is. Where it is root of
+ * the host by its number, all from there on would be its own: so it gets a directory everywhere, though that
+ * makes its start slower by far. Without users of its own it is root of the host anyway
+ */
+void
+cgroup_fence(const struct plan *p, struct run *r)
+{
+	char *rest, *line, *list;
+
+	(void)p;
+	if (!r->userns || r->id_base || r->nested)
+		return;
+	r->cgroup_v1 |= r->nshares == 0;
+	for (rest = read_proc("/proc/self/cgroup"); (line = next_line(&rest));) {
+		list = strchr(line, ':');
+		if (!list || !list[1] || list[1] == ':')
+			continue;
+		list++;
+		list[strcspn(list, ",:")] = 0;
+		if (!cgroup_share(r, NULL, list))
+			warn("take a share of control groups %s, root inside can change groups of the host there:", list);
+	}
 }
 
 /* ---- in the register's words ---------------------------------------------------------- */
@@ -631,8 +600,6 @@ cgroup_undo(struct run *r)
 
 	r->cgroup_stays = true;  /* until it is gone: we may die of this */
 	r->cgroup = -1;
-	drop(r->cgroup_view);  /* it holds all that it shows */
-	r->cgroup_view = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
 		if (!remove_share(s->root, s->path)) {
 			stays = true;
@@ -857,23 +824,6 @@ cgroup_make(const struct plan *p, struct run *r)
 	r->cgroup = r->share->payload;
 }
 
-/* a namespace that the kernel takes no release_agent from */
-void
-cgroup_guard(const struct plan *p, struct run *r)
-{
-	int groups[LEN(r->share)];
-	size_t i;
-
-	(void)p;
-	if (!r->guarded || r->userns || r->nshares == 0)
-		return;
-	for (i = 0; i < r->nshares; i++)
-		groups[i] = r->share[i].payload;
-	r->cgroup_view = sys_cgroup_namespace(groups, r->nshares, !r->cgroup_v1);
-	if (r->cgroup_view < 0)
-		warn("guard the release_agent of control groups (CONFIG_USER_NS), root inside can reach it:");
-}
-
 /* ---- of a machine that runs ------------------------------------------------------------------ */
 
 /* a process is the machine's: it is in its PID namespace, or in its share */
@@ -1010,8 +960,6 @@ close_shares(struct run *r)
 	for (s = r->share; s < r->share + r->nshares; s++)
 		if (s->payload >= 0)
 			close(s->payload);
-	if (r->cgroup_view >= 0)
-		close(r->cgroup_view);
 }
 
 void
@@ -1032,8 +980,7 @@ cgroup_enter(const struct plan *p, struct run *r)
 		return;
 	}
 	r->cgroup_shown = r->nshares > 0 && p->cgroup_namespace != NO;
-	if (r->cgroup_shown && (r->cgroup_view < 0 || setns(r->cgroup_view, CLONE_NEWCGROUP) < 0)
-	    && unshare(CLONE_NEWCGROUP) < 0) {
+	if (r->cgroup_shown && unshare(CLONE_NEWCGROUP) < 0) {
 		r->cgroup_shown = false;
 		warn("make a control group namespace (Linux 4.6, CONFIG_CGROUPS), so /sys/fs/cgroup stays empty:");
 	}

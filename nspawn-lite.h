@@ -153,13 +153,10 @@ struct run {
 	char **controllers;   /* of cgroup2, to be enabled for it */
 	int cgroup;           /* the payload's directory in the first */
 	bool cgroup_v1;       /* which is name=systemd: nobody can be born in there */
-	int cgroup_view;      /* the control group namespace, where its owner matters */
 	bool placed;          /* the child was born in it */
 	bool cgroup_stays;    /* it could not be removed */
 	bool cgroup_shown;    /* in the child: it has a view of its own to mount */
 	char *slice;          /* path of what it goes below; NULL: where we are ourselves */
-	bool v1_beside;       /* there are hierarchies of v1 that root inside might mount */
-	bool guarded;         /* and the kernel looks at who owns the view */
 	char *aside, *aside_words;  /* where we made way for controllers, and what takes them back */
 	/* its life */
 	pid_t pid;
@@ -325,9 +322,9 @@ void cgroup_choose(const struct plan *p, struct run *r); /* where it will be; no
 /* the share that has a controller, by its names on cgroup2 and v1 (NULL: it is none of that); NULL with errno */
 struct share *cgroup_share(struct run *r, const char *v2, const char *v1);
 bool cgroup_is_v2(const struct share *s);
+void cgroup_fence(const struct plan *p, struct run *r);  /* a share everywhere, where root inside owns what it sees */
 void cgroup_make(const struct plan *p, struct run *r);
 bool cgroup_fill(struct share *s);                       /* make the payload's directory; where devices are, not done yet */
-void cgroup_guard(const struct plan *p, struct run *r);  /* a view that no release_agent is in reach of */
 void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: be in it, and see only that */
 void cgroup_mount(const struct plan *p, struct run *r);
 /* of a running machine, whose shares are known and whose leader is r->pid: make those that are new, and move it in */

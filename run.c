@@ -58,7 +58,7 @@ void
 run_begin(struct run *r)
 {
 	current = r;
-	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->life_before = r->mounts = r->offer = r->userns_fd = r->tree_mount = r->self = r->ids = r->proc = r->sys = r->device_policy = r->cgroup_view = -1;
+	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->life_before = r->mounts = r->offer = r->userns_fd = r->tree_mount = r->self = r->ids = r->proc = r->sys = r->device_policy = -1;
 	r->hand[0] = r->hand[1] = -1;
 	memset(r->node, 0xff, sizeof(r->node));
 	r->wire[0] = r->wire[1] = -1;
