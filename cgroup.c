@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -69,28 +70,37 @@ is_mounted(const char *path, long magic)
 	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
 }
 
-/* where a process is in the hierarchy that a word names, "" being cgroup2, and what else that hierarchy has */
+/* where a process is in the hierarchy that a word names, "" being cgroup2, until this is asked again; list is what that has */
 static char *
-path_of(const char *process, const char *word, const char **kind)
+find_path(const char *process, const char *word, char **list)
 {
 	static char text[8192];
-	char *rest = text, *line, *list, *path;
+	char *rest = text, *line, *path, file[64];
 
-	if (read_at(AT_FDCWD, fmt("/proc/%s/cgroup", process), text, sizeof(text)) < 0)
+	snprintf(file, sizeof(file), "/proc/%.16s/cgroup", process);
+	if (read_at(AT_FDCWD, file, text, sizeof(text)) < 0)
 		return NULL;
 	while ((line = next_line(&rest))) {
-		list = strchr(line, ':');
-		path = list ? strchr(list + 1, ':') : NULL;
+		*list = strchr(line, ':');
+		path = *list ? strchr(++*list, ':') : NULL;
 		if (!path)
 			continue;
 		*path++ = 0;
-		if (!has_word(list + 1, word))
-			continue;
-		if (kind)
-			*kind = *word ? xstrdup(list + 1) : V2;
-		return xstrdup(path);
+		if (has_word(*list, word))
+			return path;
 	}
 	return NULL;
+}
+
+/* the same for good, and the kind of the hierarchy */
+static char *
+path_of(const char *process, const char *word, const char **kind)
+{
+	char *list, *path = find_path(process, word, &list);
+
+	if (path && kind)
+		*kind = *word ? xstrdup(list) : V2;
+	return path ? xstrdup(path) : NULL;
 }
 
 /* all of a file of /proc, which comes in pieces */
@@ -433,6 +443,139 @@ cgroup_find(const char *place, struct share *s)
 	return true;
 }
 
+/* ---- its processes ------------------------------------------------------------------- */
+
+/*
+ * How a machine's processes are known: by their namespace, and by their group in one hierarchy. Where the leader lives
+ * that group is a path from the top: root inside may give a group of its own any name.
+ */
+struct mark { char pidns[64], *word, *group; bool whole; };
+
+static bool
+link_of(const char *process, char link[64])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/ns/pid", process);
+	n = readlink(path, link, 63);
+	link[n < 0 ? 0 : n] = 0;
+	return n > 0;
+}
+
+static const char *
+end_of_group(const char *path, const char *group)
+{
+	const char *at = path, *end;
+
+	for (; (at = strstr(at, group)); at = end) {
+		end = at + strlen(group);
+		if (*end == '/' || !*end)
+			return end;
+	}
+	return NULL;
+}
+
+/* leader: 0 if it is not known */
+static struct mark
+mark_of(pid_t leader, const struct share *s)
+{
+	struct mark m = { "", NULL, NULL, false };
+	char ours[64], pid[16], *path;
+
+	snprintf(pid, sizeof(pid), "%d", (int)leader);
+	if (leader > 0 && link_of(pid, m.pidns) && link_of("self", ours) && streq(m.pidns, ours))
+		*m.pidns = 0;  /* it shares that of the host */
+	if (!s)
+		return m;
+	m.word = cgroup_is_v2(s) ? xstrdup("") : fmt("%.*s", (int)strcspn(s->kind, ","), s->kind);
+	m.group = fmt("%s%s", strrchr(s->path, '/') ? "" : "/", strrchr(s->path, '/') ? strrchr(s->path, '/') : s->path);
+	path = leader > 0 ? path_of(pid, m.word, NULL) : NULL;
+	if (path && end_of_group(path, m.group)) {
+		path[end_of_group(path, m.group) - path] = 0;
+		m.group = path;
+		m.whole = true;
+	}
+	return m;
+}
+
+static bool
+belongs(const char *process, const struct mark *m)
+{
+	char link[64], *path, *list;
+	const char *end = NULL;
+
+	if (*m->pidns && link_of(process, link) && streq(link, m->pidns))
+		return true;
+	path = m->group ? find_path(process, m->word, &list) : NULL;
+	if (path)
+		end = m->whole ? after(path, m->group) : end_of_group(path, m->group);
+	return end && (*end == '/' || !*end);
+}
+
+/* do something with each process of the machine; how many were there, and were to be done something with */
+static int
+each_process(const struct mark *m, bool (*fn)(const char *process, void *arg), void *arg)
+{
+	struct dirent *e;
+	int n = 0;
+	DIR *d = opendir("/proc");
+
+	while (d && (e = readdir(d)))
+		if (*e->d_name >= '1' && *e->d_name <= '9' && belongs(e->d_name, m))
+			n += fn(e->d_name, arg);
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* where we are ourselves in a hierarchy of v1, or -1 */
+static int
+open_own(const char *word)
+{
+	const char *kind = word;
+	char *part = "", *own = path_of("self", word, &kind), *mount = own ? mount_of("cgroup", word, &part) : NULL;
+	int root, dir;
+
+	if (!own)
+		return -1;
+	if (mount)
+		return openat(AT_FDCWD, fmt("%s%s", mount, below(own, part)), DIRECTORY);
+	root = sys_mount_private("cgroup", mount_options(kind));
+	dir = root < 0 ? -1 : openat(root, own[1] ? own + 1 : ".", DIRECTORY);
+	drop(root);
+	return dir;
+}
+
+static bool
+end_one(const char *process, void *ours)
+{
+	kill((pid_t)atoi(process), SIGKILL);
+	put_at(*(int *)ours, "cgroup.procs", process);
+	return true;
+}
+
+/*
+ * What v1's freezer holds does not end, however it is killed, and a group that holds it need not be ours: root inside
+ * may have made one. So its processes are taken out of it, to where nobody is frozen: where we are.
+ */
+static void
+end_all(const struct mark *m)
+{
+	int ours = open_own("freezer");
+
+	each_process(m, end_one, &ours);
+	drop(ours);
+}
+
+void
+cgroup_end(const struct run *r)
+{
+	struct mark m = mark_of(r->pid, r->nshares ? r->share : NULL);
+
+	end_all(&m);
+}
+
 /* ---- taking it away ------------------------------------------------------------------- */
 
 /* the first directory in dir, by name; false if there is none */
@@ -516,12 +659,13 @@ kill_all(int root, const char *path)
  * a control group that has no owner any more ends them.
  */
 static bool
-remove_share(int root, const char *path)
+remove_share(const struct share *s)
 {
-	enum { TRIES = 100, PAUSE_MS = 10 };
-	const char *slash, *up;
+	enum { TRIES = 200, PAUSE_MS = 10, SOME = 10 };
+	const char *slash, *up, *path = s->path;
 	char *inner = fmt("%s/" PAYLOAD, path);
-	int tries;
+	struct mark m = mark_of(0, s);
+	int tries, root = s->root;
 
 	for (tries = 0; remove_below(root, path) < 0; tries++) {
 		if (errno == ENOENT)
@@ -530,6 +674,8 @@ remove_share(int root, const char *path)
 			return false;
 		kill_all(root, inner);
 		kill_all(root, path);
+		if (tries % SOME == SOME - 1)
+			end_all(&m);
 		poll(NULL, 0, PAUSE_MS);
 	}
 	/* slices that we may have made: a full one stays, and so does one that others made */
@@ -584,7 +730,7 @@ cgroup_remove(const char *place)
 	else if (fstatfs(s.dir, &fs) < 0 || (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC))
 		gone = false;
 	else
-		gone = remove_share(s.root, s.path);
+		gone = remove_share(&s);
 	drop(s.dir);
 	s.dir = -1;
 	dissolve(&s);
@@ -601,7 +747,7 @@ cgroup_undo(struct run *r)
 	r->cgroup_stays = true;  /* until it is gone: we may die of this */
 	r->cgroup = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
-		if (!remove_share(s->root, s->path)) {
+		if (!remove_share(s)) {
 			stays = true;
 			warn("remove control group %s, the next start will try again:", s->path);
 		}
@@ -826,20 +972,20 @@ cgroup_make(const struct plan *p, struct run *r)
 
 /* ---- of a machine that runs ------------------------------------------------------------------ */
 
-/* a process is the machine's: it is in its PID namespace, or in its share */
-static bool
-belongs(const char *process, const char *pidns, const char *group)
-{
-	static char text[8192];
-	char link[64];
-	ssize_t n = readlink(fmt("/proc/%s/ns/pid", process), link, sizeof(link) - 1);
+struct move { const struct share *s; const struct mark *to; int err; };
 
-	if (n < 0)
+static bool
+move_one(const char *process, void *arg)
+{
+	struct move *m = arg;
+
+	if (belongs(process, m->to))
 		return false;
-	link[n] = 0;
-	if (streq(link, pidns))
+	if (put_at(m->s->payload, "cgroup.procs", process) == 0)
 		return true;
-	return read_at(AT_FDCWD, fmt("/proc/%s/cgroup", process), text, sizeof(text)) > 0 && strstr(text, group);
+	if (errno != ESRCH)
+		m->err = errno;
+	return false;
 }
 
 /* all of its processes into a new share: what is born meanwhile is born where its parent was, so look again */
@@ -847,34 +993,14 @@ static void
 move_in(const struct run *r, const struct share *s)
 {
 	enum { ROUNDS = 100 };
-	const char *word = fmt("%.*s", (int)strcspn(s->kind, ","), s->kind), *group, *path;
-	char pidns[64];
-	struct dirent *e;
-	int rounds, moved, err = 0;
-	ssize_t n;
-	DIR *d;
+	struct mark m = mark_of(r->pid, r->share), there = mark_of(0, s);
+	struct move move = { s, &there, 0 };
+	int rounds, moved;
 
-	group = fmt("%s/" PAYLOAD, strrchr(s->path, '/') ? strrchr(s->path, '/') : s->path);
-	n = readlink(fmt("/proc/%d/ns/pid", (int)r->pid), pidns, sizeof(pidns) - 1);
-	pidns[n < 0 ? 0 : n] = 0;
-	for (rounds = 0, moved = 1; moved && rounds < ROUNDS; rounds++) {
-		d = opendir("/proc");
-		for (moved = 0; d && (e = readdir(d));) {
-			if (*e->d_name < '0' || *e->d_name > '9' || !belongs(e->d_name, pidns, group))
-				continue;
-			path = path_of(e->d_name, cgroup_is_v2(s) ? "" : word, NULL);
-			if (path && strstr(path, group))
-				continue;
-			if (put_at(s->payload, "cgroup.procs", e->d_name) == 0)
-				moved++;
-			else if (errno != ESRCH)
-				err = errno;
-		}
-		if (d)
-			closedir(d);
-	}
-	errno = err;
-	if (err || moved)
+	for (rounds = 0, moved = 1; moved && rounds < ROUNDS; rounds++)
+		moved = each_process(&m, move_one, &move);
+	errno = move.err;
+	if (move.err || moved)
 		warn("move all processes of %s into control group %s:", r->name, s->path);
 }
 
@@ -888,7 +1014,7 @@ cgroup_extend(struct run *r)
 			if (make_share(s) < 0 || !cgroup_fill(s) || kill(r->pid, 0) < 0) {
 				int saved = errno;
 
-				remove_share(s->root, s->path);
+				remove_share(s);
 				errno = saved;
 				die("make control group %s:", s->path);
 			}

@@ -302,8 +302,7 @@ kill_child(struct run *r)
 {
 	if (r->pid <= 0)
 		return;
-	kill(r->pid, SIGKILL);
-	machine_thaw(r);
+	machine_kill(r);
 	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
 		;
 	r->pid = 0;
@@ -539,7 +538,7 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
 		return;
 	}
-	kill(r->pid, SIGKILL);
+	machine_kill(r);
 }
 
 static void
@@ -575,8 +574,7 @@ live(const struct plan *p, struct run *r)
 			ask_to_end(p, r, "poweroff");
 		if (r->want) {
 			if (streq(r->want, "kill")) {
-				kill(r->pid, SIGKILL);
-				machine_thaw(r);
+				machine_kill(r);
 			} else {
 				ask_to_end(p, r, r->want);
 			}

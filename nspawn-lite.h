@@ -336,6 +336,7 @@ char *cgroup_place(const struct share *s);
 bool cgroup_find(const char *place, struct share *s);    /* the other way, and open it; false with errno */
 void cgroup_let_go(struct share *s);                     /* close it */
 void cgroup_thaw(const struct share *s);                 /* if it is frozen */
+void cgroup_end(const struct run *r);                    /* kill all of its processes, those too that it froze itself */
 bool cgroup_remove(const char *place);                   /* the machine's directory, with what is below */
 
 /* ---- console.c: its terminal -------------------------------------------- */
@@ -370,6 +371,7 @@ void machine_sweep(const struct run *r);                           /* what kille
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
 void machine_extend(struct run *r);                          /* it has got more control groups */
 void machine_thaw(const struct run *r);                      /* our own: one that is frozen could not end */
+void machine_kill(const struct run *r);                      /* and wait until it has ended, for some seconds */
 
 /* ---- settings.c: .nspawn files, in words of the command line -------------- */
 
