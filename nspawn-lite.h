@@ -147,7 +147,7 @@ struct run {
 		int root;             /* AT_FDCWD, or the root of a mount of our own: the host has none */
 		char *path;           /* the machine's directory, from there */
 		size_t base;          /* as much of it is the mount point */
-		int dir, payload;     /* once made; below payload all is the guest's */
+		int dir, payload;     /* once made; below payload all is the guest's. Without such a directory it is dir again */
 	} share[24];
 	size_t nshares, nnoted;  /* and so many stand in the register */
 	char **controllers;   /* of cgroup2, to be enabled for it */
@@ -287,6 +287,7 @@ void device_look(const struct plan *p, struct run *r);   /* what they are on the
 void device_allow(struct run *r, mode_t type, int major, int minor, const char *access);
 void device_enforce(const struct plan *p, struct run *r); /* on its control group, before anyone is in it */
 void device_lock(const struct plan *p, struct run *r);   /* or else: no node of the tree can be used */
+void device_shut(const struct run *r, const char *path); /* nor any of this mount, with all in it from Linux 5.12 on */
 void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
 size_t device_fds(const struct run *r, int *fds);        /* what device_make needs, at most ndevices */
 
