@@ -882,6 +882,8 @@ make_bind(struct site *s, const struct mount *m)
 		path[n] = 0;
 		place_all_read_only("../mountinfo", path);
 	}
+	if (S_ISDIR(st.st_mode))
+		device_shut(s->r, number(top));
 	close(top);
 	leave(s, to);
 }
@@ -990,7 +992,8 @@ make_overlay(struct site *s, const struct mount *m)
 		data = fmt("%s,upperdir=%d,workdir=%d", data, upper, work);
 	if (mkdirat(shop, "m", 0755) < 0)
 		fail(m, "make a place to mount on");
-	if (mount("overlay", fmt("%d/m", shop), "overlay", m->read_only ? MS_RDONLY : 0, data) < 0)
+	if (mount("overlay", fmt("%d/m", shop), "overlay",
+	          (m->read_only ? MS_RDONLY : 0) | (s->r->device_bare ? MS_NODEV : 0), data) < 0)
 		overlay_trouble(m, layer[n - 1], upper);
 	top = openat(shop, "m", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top < 0)

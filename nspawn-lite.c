@@ -90,7 +90,7 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
-		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount, r->cgroup_view, r->init_pidfd, r->init_ns,
+		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 		r->sources[0], r->sources[1],
 	};
@@ -194,6 +194,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "claim the name",                     machine_claim },
 	{ BOTH, "look at the host",                   root_look },
 	{ BOTH, "choose its users",                   userns_choose },
+	{ BOTH, "fence it in where it is root",       cgroup_fence },
 	{ BOTH, "open what is to be mounted",         mount_look },
 	{ BOTH, "look at its devices",                device_look },
 	{ BOTH, "look at its limits",                 limit_look },
@@ -209,7 +210,6 @@ static const struct step before_birth[] = {
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
-	{ BOTH, "guard its view of control groups",   cgroup_guard },
 };
 
 /*
@@ -302,8 +302,7 @@ kill_child(struct run *r)
 {
 	if (r->pid <= 0)
 		return;
-	kill(r->pid, SIGKILL);
-	machine_thaw(r);
+	machine_kill(r);
 	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
 		;
 	r->pid = 0;
@@ -539,7 +538,7 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
 		return;
 	}
-	kill(r->pid, SIGKILL);
+	machine_kill(r);
 }
 
 static void
@@ -575,8 +574,7 @@ live(const struct plan *p, struct run *r)
 			ask_to_end(p, r, "poweroff");
 		if (r->want) {
 			if (streq(r->want, "kill")) {
-				kill(r->pid, SIGKILL);
-				machine_thaw(r);
+				machine_kill(r);
 			} else {
 				ask_to_end(p, r, r->want);
 			}

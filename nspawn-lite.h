@@ -149,19 +149,16 @@ struct run {
 		int root;             /* AT_FDCWD, or the root of a mount of our own: the host has none */
 		char *path;           /* the machine's directory, from there */
 		size_t base;          /* as much of it is the mount point */
-		int dir, payload;     /* once made; below payload all is the guest's */
+		int dir, payload;     /* once made; below payload all is the guest's. Without such a directory it is dir again */
 	} share[24];
 	size_t nshares, nnoted;  /* and so many stand in the register */
 	char **controllers;   /* of cgroup2, to be enabled for it */
 	int cgroup;           /* the payload's directory in the first */
 	bool cgroup_v1;       /* which is name=systemd: nobody can be born in there */
-	int cgroup_view;      /* the control group namespace, where its owner matters */
 	bool placed;          /* the child was born in it */
 	bool cgroup_stays;    /* it could not be removed */
 	bool cgroup_shown;    /* in the child: it has a view of its own to mount */
 	char *slice;          /* path of what it goes below; NULL: where we are ourselves */
-	bool v1_beside;       /* there are hierarchies of v1 that root inside might mount */
-	bool guarded;         /* and the kernel looks at who owns the view */
 	char *aside, *aside_words;  /* where we made way for controllers, and what takes them back */
 	/* its life */
 	pid_t pid;
@@ -293,6 +290,7 @@ void device_look(const struct plan *p, struct run *r);   /* what they are on the
 void device_allow(struct run *r, mode_t type, int major, int minor, const char *access);
 void device_enforce(const struct plan *p, struct run *r); /* on its control group, before anyone is in it */
 void device_lock(const struct plan *p, struct run *r);   /* or else: no node of the tree can be used */
+void device_shut(const struct run *r, const char *path); /* nor any of this mount, with all in it from Linux 5.12 on */
 void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
 size_t device_fds(const struct run *r, int *fds);        /* what device_make needs, at most ndevices */
 
@@ -329,9 +327,9 @@ void cgroup_choose(const struct plan *p, struct run *r); /* where it will be; no
 /* the share that has a controller, by its names on cgroup2 and v1 (NULL: it is none of that); NULL with errno */
 struct share *cgroup_share(struct run *r, const char *v2, const char *v1);
 bool cgroup_is_v2(const struct share *s);
+void cgroup_fence(const struct plan *p, struct run *r);  /* a share everywhere, where root inside owns what it sees */
 void cgroup_make(const struct plan *p, struct run *r);
 bool cgroup_fill(struct share *s);                       /* make the payload's directory; where devices are, not done yet */
-void cgroup_guard(const struct plan *p, struct run *r);  /* a view that no release_agent is in reach of */
 void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: be in it, and see only that */
 void cgroup_give(const struct plan *p, struct run *r);   /* builder: to root inside, to divide it */
 void cgroup_mount(const struct plan *p, struct run *r);
@@ -344,6 +342,7 @@ char *cgroup_place(const struct share *s);
 bool cgroup_find(const char *place, struct share *s);    /* the other way, and open it; false with errno */
 void cgroup_let_go(struct share *s);                     /* close it */
 void cgroup_thaw(const struct share *s);                 /* if it is frozen */
+void cgroup_end(const struct run *r);                    /* kill all of its processes, those too that it froze itself */
 bool cgroup_remove(const char *place);                   /* the machine's directory, with what is below */
 
 /* ---- console.c: its terminal -------------------------------------------- */
@@ -378,6 +377,7 @@ void machine_sweep(const struct run *r);                           /* what kille
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
 void machine_extend(struct run *r);                          /* it has got more control groups */
 void machine_thaw(const struct run *r);                      /* our own: one that is frozen could not end */
+void machine_kill(const struct run *r);                      /* and wait until it has ended, for some seconds */
 
 /* ---- settings.c: .nspawn files, in words of the command line -------------- */
 

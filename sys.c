@@ -556,41 +556,6 @@ sys_mount_private(const char *type, const char *options)
 
 /* ---- control groups ----------------------------------------------------- */
 
-struct namespace { const int *groups; size_t n; bool into_first, placed; };
-
-/* the fd is in a table shared with who made us, and our status is its number: memory may not be shared */
-static int
-found_namespace(void *arg)
-{
-	struct namespace *ns = arg;
-	size_t i;
-	int fd;
-
-	for (i = 0; i < ns->n; i++)
-		if (!(i == 0 && ns->into_first && ns->placed) && ns->groups[i] >= 0
-		    && put_at(ns->groups[i], "cgroup.procs", "0") < 0)
-			_exit(0);
-	fd = unshare(CLONE_NEWCGROUP) < 0 ? -1 : openat(AT_FDCWD, "/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
-	_exit(fd > 0 && fd < 256 ? fd : 0);
-}
-
-int
-sys_cgroup_namespace(const int *groups, size_t n, bool into_first)
-{
-	struct namespace ns = { groups, n, into_first, false };
-	int status = 0;
-	pid_t pid;
-
-	pid = sys_denied("userns") ? -1
-	    : sys_spawn(CLONE_NEWUSER | CLONE_FILES, into_first ? groups[0] : -1, found_namespace, &ns, &ns.placed);
-	if (pid < 0)
-		return -1;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	errno = EPERM;
-	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* of linux/bpf.h, which may be older than what we mean */
 enum { BPF_LOAD = 5, BPF_ATTACH = 8, BPF_CGROUP_DEVICE_PROGRAM = 15, BPF_CGROUP_DEVICE_HOOK = 6, BPF_MULTI = 2 };
 

@@ -133,12 +133,6 @@ int sys_pidfd_open(pid_t pid);  /* 5.3 */
  * of mount(2). 5.2; else by a process with mounts of its own. -1 with errno
  */
 int sys_mount_private(const char *type, const char *options);
-/*
- * A control group namespace that begins at these groups (fds of directories, -1 is none), as an fd. It belongs to a
- * user namespace that nobody is in: so the kernel takes no release_agent from there (5.17). into_first: the first is of
- * cgroup2, which can be entered at birth. -1 with errno
- */
-int sys_cgroup_namespace(const int *groups, size_t n, bool into_first);
 /* a BPF program of n instructions that decides on devices, as an fd; attach it to a group of cgroup2. 4.15 */
 int sys_device_program(const void *code, size_t n);
 int sys_device_attach(int group, int program);
