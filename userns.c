@@ -380,7 +380,7 @@ userns_let_go(struct run *r)
 void
 userns_join_network(const struct plan *p, struct run *r)
 {
-	char note;
+	char note = 0;
 
 	if (!r->userns || !p->private_network || r->network_joined)
 		return;

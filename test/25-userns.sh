@@ -1,7 +1,7 @@
 #!/bin/sh
 # Users of its own: which ids of the host stand for those inside, how the tree's
 # owners become those, and what root inside is then. Also machines in machines.
-# shellcheck disable=SC2016 # what stands in single quotes is for the shell inside
+# shellcheck disable=SC2016,SC2317 # for the shell inside; called by wait_for
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
