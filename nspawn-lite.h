@@ -208,6 +208,7 @@ void run_signals_open(bool open);                    /* let them interrupt what 
 void run_signals_as_found(void);                     /* before we exec ourselves */
 void run_signals_child(int procfs);                  /* all as a new program expects them */
 bool run_signalled(int sig);                         /* did it come since we last asked */
+bool run_told_to_end(void);                          /* by SIGTERM, SIGINT, SIGHUP or SIGQUIT, since we last asked */
 int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
 /* the wire: notes of the child, until it has exec'd or ended */
 void run_listen(struct run *r, void (*got)(struct run *, char kind, int fd, const char *text));

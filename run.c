@@ -184,6 +184,16 @@ run_signalled(int sig)
 	return yes;
 }
 
+bool
+run_told_to_end(void)
+{
+	bool yes = run_signalled(SIGTERM);
+
+	yes |= run_signalled(SIGINT);
+	yes |= run_signalled(SIGHUP);
+	return yes | run_signalled(SIGQUIT);
+}
+
 int
 run_wait(struct run *r, int ms)
 {

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -288,16 +289,45 @@ userns_choose(const struct plan *p, struct run *r)
 
 /* ---- the supervisor's part, once init waits ------------------------------------------ */
 
-static void
-chown_tree(struct run *r)
+static _Noreturn void
+shift_and_exit(struct run *r)
 {
 	char *where = NULL;
 
-	say("giving all of the tree to ids %u to %u", (unsigned int)r->id_base, (unsigned int)(r->id_base + RANGE - 1));
-	if (tree_shift(r->tree, r->id_base, &where) < 0)
-		die("give %s/%s to its new owner; what is done stays, and the next start goes on:", r->root, where ? where : "");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || tree_shift(r->tree, r->id_base, &where) < 0) {
+		warn("give %s/%s to its new owner; what is done stays, and the next start goes on:", r->root, where ? where : "");
+		_exit(FAIL);
+	}
 	if (where)
 		warn("what is mounted at %s of the tree keeps its owners", where);
+	_exit(0);
+}
+
+/* it may take its time, and whoever waits may lose patience: by a process of its own, then */
+static void
+chown_tree(struct run *r)
+{
+	bool stop = false;
+	int status = 0;
+	pid_t pid;
+
+	say("giving all of the tree to ids %u to %u", (unsigned int)r->id_base, (unsigned int)(r->id_base + RANGE - 1));
+	pid = fork();
+	if (pid < 0)
+		die("fork:");
+	if (pid == 0)
+		shift_and_exit(r);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		run_wait(r, -1);
+		if (!run_told_to_end())
+			continue;
+		kill(pid, SIGKILL);
+		stop = true;
+	}
+	if (stop)
+		die("stopped while the owners of the tree were changed; the next start goes on");
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		exit(FAIL);  /* it has said why */
 	r->ownership = OWNERSHIP_CHOWN;
 }
 
