@@ -125,8 +125,8 @@ struct run {
 	int procfs, run_host; /* the guest's /proc and /run/host, whatever is called that in its tree */
 	int init_namespaces;  /* CLONE_NEW*: those that init is born in */
 	int namespaces;       /* those of them that a builder joins */
-	int ids;              /* the lock that holds the range */
-	char *ids_path;
+	struct { uint32_t base; int fd; } ids[64];  /* the locks that hold the range, 65536 ids each */
+	size_t nids;
 	/* what was asked for to be mounted, its sources open: see mount.c */
 	struct mount **mount;
 	size_t nmounts, nsources;

@@ -152,27 +152,48 @@ held_by_original(uint32_t base)
 	return held;
 }
 
+static char *
+lock_path(uint32_t base)
+{
+	return fmt("%s/" IDS_PREFIX "%u", run_state_dir(), (unsigned int)base);
+}
+
 static void
 release(struct run *r)
 {
-	unlink(r->ids_path);
-	close(r->ids);
+	while (r->nids-- > 0) {
+		unlink(lock_path(r->ids[r->nids].base));
+		close(r->ids[r->nids].fd);
+	}
 }
 
-/* the range is ours until we end: the lock of a file beside those of machines */
+/* a range is ours until we end: the lock of a file beside those of machines */
 static bool
 claim(struct run *r, uint32_t base)
 {
-	char *path = fmt("%s/" IDS_PREFIX "%u", run_state_dir(), base);
 	off_t size;
-	int fd = machine_lock(path, &size);
+	int fd = r->nids < LEN(r->ids) ? machine_lock(lock_path(base), &size) : -1;
 
 	if (fd < 0)
 		return false;
-	r->ids = fd;
-	r->ids_path = path;
-	undo(r, release);
+	if (r->nids == 0)
+		undo(r, release);
+	r->ids[r->nids].base = base;
+	r->ids[r->nids++].fd = fd;
 	return true;
+}
+
+/* one that was told may be shared, on purpose; but pick shall keep off all that it touches */
+static void
+claim_told(struct run *r)
+{
+	uint64_t base = r->id_base & ~(uint32_t)(RANGE - 1), end = (uint64_t)r->id_base + r->id_count;
+
+	for (; base < end && base < PICK_MAX && r->nids < LEN(r->ids); base += RANGE)
+		if (base >= RANGE)
+			claim(r, (uint32_t)base);
+	if (r->nids == LEN(r->ids) && base < end)
+		warn("--private-users: only %zu ids of that range are kept from what pick gives to others", LEN(r->ids) * RANGE);
 }
 
 static bool
@@ -272,9 +293,8 @@ userns_choose(const struct plan *p, struct run *r)
 	if (mapped(r->id_base) < r->id_count)
 		die("--private-users=%s: ids %u to %u are not ours to give: the machine around this one lacks them", p->private_users,
 		    (unsigned int)r->id_base, (unsigned int)(r->id_base + r->id_count - 1));
-	/* a range that was told may be shared, on purpose; pick shall still keep off it */
-	if ((mode == USERS_YES || mode == USERS_BASE) && r->id_base % RANGE == 0 && r->id_base)
-		claim(r, r->id_base);
+	if (mode == USERS_YES || mode == USERS_BASE)
+		claim_told(r);
 	r->userns = true;
 	r->ownership = p->private_users_ownership ? p->private_users_ownership
 	             : mode == USERS_PICK || mode == USERS_AUTO ? OWNERSHIP_AUTO : OWNERSHIP_OFF;

@@ -71,6 +71,11 @@ let_go() {
 held bar --private-users=1614544896
 unlike 'a range that another machine has is not picked' '0 1614544896 *' "$(named foo)"
 let_go
+for range in 1614500000 1612000000:4000000 1614544895:66000; do
+	held bar --private-users=$range
+	unlike "nor one that another's range reaches into ($range)" '0 1614544896 *' "$(named foo)"
+	let_go
+done
 is 'and is free again when that has ended' '0 1614544896 65536' "$(named foo)"
 held bar --private-users=pick
 kill -9 $pid
