@@ -513,7 +513,7 @@ device_enforce(const struct plan *p, struct run *r)
 
 /* ---- in the child -------------------------------------------------------------------------- */
 
-void
+bool
 device_shut(const struct run *r, const char *path)
 {
 	enum { ATTR_NODEV = 4 };  /* MOUNT_ATTR_NODEV of mount_setattr(2) */
@@ -521,13 +521,14 @@ device_shut(const struct run *r, const char *path)
 	unsigned long flags = MS_NODEV;
 
 	if (!r->device_bare || sys_mount_setattr(AT_FDCWD, path, ATTR_NODEV, 0) == 0)
-		return;
+		return true;
 	if (statvfs(path, &fs) == 0)
 		flags |= (fs.f_flag & ST_RDONLY ? MS_RDONLY : 0) | (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0)
 		       | (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) | (fs.f_flag & ST_NOATIME ? MS_NOATIME : 0)
 		       | (fs.f_flag & ST_RELATIME ? MS_RELATIME : 0);
 	if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0)
 		die("keep device nodes from working that are mounted with it:");
+	return false;
 }
 
 void
