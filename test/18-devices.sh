@@ -82,7 +82,8 @@ node=''
 for n in /dev/hwrng /dev/fuse /dev/kvm /dev/loop-control /dev/vhost-net /dev/full; do
 	[ ! -c $n ] || node="$node $n"
 done
-node=$(echo $node | cut -d ' ' -f 1)
+node=${node# }
+node=${node%% *}
 base=1048576
 is "$node is made for users of their own too, and is their root's" "$(sh -c "$look" - "$node" | awk '{ $2 = 0; print }')" \
 	"$(inside --private-users=$base --device="$node" sh -c "$look" - "$node" | awk '{ if ($3 == 65534) $3 = 0; print }')"
