@@ -291,7 +291,7 @@ void device_look(const struct plan *p, struct run *r);   /* what they are on the
 void device_allow(struct run *r, mode_t type, int major, int minor, const char *access);
 void device_enforce(const struct plan *p, struct run *r); /* on its control group, before anyone is in it */
 void device_lock(const struct plan *p, struct run *r);   /* or else: no node of the tree can be used */
-void device_shut(const struct run *r, const char *path); /* nor any of this mount, with all in it from Linux 5.12 on */
+bool device_shut(const struct run *r, const char *path); /* nor any of this mount; false: but those mounted in it may (5.12) */
 void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
 size_t device_fds(const struct run *r, int *fds);        /* what device_make needs, at most ndevices */
 
