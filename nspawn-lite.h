@@ -130,6 +130,8 @@ struct run {
 	size_t nmounts, nsources;
 	int sources[2];       /* they wait in this socket */
 	bool gather;          /* they do not: they must be gathered by who mounts (Linux before 5.2) */
+	char **work;          /* directories that overlays work in, as tree_sweep_work has them */
+	bool work_noted;      /* they stand in the register */
 	int gathered;
 	/* devices, and the policy that keeps others away: see device.c */
 	struct device *device;
@@ -368,7 +370,7 @@ void machine_claim(const struct plan *p, struct run *r);     /* one name runs on
 /* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
 int machine_lock(const char *path, off_t *size);
 void machine_register(const struct plan *p, struct run *r);
-void machine_note(const struct plan *p, struct run *r);      /* more control groups than were chosen at first */
+void machine_note(const struct plan *p, struct run *r);      /* what has come to be left behind since the claim */
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
 void machine_extend(struct run *r);                          /* it has got more control groups */

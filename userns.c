@@ -383,7 +383,7 @@ userns_join(const struct plan *p, struct run *r)
 void
 userns_remember(const struct plan *p, struct run *r)
 {
-	if (!r->userns && !p->ephemeral)
+	if (!r->userns && !p->ephemeral && !r->nmounts)
 		return;
 	r->self = openat(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->self < 0)
