@@ -3,18 +3,18 @@
  * The machine's share: a directory in each hierarchy of control groups that it takes. The first is
  * what it sees: cgroup2 where there is one, else the v1 hierarchy of systemd. Others are taken only for
  * a limit, the device policy or the freezer. In each the guest has "payload" below, and that is
- * all it sees: what is set on the directory above is out of its reach.
+ * all it sees: what is set on the directory above is out of its reach. See wants_payload for who has none.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -32,12 +32,21 @@
 enum { CAP_MKNOD = 27 };
 enum { DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
+static const char *
+slice_name(const char *word)
+{
+	size_t n = strlen(word);
+
+	return n > 6 && streq(word + n - 6, ".slice") ? word : fmt("%s.slice", word);
+}
+
 void
 cgroup_check(const struct plan *p)
 {
-	if (p->slice && (!name_valid(p->slice) || strlen(p->slice) < 7
-	                 || !streq(p->slice + strlen(p->slice) - 6, ".slice")))
-		die("--slice=%s: not a name that ends in .slice, as machine.slice does", p->slice);
+	const char *name = p->slice ? slice_name(p->slice) : "a.slice";
+
+	if (!name_valid(name) || *name == '.' || *name == '-' || strstr(name, "--") || strstr(name, "-.slice"))
+		die("--slice=%s: not the name of a slice, like machine or a-b.slice", p->slice);
 }
 
 bool
@@ -70,28 +79,37 @@ is_mounted(const char *path, long magic)
 	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
 }
 
-/* where a process is in the hierarchy that a word names, "" being cgroup2, and what else that hierarchy has */
+/* where a process is in the hierarchy that a word names, "" being cgroup2, until this is asked again; list is what that has */
 static char *
-path_of(const char *process, const char *word, const char **kind)
+find_path(const char *process, const char *word, char **list)
 {
 	static char text[8192];
-	char *rest = text, *line, *list, *path;
+	char *rest = text, *line, *path, file[64];
 
-	if (read_at(AT_FDCWD, fmt("/proc/%s/cgroup", process), text, sizeof(text)) < 0)
+	snprintf(file, sizeof(file), "/proc/%.16s/cgroup", process);
+	if (read_at(AT_FDCWD, file, text, sizeof(text)) < 0)
 		return NULL;
 	while ((line = next_line(&rest))) {
-		list = strchr(line, ':');
-		path = list ? strchr(list + 1, ':') : NULL;
+		*list = strchr(line, ':');
+		path = *list ? strchr(++*list, ':') : NULL;
 		if (!path)
 			continue;
 		*path++ = 0;
-		if (!has_word(list + 1, word))
-			continue;
-		if (kind)
-			*kind = *word ? xstrdup(list + 1) : V2;
-		return xstrdup(path);
+		if (has_word(*list, word))
+			return path;
 	}
 	return NULL;
+}
+
+/* the same for good, and the kind of the hierarchy */
+static char *
+path_of(const char *process, const char *word, const char **kind)
+{
+	char *list, *path = find_path(process, word, &list);
+
+	if (path && kind)
+		*kind = *word ? xstrdup(list) : V2;
+	return path ? xstrdup(path) : NULL;
 }
 
 /* all of a file of /proc, which comes in pieces */
@@ -200,19 +218,6 @@ below(const char *path, const char *part)
 	return rest && (*rest == '/' || !*rest) ? rest : path;
 }
 
-/* whoever mounted it, and wherever: root inside could, too */
-static bool
-has_v1(void)
-{
-	char text[4096], *rest = text, *line;
-
-	if (read_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text)) > 0)
-		while ((line = next_line(&rest)))
-			if (!after(line, "0::"))
-				return true;
-	return false;
-}
-
 static const char *
 mount_options(const char *kind)
 {
@@ -247,7 +252,6 @@ add_first(struct run *r, const char *kind, int way)
 		*strrchr(own, '/') = 0;  /* a life ago we went there */
 	add(r, kind, root, mount, own ? below(own, part) : r->slice ? r->slice : slice_path("machine.slice"));
 	r->cgroup_v1 = !v2;
-	r->v1_beside = !v2 || mount == usual[1] || has_v1();
 	return true;
 }
 
@@ -268,42 +272,6 @@ is_old(const struct run *r)
 	return false;
 }
 
-/*
- * Root inside who keeps CAP_SYS_ADMIN may mount v1 hierarchies, and sees them from where its control
- * group namespace begins. Where that is the top, release_agent is there: a program that the
- * kernel runs outside. From 5.17 on it looks at who owns the namespace, see cgroup_make. Before,
- * the machine must have a directory everywhere, though that makes its start slower by far.
- */
-static bool
-kernel_guards(void)
-{
-	struct utsname u;
-	char *end;
-	long major, minor;
-
-	if (uname(&u) < 0)
-		return false;
-	major = strtol(u.release, &end, 10);
-	minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-	return major > 5 || (major == 5 && minor >= 17);
-}
-
-static void
-take_all_of_v1(struct run *r)
-{
-	char *text = read_proc("/proc/self/cgroup"), *rest = text, *line, *list;
-
-	while ((line = next_line(&rest))) {
-		list = strchr(line, ':');
-		if (!list || !list[1] || list[1] == ':')
-			continue;
-		list++;
-		list[strcspn(list, ",:")] = 0;
-		if (!cgroup_share(r, NULL, list))
-			warn("take a share of control groups %s, root inside may reach its release_agent:", list);
-	}
-}
-
 void
 cgroup_choose(const struct plan *p, struct run *r)
 {
@@ -311,7 +279,7 @@ cgroup_choose(const struct plan *p, struct run *r)
 
 	/* below a systemd that manages the host, only what it gave to us is ours to divide */
 	r->slice = p->keep_unit || access("/run/systemd/system", F_OK) == 0 ? NULL
-	    : slice_path(p->slice ? p->slice : "machine.slice");
+	    : slice_path(slice_name(p->slice ? p->slice : "machine"));
 	if (!want && p->boot && is_old(r)) {
 		say("the tree's systemd is older than cgroup2");
 		want = NO;
@@ -323,11 +291,6 @@ cgroup_choose(const struct plan *p, struct run *r)
 		die("--unified-hierarchy=yes: no cgroup2 is to be had here (Linux 4.5, CONFIG_CGROUPS)");
 	if (r->nshares == 0 && p->boot)
 		warn("no control groups are to be had here (CONFIG_CGROUPS); an init that needs them will say so");
-	if (!r->v1_beside || p->cgroup_namespace == NO)
-		return;
-	r->guarded = kernel_guards();
-	if (!r->guarded && (!p->private_users || parse_bool(p->private_users) == 0))
-		take_all_of_v1(r);
 }
 
 /* a controller may be had there: it is none that v1 has taken */
@@ -383,6 +346,10 @@ cgroup_share(struct run *r, const char *v2, const char *v1)
 
 	if (s || !v1)
 		return s;
+	if (r->nested) {  /* it belongs to the host around us */
+		errno = EPERM;
+		return NULL;
+	}
 	for (s = r->share; s < r->share + r->nshares; s++)
 		if (!cgroup_is_v2(s) && has_word(s->kind, v1))
 			return s;
@@ -395,6 +362,31 @@ cgroup_share(struct run *r, const char *v2, const char *v1)
 		return NULL;
 	above = fmt("%s%s", !above || streq(above, "/") ? "" : below(above, part), r->slice && r->pid <= 0 ? r->slice : "");
 	return add(r, kind, root, mount, above);
+}
+
+/*
+ * Root inside who has users of its own may mount v1 hierarchies, and sees them from where it is. Where it is root of
+ * the host by its number, all from there on would be its own: so it gets a directory everywhere, though that
+ * makes its start slower by far. Without users of its own it is root of the host anyway
+ */
+void
+cgroup_fence(const struct plan *p, struct run *r)
+{
+	char *rest, *line, *list;
+
+	(void)p;
+	if (!r->userns || r->id_base || r->nested)
+		return;
+	r->cgroup_v1 |= r->nshares == 0;
+	for (rest = read_proc("/proc/self/cgroup"); (line = next_line(&rest));) {
+		list = strchr(line, ':');
+		if (!list || !list[1] || list[1] == ':')
+			continue;
+		list++;
+		list[strcspn(list, ",:")] = 0;
+		if (!cgroup_share(r, NULL, list))
+			warn("take a share of control groups %s, root inside can change groups of the host there:", list);
+	}
 }
 
 /* ---- in the register's words ---------------------------------------------------------- */
@@ -441,6 +433,8 @@ open_dirs(struct share *s)
 {
 	s->dir = openat(s->root, s->path, DIRECTORY);
 	s->payload = s->dir < 0 ? -1 : openat(s->dir, PAYLOAD, DIRECTORY);
+	if (s->dir >= 0 && s->payload < 0 && errno == ENOENT)
+		s->payload = fcntl(s->dir, F_DUPFD_CLOEXEC, 3);
 	return s->payload;
 }
 
@@ -462,6 +456,139 @@ cgroup_find(const char *place, struct share *s)
 			break;
 		}
 	return true;
+}
+
+/* ---- its processes ------------------------------------------------------------------- */
+
+/*
+ * How a machine's processes are known: by their namespace, and by their group in one hierarchy. Where the leader lives
+ * that group is a path from the top: root inside may give a group of its own any name.
+ */
+struct mark { char pidns[64], *word, *group; bool whole; };
+
+static bool
+link_of(const char *process, char link[64])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/ns/pid", process);
+	n = readlink(path, link, 63);
+	link[n < 0 ? 0 : n] = 0;
+	return n > 0;
+}
+
+static const char *
+end_of_group(const char *path, const char *group)
+{
+	const char *at = path, *end;
+
+	for (; (at = strstr(at, group)); at = end) {
+		end = at + strlen(group);
+		if (*end == '/' || !*end)
+			return end;
+	}
+	return NULL;
+}
+
+/* leader: 0 if it is not known */
+static struct mark
+mark_of(pid_t leader, const struct share *s)
+{
+	struct mark m = { "", NULL, NULL, false };
+	char ours[64], pid[16], *path;
+
+	snprintf(pid, sizeof(pid), "%d", (int)leader);
+	if (leader > 0 && link_of(pid, m.pidns) && link_of("self", ours) && streq(m.pidns, ours))
+		*m.pidns = 0;  /* it shares that of the host */
+	if (!s)
+		return m;
+	m.word = cgroup_is_v2(s) ? xstrdup("") : fmt("%.*s", (int)strcspn(s->kind, ","), s->kind);
+	m.group = fmt("%s%s", strrchr(s->path, '/') ? "" : "/", strrchr(s->path, '/') ? strrchr(s->path, '/') : s->path);
+	path = leader > 0 ? path_of(pid, m.word, NULL) : NULL;
+	if (path && end_of_group(path, m.group)) {
+		path[end_of_group(path, m.group) - path] = 0;
+		m.group = path;
+		m.whole = true;
+	}
+	return m;
+}
+
+static bool
+belongs(const char *process, const struct mark *m)
+{
+	char link[64], *path, *list;
+	const char *end = NULL;
+
+	if (*m->pidns && link_of(process, link) && streq(link, m->pidns))
+		return true;
+	path = m->group ? find_path(process, m->word, &list) : NULL;
+	if (path)
+		end = m->whole ? after(path, m->group) : end_of_group(path, m->group);
+	return end && (*end == '/' || !*end);
+}
+
+/* do something with each process of the machine; how many were there, and were to be done something with */
+static int
+each_process(const struct mark *m, bool (*fn)(const char *process, void *arg), void *arg)
+{
+	struct dirent *e;
+	int n = 0;
+	DIR *d = opendir("/proc");
+
+	while (d && (e = readdir(d)))
+		if (*e->d_name >= '1' && *e->d_name <= '9' && belongs(e->d_name, m))
+			n += fn(e->d_name, arg);
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* where we are ourselves in a hierarchy of v1, or -1 */
+static int
+open_own(const char *word)
+{
+	const char *kind = word;
+	char *part = "", *own = path_of("self", word, &kind), *mount = own ? mount_of("cgroup", word, &part) : NULL;
+	int root, dir;
+
+	if (!own)
+		return -1;
+	if (mount)
+		return openat(AT_FDCWD, fmt("%s%s", mount, below(own, part)), DIRECTORY);
+	root = sys_mount_private("cgroup", mount_options(kind));
+	dir = root < 0 ? -1 : openat(root, own[1] ? own + 1 : ".", DIRECTORY);
+	drop(root);
+	return dir;
+}
+
+static bool
+end_one(const char *process, void *ours)
+{
+	kill((pid_t)atoi(process), SIGKILL);
+	put_at(*(int *)ours, "cgroup.procs", process);
+	return true;
+}
+
+/*
+ * What v1's freezer holds does not end, however it is killed, and a group that holds it need not be ours: root inside
+ * may have made one. So its processes are taken out of it, to where nobody is frozen: where we are.
+ */
+static void
+end_all(const struct mark *m)
+{
+	int ours = open_own("freezer");
+
+	each_process(m, end_one, &ours);
+	drop(ours);
+}
+
+void
+cgroup_end(const struct run *r)
+{
+	struct mark m = mark_of(r->pid, r->nshares ? r->share : NULL);
+
+	end_all(&m);
 }
 
 /* ---- taking it away ------------------------------------------------------------------- */
@@ -547,12 +674,13 @@ kill_all(int root, const char *path)
  * a control group that has no owner any more ends them.
  */
 static bool
-remove_share(int root, const char *path)
+remove_share(const struct share *s)
 {
-	enum { TRIES = 100, PAUSE_MS = 10 };
-	const char *slash, *up;
+	enum { TRIES = 200, PAUSE_MS = 10, SOME = 10 };
+	const char *slash, *up, *path = s->path;
 	char *inner = fmt("%s/" PAYLOAD, path);
-	int tries;
+	struct mark m = mark_of(0, s);
+	int tries, root = s->root;
 
 	for (tries = 0; remove_below(root, path) < 0; tries++) {
 		if (errno == ENOENT)
@@ -561,6 +689,8 @@ remove_share(int root, const char *path)
 			return false;
 		kill_all(root, inner);
 		kill_all(root, path);
+		if (tries % SOME == SOME - 1)
+			end_all(&m);
 		poll(NULL, 0, PAUSE_MS);
 	}
 	/* slices that we may have made: a full one stays, and so does one that others made */
@@ -615,7 +745,7 @@ cgroup_remove(const char *place)
 	else if (fstatfs(s.dir, &fs) < 0 || (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC))
 		gone = false;
 	else
-		gone = remove_share(s.root, s.path);
+		gone = remove_share(&s);
 	drop(s.dir);
 	s.dir = -1;
 	dissolve(&s);
@@ -631,10 +761,8 @@ cgroup_undo(struct run *r)
 
 	r->cgroup_stays = true;  /* until it is gone: we may die of this */
 	r->cgroup = -1;
-	drop(r->cgroup_view);  /* it holds all that it shows */
-	r->cgroup_view = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
-		if (!remove_share(s->root, s->path)) {
+		if (!remove_share(s)) {
 			stays = true;
 			warn("remove control group %s, the next start will try again:", s->path);
 		}
@@ -823,6 +951,25 @@ enable(struct run *r, const struct share *s, bool delegate)
 	enable_in(r, s, s->path, all, false);
 }
 
+/*
+ * A machine that divides nothing, that has no limits and could not touch its device policy anyway saves the twentieth
+ * of a start that a directory costs
+ */
+static bool
+wants_payload(const struct plan *p, const struct run *r)
+{
+	return p->boot || p->nesting == YES || p->property || p->system_call_filter || r->userns || !r->filter;
+}
+
+static bool
+fill(const struct plan *p, const struct run *r, struct share *s)
+{
+	if (s > r->share || wants_payload(p, r))
+		return cgroup_fill(s);
+	s->payload = fcntl(s->dir, F_DUPFD_CLOEXEC, 3);
+	return s->payload >= 0;
+}
+
 void
 cgroup_make(const struct plan *p, struct run *r)
 {
@@ -833,7 +980,7 @@ cgroup_make(const struct plan *p, struct run *r)
 	undo(r, cgroup_undo);
 	for (s = r->share; s < r->share + r->nshares; s++) {
 		/* the device policy of v1 must be there before there is anything below */
-		if (make_share(s) == 0 && (has_word(s->kind, "devices") || cgroup_fill(s))) {
+		if (make_share(s) == 0 && (has_word(s->kind, "devices") || fill(p, r, s))) {
 			if (cgroup_is_v2(s))
 				enable(r, s, s == r->share && (p->boot || p->nesting == YES));
 			continue;
@@ -857,39 +1004,22 @@ cgroup_make(const struct plan *p, struct run *r)
 	r->cgroup = r->share->payload;
 }
 
-/* a namespace that the kernel takes no release_agent from */
-void
-cgroup_guard(const struct plan *p, struct run *r)
-{
-	int groups[LEN(r->share)];
-	size_t i;
-
-	(void)p;
-	if (!r->guarded || r->userns || r->nshares == 0)
-		return;
-	for (i = 0; i < r->nshares; i++)
-		groups[i] = r->share[i].payload;
-	r->cgroup_view = sys_cgroup_namespace(groups, r->nshares, !r->cgroup_v1);
-	if (r->cgroup_view < 0)
-		warn("guard the release_agent of control groups (CONFIG_USER_NS), root inside can reach it:");
-}
-
 /* ---- of a machine that runs ------------------------------------------------------------------ */
 
-/* a process is the machine's: it is in its PID namespace, or in its share */
-static bool
-belongs(const char *process, const char *pidns, const char *group)
-{
-	static char text[8192];
-	char link[64];
-	ssize_t n = readlink(fmt("/proc/%s/ns/pid", process), link, sizeof(link) - 1);
+struct move { const struct share *s; const struct mark *to; int err; };
 
-	if (n < 0)
+static bool
+move_one(const char *process, void *arg)
+{
+	struct move *m = arg;
+
+	if (belongs(process, m->to))
 		return false;
-	link[n] = 0;
-	if (streq(link, pidns))
+	if (put_at(m->s->payload, "cgroup.procs", process) == 0)
 		return true;
-	return read_at(AT_FDCWD, fmt("/proc/%s/cgroup", process), text, sizeof(text)) > 0 && strstr(text, group);
+	if (errno != ESRCH)
+		m->err = errno;
+	return false;
 }
 
 /* all of its processes into a new share: what is born meanwhile is born where its parent was, so look again */
@@ -897,34 +1027,14 @@ static void
 move_in(const struct run *r, const struct share *s)
 {
 	enum { ROUNDS = 100 };
-	const char *word = fmt("%.*s", (int)strcspn(s->kind, ","), s->kind), *group, *path;
-	char pidns[64];
-	struct dirent *e;
-	int rounds, moved, err = 0;
-	ssize_t n;
-	DIR *d;
+	struct mark m = mark_of(r->pid, r->share), there = mark_of(0, s);
+	struct move move = { s, &there, 0 };
+	int rounds, moved;
 
-	group = fmt("%s/" PAYLOAD, strrchr(s->path, '/') ? strrchr(s->path, '/') : s->path);
-	n = readlink(fmt("/proc/%d/ns/pid", (int)r->pid), pidns, sizeof(pidns) - 1);
-	pidns[n < 0 ? 0 : n] = 0;
-	for (rounds = 0, moved = 1; moved && rounds < ROUNDS; rounds++) {
-		d = opendir("/proc");
-		for (moved = 0; d && (e = readdir(d));) {
-			if (*e->d_name < '0' || *e->d_name > '9' || !belongs(e->d_name, pidns, group))
-				continue;
-			path = path_of(e->d_name, cgroup_is_v2(s) ? "" : word, NULL);
-			if (path && strstr(path, group))
-				continue;
-			if (put_at(s->payload, "cgroup.procs", e->d_name) == 0)
-				moved++;
-			else if (errno != ESRCH)
-				err = errno;
-		}
-		if (d)
-			closedir(d);
-	}
-	errno = err;
-	if (err || moved)
+	for (rounds = 0, moved = 1; moved && rounds < ROUNDS; rounds++)
+		moved = each_process(&m, move_one, &move);
+	errno = move.err;
+	if (move.err || moved)
 		warn("move all processes of %s into control group %s:", r->name, s->path);
 }
 
@@ -938,7 +1048,7 @@ cgroup_extend(struct run *r)
 			if (make_share(s) < 0 || !cgroup_fill(s) || kill(r->pid, 0) < 0) {
 				int saved = errno;
 
-				remove_share(s->root, s->path);
+				remove_share(s);
 				errno = saved;
 				die("make control group %s:", s->path);
 			}
@@ -1010,8 +1120,6 @@ close_shares(struct run *r)
 	for (s = r->share; s < r->share + r->nshares; s++)
 		if (s->payload >= 0)
 			close(s->payload);
-	if (r->cgroup_view >= 0)
-		close(r->cgroup_view);
 }
 
 void
@@ -1032,8 +1140,7 @@ cgroup_enter(const struct plan *p, struct run *r)
 		return;
 	}
 	r->cgroup_shown = r->nshares > 0 && p->cgroup_namespace != NO;
-	if (r->cgroup_shown && (r->cgroup_view < 0 || setns(r->cgroup_view, CLONE_NEWCGROUP) < 0)
-	    && unshare(CLONE_NEWCGROUP) < 0) {
+	if (r->cgroup_shown && unshare(CLONE_NEWCGROUP) < 0) {
 		r->cgroup_shown = false;
 		warn("make a control group namespace (Linux 4.6, CONFIG_CGROUPS), so /sys/fs/cgroup stays empty:");
 	}
@@ -1076,6 +1183,18 @@ mount_v1(const char *kind, unsigned long flags)
 	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) == 0;
 }
 
+/* before the tree becomes the root: then no fd may lead out of it */
+void
+cgroup_give(const struct plan *p, struct run *r)
+{
+	(void)p;
+	if (!r->userns)
+		return;
+	if (r->nshares > 0 && r->share->payload >= 0)
+		hand_over(r, r->share->payload, !r->cgroup_v1);
+	close_shares(r);
+}
+
 void
 cgroup_mount(const struct plan *p, struct run *r)
 {
@@ -1083,15 +1202,14 @@ cgroup_mount(const struct plan *p, struct run *r)
 	struct share *s;
 
 	(void)p;
-	if (r->userns) {
-		if (r->nshares > 0 && r->share->payload >= 0)
-			hand_over(r, r->share->payload, !r->cgroup_v1);
-		close_shares(r);
-	}
 	if (!r->cgroup_shown)
 		return;
 	if (!r->cgroup_v1) {
-		if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) < 0)
+		if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) == 0)
+			return;
+		/* busy: the /sys that we could have has that of the machine around us */
+		if (errno != EBUSY || mount("tmpfs", "/sys/fs/cgroup", "tmpfs", flags, "mode=755,size=4m,nr_inodes=1k") < 0
+		    || mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) < 0)
 			warn("mount /sys/fs/cgroup:");
 		return;
 	}

@@ -22,14 +22,14 @@ enum { MAKE = 1, READ = 2, WRITE = 4, ALL = 7 };  /* BPF_DEVCG_ACC_* */
 enum { BLOCK = 1, CHAR = 2 };                     /* BPF_DEVCG_DEV_* */
 enum { MAJOR_MOST = 2047, MINOR_BITS = 20, RULES_MOST = 1000, DEVICES_MOST = 2000, ANY = -1 };
 
-struct rule { int type, major, minor, access; };
+struct rule { int type, major, minor, access; bool terminal; };
 struct device { char *path; mode_t mode; gid_t gid; dev_t dev; int tree; };  /* path is below /dev */
 
 /* what every guest may use: the nodes of its /dev, its terminals, and whiteouts */
 static const struct rule usual[] = {
-	{ CHAR, 1, 3, ALL }, { CHAR, 1, 5, ALL }, { CHAR, 1, 7, ALL }, { CHAR, 1, 8, ALL }, { CHAR, 1, 9, ALL },
-	{ CHAR, 5, 0, ALL }, { CHAR, 5, 2, ALL }, { CHAR, 136, ANY, READ | WRITE },
-	{ CHAR, 0, 0, ALL }, { BLOCK, 0, 0, ALL },
+	{ CHAR, 1, 3, ALL, false }, { CHAR, 1, 5, ALL, false }, { CHAR, 1, 7, ALL, false }, { CHAR, 1, 8, ALL, false },
+	{ CHAR, 1, 9, ALL, false }, { CHAR, 5, 0, ALL, true }, { CHAR, 5, 2, ALL, true }, { CHAR, 136, ANY, READ | WRITE, true },
+	{ CHAR, 0, 0, ALL, false }, { BLOCK, 0, 0, ALL, false },
 };
 
 /* ---- words ------------------------------------------------------------------------ */
@@ -125,7 +125,7 @@ add_rule(struct run *r, int type, unsigned int major, int minor, int access)
 	r->rule = rules;
 	if (r->nrules == RULES_MOST)
 		die("more than %d devices are let through", RULES_MOST);
-	r->rule[r->nrules++] = (struct rule){ type, (int)major, minor, access };
+	r->rule[r->nrules++] = (struct rule){ type, (int)major, minor, access, false };
 }
 
 void
@@ -394,7 +394,7 @@ void
 device_look(const struct plan *p, struct run *r)
 {
 	const char *value, *policy = "closed";
-	bool allows = false, by_bind = false;
+	bool allows = false, by_bind = false, strict;
 	char **w, map[64];
 	size_t i;
 
@@ -406,11 +406,13 @@ device_look(const struct plan *p, struct run *r)
 	/* ourselves in a user namespace: no node can be made, those of the host around us must do */
 	if (p->device)
 		by_bind = read_at(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) > 0 && !strstr(map, "4294967295");
-	if (!streq(policy, "strict"))
-		for (i = 0; i < LEN(usual); i++)
-			add_rule(r, usual[i].type, (unsigned int)usual[i].major, usual[i].minor, usual[i].access);
-	if (r->has_tun && !streq(policy, "strict"))
-		add_rule(r, CHAR, 10, 200, ALL);
+	/* strict: the nodes of /dev are made, and but for its terminal none of them works */
+	strict = streq(policy, "strict");
+	for (i = 0; i < LEN(usual); i++)
+		add_rule(r, usual[i].type, (unsigned int)usual[i].major, usual[i].minor,
+		         strict && !usual[i].terminal ? MAKE : usual[i].access);
+	if (r->has_tun)
+		add_rule(r, CHAR, 10, 200, strict ? MAKE : ALL);
 	for (w = p->device; w && *w; w++)
 		look_at_device(r, *w, by_bind);
 	for (w = p->property; w && *w; w++)
@@ -474,6 +476,17 @@ enforce(struct run *r)
 	return false;
 }
 
+static bool
+asks_for_policy(const struct plan *p)
+{
+	char **w;
+
+	for (w = p->property; w && *w; w++)
+		if (after(*w, "Device"))
+			return true;
+	return false;
+}
+
 void
 device_enforce(const struct plan *p, struct run *r)
 {
@@ -481,7 +494,6 @@ device_enforce(const struct plan *p, struct run *r)
 	bool held = r->device_free || enforce(r);
 	struct share *s;
 
-	(void)p;
 	for (s = r->share; s < r->share + r->nshares; s++)
 		if (s->dir >= 0 && s->payload < 0 && !cgroup_fill(s))
 			die("make control group %s:", s->path);
@@ -495,28 +507,34 @@ device_enforce(const struct plan *p, struct run *r)
 	if (r->device_bare)  /* and it was said */
 		return;
 	r->device_bare = true;
-	warn("no device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE), so root inside has no CAP_MKNOD, "
+	(r->nested && !asks_for_policy(p) ? say : warn)("no device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE), so root inside has no CAP_MKNOD, "
 	     "and no device node works but those in /dev");
 }
 
 /* ---- in the child -------------------------------------------------------------------------- */
 
 void
-device_lock(const struct plan *p, struct run *r)
+device_shut(const struct run *r, const char *path)
 {
 	enum { ATTR_NODEV = 4 };  /* MOUNT_ATTR_NODEV of mount_setattr(2) */
 	struct statvfs fs;
 	unsigned long flags = MS_NODEV;
 
-	(void)p;
-	if (!r->device_bare || sys_mount_setattr(AT_FDCWD, "/", ATTR_NODEV, 0) == 0)
+	if (!r->device_bare || sys_mount_setattr(AT_FDCWD, path, ATTR_NODEV, 0) == 0)
 		return;
-	if (statvfs("/", &fs) == 0)
+	if (statvfs(path, &fs) == 0)
 		flags |= (fs.f_flag & ST_RDONLY ? MS_RDONLY : 0) | (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0)
 		       | (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) | (fs.f_flag & ST_NOATIME ? MS_NOATIME : 0)
 		       | (fs.f_flag & ST_RELATIME ? MS_RELATIME : 0);
-	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0)
-		die("keep device nodes of the tree from working:");
+	if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0)
+		die("keep device nodes from working that are mounted with it:");
+}
+
+void
+device_lock(const struct plan *p, struct run *r)
+{
+	(void)p;
+	device_shut(r, "/");
 }
 
 static void

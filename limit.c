@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
@@ -51,9 +52,10 @@ static const struct property {
 	{ "DevicePolicy",  DEVICES, NULL, NULL, NULL, NULL, NULL },
 };
 
-/* what is named so would restrict a machine if we knew how: never ignored. The first group is none of that */
+/* what means nothing here and takes nothing away */
 static const char *const harmless[] = { "MemoryPressure", "CPUAccounting", "MemoryAccounting", "IOAccounting",
-	"IPAccounting", "BlockIOAccounting", "TasksAccounting" };
+	"IPAccounting", "BlockIOAccounting", "TasksAccounting", "Description", "Documentation", "Delegate", "CollectMode" };
+/* what is named so would restrict a machine if we knew how: never ignored */
 static const char *const restricting[] = {
 	"AppArmor", "BPFProgram", "Bind", "BlockIO", "CPU", "Capability", "Device", "DisableControllers", "DynamicUser", "ExecPaths",
 	"Group", "IO", "IP", "Inaccessible", "JoinsNamespace", "KeyringMode", "Limit", "Lock", "Memory", "NFTSet", "NUMA", "Network",
@@ -232,7 +234,7 @@ clamp(long long n, long long min, long long max)
 static char *
 memory_value(const struct property *pr, const char *word, const char *value, uint64_t *out)
 {
-	bool protects = streq(pr->name, "MemoryMin") || streq(pr->name, "MemoryLow");
+	bool protects = streq(pr->name, "MemoryMin") || streq(pr->name, "MemoryLow"), soft = streq(pr->name, "MemoryHigh");
 	uint64_t percent;
 
 	if (!*value)
@@ -241,8 +243,9 @@ memory_value(const struct property *pr, const char *word, const char *value, uin
 		*out = all_memory() / 10000 * percent;
 	else if (!parse_size(value, out))
 		die("%s: not a size like 64M, a share like 10%%, or infinity", shown(word));
-	if (*out == 0 && *value && !protects && pr->kind != SWAP)
-		die("%s: nothing runs in no memory at all", shown(word));
+	/* not even the words that say so could be sent */
+	if (*out < (soft ? 1 : 1 << 20) && *value && !protects && pr->kind != SWAP)
+		die("%s: nothing runs in less than 1M of memory", shown(word));
 	return amount(*out, false);
 }
 
@@ -411,9 +414,22 @@ begins(const char *word, const char *const *list, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (after(word, list[i]))
+		if (strncasecmp(word, list[i], strlen(list[i])) == 0)
 			return true;
 	return false;
+}
+
+/* none of ours: it must not look like one, nor like what would take something away */
+static void
+check_foreign(const char *word)
+{
+	size_t i, n = strcspn(word, "=");
+
+	for (i = 0; i < LEN(properties); i++)
+		if (strlen(properties[i].name) == n && strncasecmp(properties[i].name, word, n) == 0)
+			die("%s: its name is written %s", shown(word), properties[i].name);
+	if (!begins(word, harmless, LEN(harmless)) && begins(word, restricting, LEN(restricting)))
+		die("%s: a restriction that is not known here, and none is ignored", shown(word));
 }
 
 void
@@ -425,8 +441,8 @@ limit_check(const struct plan *p)
 	for (w = p->property; w && *w; w++) {
 		if (find(*w, &value))
 			text_of(*w, false, p->property, false);
-		else if (!begins(*w, harmless, LEN(harmless)) && begins(*w, restricting, LEN(restricting)))
-			die("%s: a restriction that is not known here, and none is ignored", shown(*w));
+		else
+			check_foreign(*w);
 	}
 }
 
@@ -497,8 +513,10 @@ limit_look(const struct plan *p, struct run *r)
 
 	for (w = p->property; w && *w; w++) {
 		pr = find(*w, &value);
-		if (!pr)
-			say("property %s is without effect here", *w);
+		if (!pr && begins(*w, harmless, LEN(harmless)))
+			say("%s has no effect here", shown(*w));
+		else if (!pr)
+			warn("%s has no effect here%s", shown(*w), after(*w, "Slice=") ? "; --slice has" : "");
 		else if (pr->kind != DEVICES)
 			share_of(r, *w, pr);
 	}
@@ -648,8 +666,41 @@ put_one(const struct property *pr, const struct share *s, const char *files, con
 	return ret;
 }
 
+/* why the kernel refuses, in words for who asked for it */
+static _Noreturn void
+refused(const struct property *pr, const char *word, const char *file)
+{
+	bool cpus = pr->kind == CPUS;
+	char online[512];
+
+	if ((cpus || pr->kind == NODES) && (!errno || errno == ERANGE || errno == EINVAL || errno == ENOSPC)
+	    && read_at(AT_FDCWD, fmt("/sys/devices/system/%s/online", cpus ? "cpu" : "node"), online, sizeof(online)) > 0) {
+		online[strcspn(online, "\n")] = 0;
+		die("%s: not all of these are ours to give; the host has %s %s", shown(word), cpus ? "CPUs" : "nodes", online);
+	}
+	if (errno == EBUSY && pr->kind == BYTES)
+		die("%s: it uses more now, and the kernel cannot take that away", shown(word));
+	die(errno == ENOENT ? "%s: this kernel has no %s (%s)" : "%s: set %s:", shown(word), file, pr->needs);
+}
+
+/* root inside is root outside by its number */
+static bool
+is_root_outside(const struct run *r)
+{
+	unsigned long long inside, outside;
+	char text[256], *at;
+
+	if (r->pid <= 0)
+		return !r->userns || !r->id_base;
+	if (read_at(AT_FDCWD, fmt("/proc/%d/uid_map", (int)r->pid), text, sizeof(text)) <= 0)
+		return true;
+	inside = strtoull(text, &at, 10);
+	outside = strtoull(at, NULL, 10);
+	return inside == outside;
+}
+
 static void
-set(const struct share *s, const char *word, const struct property *pr, char *text)
+set(const struct run *r, const struct share *s, const char *word, const struct property *pr, char *text)
 {
 	const char *file = "", *value = "", *why = NULL;
 	char *line;
@@ -664,13 +715,19 @@ set(const struct share *s, const char *word, const struct property *pr, char *te
 		if (put_one(pr, s, fmt("%.*s", (int)n, line), line + n + 1, &file, &value, &why) < 0) {
 			if (why)
 				die("%s: %s", shown(word), why);
-			if (errno == ERANGE && (pr->kind == CPUS || pr->kind == NODES))
-				die("%s: this machine has not all of these", shown(word));
-			die(errno == ENOENT ? "%s: this kernel has no %s (%s)" : "%s: set %s:", shown(word), file, pr->needs);
+			refused(pr, word, file);
 		}
-		if (!holds(pr, s->dir, cgroup_is_v2(s), file, value))
-			die("%s: the kernel did not take it: see %s of %s", shown(word), file, s->path);
+		if (holds(pr, s->dir, cgroup_is_v2(s), file, value))
+			continue;
+		if (pr->kind == CPUS || pr->kind == NODES) {
+			errno = 0;
+			refused(pr, word, file);
+		}
+		die("%s: the kernel did not take it: see %s of %s", shown(word), file, s->path);
 	}
+	/* v1 throttles who is in a group, not who is below: so it must be in the group that it sees */
+	if (pr->kind == PER_DEVICE && !cgroup_is_v2(s) && is_root_outside(r))
+		warn("%s: with control groups of v1 root inside can lift this; with users of its own (-U) it could not", shown(word));
 }
 
 void
@@ -688,6 +745,6 @@ limit_set(const struct plan *p, struct run *r)
 			if (pr != now || pr->kind == DEVICES || !is_last(w, pr))
 				continue;
 			s = share_of(r, *w, pr);
-			set(s, *w, pr, text_of(*w, !cgroup_is_v2(s), p->property, true));
+			set(r, s, *w, pr, text_of(*w, !cgroup_is_v2(s), p->property, true));
 		}
 }

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -312,4 +314,24 @@ machine_thaw(const struct run *r)
 		cgroup_thaw(&r->share[i]);
 	if (was_extended(r))
 		each_group(r->claim, thaw);
+}
+
+/* those that something in it has frozen are looked for only when it takes its time */
+void
+machine_kill(const struct run *r)
+{
+	enum { ROUNDS = 200, SOME = 20 };
+	siginfo_t info;
+	int i;
+
+	kill(r->pid, SIGKILL);
+	machine_thaw(r);
+	for (i = 0; i < ROUNDS; i++) {
+		info.si_pid = 0;
+		if (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
+			return;
+		if (i % SOME == SOME - 1)
+			cgroup_end(r);
+		poll(NULL, 0, i);
+	}
 }

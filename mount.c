@@ -770,11 +770,11 @@ number(int fd)
 	return fmt("%d", fd);
 }
 
-/* self: our directory in the machine's /proc, or -1 where it is not mounted yet */
+/* procfs: the machine's, or AT_FDCWD and the host's, as long as "/" is the host's */
 static void
-enter_site(int self)
+enter_site(int procfs)
 {
-	int fd = openat(self, self < 0 ? "/proc/self/fd" : "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(procfs, procfs < 0 ? "/proc/self/fd" : "self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 
 	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC || fchdir(fd) < 0)
@@ -959,6 +959,8 @@ make_bind(struct site *s, const struct mount *m)
 		path[n] = 0;
 		place_all_read_only("../mountinfo", path);
 	}
+	if (S_ISDIR(st.st_mode))
+		device_shut(s->r, number(top));
 	close(top);
 	leave(s, to);
 }
@@ -1078,7 +1080,8 @@ make_overlay(struct site *s, const struct mount *m)
 		data = fmt("%s,upperdir=%d,workdir=%d", data, upper, work);
 	if (mkdirat(shop, "m", 0755) < 0)
 		fail(m, "make a place to mount on");
-	if (mount("overlay", fmt("%d/m", shop), "overlay", m->read_only ? MS_RDONLY : 0, data) < 0)
+	if (mount("overlay", fmt("%d/m", shop), "overlay",
+	          (m->read_only ? MS_RDONLY : 0) | (s->r->device_bare ? MS_NODEV : 0), data) < 0)
 		overlay_trouble(m, layer[n - 1], upper);
 	top = openat(shop, "m", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top < 0)
@@ -1159,26 +1162,26 @@ mount_make(const struct plan *p, struct run *r)
 {
 	struct site s = { .r = r, .scratch = -1 };
 	char c = 0;
-	int host;
 
 	(void)p;
-	if (!r->nmounts)
+	if (!r->nmounts) {
+		close(r->run_host);
 		return;
+	}
 	if (r->gather && r->nsources && (sys_recv(r->sources[0], &c, 1, &r->gathered, NULL) != 1 || r->gathered < 0))
 		die("what was gathered is lost");
 	s.root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	host = openat(AT_FDCWD, "/run/host", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	s.cover = host < 0 ? -1 : openat(host, "inaccessible", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	s.cover = openat(r->run_host, "inaccessible", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s.root < 0 || s.cover < 0)
 		die("open /run/host:");
-	s.place = fmt("%d/incoming", host);
-	enter_site(r->self);
+	s.place = fmt("%d/incoming", r->run_host);
+	enter_site(r->procfs);
 	make(&s);
 	if (s.scratch >= 0 && umount2(s.place, MNT_DETACH) < 0)
 		die("unmount what was mounted on:");
 	drop(s.scratch);
 	close(s.cover);
-	close(host);
+	close(r->run_host);
 	close(s.root);
 	empty_gathered(r);
 	/* the supervisor, whose memory this may be, closes its own */
@@ -1206,7 +1209,7 @@ mount_root(struct run *r, const char *stage)
 	s.root = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.root < 0)
 		die("open the tree:");
-	enter_site(-1);
+	enter_site(AT_FDCWD);
 	make(&s);
 	drop(s.scratch);
 	close(s.root);

@@ -90,7 +90,7 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
-		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount, r->cgroup_view,
+		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 		r->sources[0], r->sources[1],
 	};
@@ -126,8 +126,7 @@ static void
 clean_up(const struct plan *p, struct run *r)
 {
 	(void)p;
-	(void)r;
-	run_signals_child();
+	run_signals_child(r->procfs);
 }
 
 /* a change of user took the binding away */
@@ -164,7 +163,7 @@ keep_life(const struct plan *p, struct run *r)
 		return;
 	}
 	close(fd);
-	fd = openat(r->self, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	fd = openat(r->procfs, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || sys_send(wirefd, note, sizeof(note), fd) < 0)
 		warn("changes will be lost at a reboot:");
 	drop(fd);
@@ -195,6 +194,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "claim the name",                     machine_claim },
 	{ BOTH, "look at the host",                   root_look },
 	{ BOTH, "choose its users",                   userns_choose },
+	{ BOTH, "fence it in where it is root",       cgroup_fence },
 	{ BOTH, "open what is to be mounted",         mount_look },
 	{ BOTH, "look at its devices",                device_look },
 	{ BOTH, "look at its limits",                 limit_look },
@@ -210,7 +210,6 @@ static const struct step before_birth[] = {
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
-	{ BOTH, "guard its view of control groups",   cgroup_guard },
 };
 
 /*
@@ -222,11 +221,12 @@ static const struct step birth[] = {
 	{ BOTH,    "die with the supervisor",            die_with_supervisor },
 	{ INIT,    "see only its own control group",     cgroup_enter },
 	{ BUILDER, "join its namespaces",                userns_join },
+	{ BUILDER, "give it its control groups",         cgroup_give },
 	{ BUILDER, "make the tree the root",             root_enter },
 	{ BUILDER, "let no node of the tree work",       device_lock },
 	{ BUILDER, "keep no state",                      root_volatile },
 	{ BUILDER, "mount /proc",                        root_proc },
-	{ BUILDER, "remember who we are",                userns_remember },
+	{ BUILDER, "join its network",                   userns_join_network },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },
 	{ BUILDER, "make its devices",                   device_make },
@@ -302,8 +302,7 @@ kill_child(struct run *r)
 {
 	if (r->pid <= 0)
 		return;
-	kill(r->pid, SIGKILL);
-	machine_thaw(r);
+	machine_kill(r);
 	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
 		;
 	r->pid = 0;
@@ -348,7 +347,7 @@ listen_to_child(struct run *r)
 static _Noreturn void
 die_without_namespaces(const struct run *r)
 {
-	const char *more = fmt("%s%s", r->namespaces & CLONE_NEWNET ? ", NET_NS" : "", r->userns ? ", USER_NS" : "");
+	const char *more = fmt("%s%s", r->init_namespaces & CLONE_NEWNET ? ", NET_NS" : "", r->userns ? ", USER_NS" : "");
 
 	if (errno == ENOSPC)
 		die("make namespaces: there are as many as sysctl user.max_*_namespaces allows");
@@ -364,7 +363,7 @@ spawn_builder(struct child *c)
 	bool placed;
 	pid_t pid;
 
-	if (own < 0 || (r->init_namespaces & CLONE_NEWPID && sys_join(r->pid, CLONE_NEWPID) < 0))
+	if (own < 0 || (r->init_namespaces & CLONE_NEWPID && sys_join(r->init_pidfd, r->init_ns, CLONE_NEWPID) < 0))
 		die("join the machine's processes:");
 	wirefd = r->wire[1];
 	pid = sys_spawn(r->mounts < 0 ? CLONE_NEWNS : 0, -1, builder_main, c, &placed);
@@ -377,8 +376,7 @@ spawn_builder(struct child *c)
 	if (setns(own, CLONE_NEWPID) < 0)
 		die("leave the machine's processes:");
 	close(own);
-	close(r->hand[0]);
-	r->hand[0] = -1;
+	userns_let_go(r);
 	prctl(PR_SET_DUMPABLE, 1);  /* it shared our memory, and changed who it was */
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 		listen_to_child(r);  /* says why, and ends us */
@@ -398,9 +396,9 @@ spawn(const struct plan *p, struct run *r)
 		r->namespaces |= CLONE_NEWIPC;
 	if (p->share_uts != YES)
 		r->namespaces |= CLONE_NEWUTS;
-	if (p->private_network)
-		r->namespaces |= CLONE_NEWNET;
 	r->init_namespaces |= r->namespaces;
+	if (p->private_network && !r->userns)  /* else init makes it by and by */
+		r->init_namespaces |= CLONE_NEWNET;
 	run_signals();
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
 	if (r->userns)
@@ -422,6 +420,7 @@ spawn(const struct plan *p, struct run *r)
 		}
 		r->cgroup_shown = note[1] == '1';
 		userns_map(p, r);
+		user_give(p, r);
 		spawn_builder(&c);
 	}
 	mount_forget(r);
@@ -539,7 +538,7 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
 		return;
 	}
-	kill(r->pid, SIGKILL);
+	machine_kill(r);
 }
 
 static void
@@ -575,8 +574,7 @@ live(const struct plan *p, struct run *r)
 			ask_to_end(p, r, "poweroff");
 		if (r->want) {
 			if (streq(r->want, "kill")) {
-				kill(r->pid, SIGKILL);
-				machine_thaw(r);
+				machine_kill(r);
 			} else {
 				ask_to_end(p, r, r->want);
 			}

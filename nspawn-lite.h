@@ -120,7 +120,9 @@ struct run {
 	int userns_fd;        /* the namespace, for idmapped mounts */
 	int tree_mount;       /* a copy of the tree's mount that is one; not attached anywhere */
 	int hand[2];          /* from who builds the mounts to init, which waits for them */
-	int self;             /* the builder's own directory in the guest's /proc */
+	bool network_joined;  /* the builder is in its network */
+	int init_pidfd, init_ns;  /* init's, and the directory of its namespaces in the host's /proc */
+	int procfs, run_host; /* the guest's /proc and /run/host, whatever is called that in its tree */
 	int init_namespaces;  /* CLONE_NEW*: those that init is born in */
 	int namespaces;       /* those of them that a builder joins */
 	int ids;              /* the lock that holds the range */
@@ -149,19 +151,16 @@ struct run {
 		int root;             /* AT_FDCWD, or the root of a mount of our own: the host has none */
 		char *path;           /* the machine's directory, from there */
 		size_t base;          /* as much of it is the mount point */
-		int dir, payload;     /* once made; below payload all is the guest's */
+		int dir, payload;     /* once made; below payload all is the guest's. Without such a directory it is dir again */
 	} share[24];
 	size_t nshares, nnoted;  /* and so many stand in the register */
 	char **controllers;   /* of cgroup2, to be enabled for it */
 	int cgroup;           /* the payload's directory in the first */
 	bool cgroup_v1;       /* which is name=systemd: nobody can be born in there */
-	int cgroup_view;      /* the control group namespace, where its owner matters */
 	bool placed;          /* the child was born in it */
 	bool cgroup_stays;    /* it could not be removed */
 	bool cgroup_shown;    /* in the child: it has a view of its own to mount */
 	char *slice;          /* path of what it goes below; NULL: where we are ourselves */
-	bool v1_beside;       /* there are hierarchies of v1 that root inside might mount */
-	bool guarded;         /* and the kernel looks at who owns the view */
 	char *aside, *aside_words;  /* where we made way for controllers, and what takes them back */
 	/* its life */
 	pid_t pid;
@@ -209,7 +208,7 @@ void run_signals(void);                              /* blocked but in run_wait;
 void run_signal_too(int sig);                         /* take this one too */
 void run_signals_open(bool open);                    /* let them interrupt what we do, or not */
 void run_signals_as_found(void);                     /* before we exec ourselves */
-void run_signals_child(void);                        /* all as a new program expects them */
+void run_signals_child(int procfs);                  /* all as a new program expects them */
 bool run_signalled(int sig);                         /* did it come since we last asked */
 int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
 /* the wire: notes of the child, until it has exec'd or ended */
@@ -279,8 +278,9 @@ void root_lock(const struct plan *p, struct run *r);     /* where the host's roo
 void userns_check(const struct plan *p);
 void userns_choose(const struct plan *p, struct run *r); /* the range, claimed */
 void userns_map(const struct plan *p, struct run *r);    /* once init waits: its maps, and the tree's owners */
+void userns_let_go(struct run *r);                       /* the supervisor needs no more of it */
 void userns_join(const struct plan *p, struct run *r);   /* builder: into init's namespaces */
-void userns_remember(const struct plan *p, struct run *r);
+void userns_join_network(const struct plan *p, struct run *r);  /* which init makes meanwhile */
 void userns_hand_over(const struct plan *p, struct run *r);
 void userns_receive(const struct plan *p, struct run *r); /* init: wait for the mounts, enter them */
 
@@ -292,6 +292,7 @@ void device_look(const struct plan *p, struct run *r);   /* what they are on the
 void device_allow(struct run *r, mode_t type, int major, int minor, const char *access);
 void device_enforce(const struct plan *p, struct run *r); /* on its control group, before anyone is in it */
 void device_lock(const struct plan *p, struct run *r);   /* or else: no node of the tree can be used */
+void device_shut(const struct run *r, const char *path); /* nor any of this mount, with all in it from Linux 5.12 on */
 void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
 size_t device_fds(const struct run *r, int *fds);        /* what device_make needs, at most ndevices */
 
@@ -317,6 +318,7 @@ int user_signal(const char *word);                       /* number of a signal, 
 const char *user_signal_name(int sig);                   /* "KILL" */
 void user_host(const struct plan *p, struct run *r);     /* what there is to give */
 void user_look(const struct plan *p, struct run *r);     /* passwd and group of the tree */
+void user_give(const struct plan *p, struct run *r);     /* what only the host can give, to a waiting init */
 void user_settle(const struct plan *p, struct run *r);   /* host name, keyring, scores, affinity */
 void user_become(const struct plan *p, struct run *r);   /* ids, capabilities, limits: the last */
 
@@ -327,10 +329,11 @@ void cgroup_choose(const struct plan *p, struct run *r); /* where it will be; no
 /* the share that has a controller, by its names on cgroup2 and v1 (NULL: it is none of that); NULL with errno */
 struct share *cgroup_share(struct run *r, const char *v2, const char *v1);
 bool cgroup_is_v2(const struct share *s);
+void cgroup_fence(const struct plan *p, struct run *r);  /* a share everywhere, where root inside owns what it sees */
 void cgroup_make(const struct plan *p, struct run *r);
 bool cgroup_fill(struct share *s);                       /* make the payload's directory; where devices are, not done yet */
-void cgroup_guard(const struct plan *p, struct run *r);  /* a view that no release_agent is in reach of */
 void cgroup_enter(const struct plan *p, struct run *r);  /* in the child: be in it, and see only that */
+void cgroup_give(const struct plan *p, struct run *r);   /* builder: to root inside, to divide it */
 void cgroup_mount(const struct plan *p, struct run *r);
 /* of a running machine, whose shares are known and whose leader is r->pid: make those that are new, and move it in */
 void cgroup_extend(struct run *r);
@@ -341,6 +344,7 @@ char *cgroup_place(const struct share *s);
 bool cgroup_find(const char *place, struct share *s);    /* the other way, and open it; false with errno */
 void cgroup_let_go(struct share *s);                     /* close it */
 void cgroup_thaw(const struct share *s);                 /* if it is frozen */
+void cgroup_end(const struct run *r);                    /* kill all of its processes, those too that it froze itself */
 bool cgroup_remove(const char *place);                   /* the machine's directory, with what is below */
 
 /* ---- console.c: its terminal -------------------------------------------- */
@@ -375,6 +379,7 @@ void machine_sweep(const struct run *r);                           /* what kille
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
 void machine_extend(struct run *r);                          /* it has got more control groups */
 void machine_thaw(const struct run *r);                      /* our own: one that is frozen could not end */
+void machine_kill(const struct run *r);                      /* and wait until it has ended, for some seconds */
 
 /* ---- settings.c: .nspawn files, in words of the command line -------------- */
 

@@ -3,7 +3,9 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -147,33 +149,54 @@ elf_arch(const unsigned char *head)
 	return xstrdup(machines_of_elf[i].name);
 }
 
-/* the interpreter that the file names: of a script, or of a dynamic program; NULL if none is named */
-static char *
-interpreter(const char *head, ssize_t n)
+/* n bytes at a place of a file whose first bytes are head: mostly they are among those */
+static bool
+bytes_at(int fd, const char *head, size_t len, uint64_t at, void *to, size_t n)
 {
-	const unsigned char *h = (const unsigned char *)head;
-	const char *p;
-	size_t len;
-
-	if (n > 2 && head[0] == '#' && head[1] == '!') {
-		p = head + 2 + strspn(head + 2, " \t");
-		len = strcspn(p, " \t\n");
-		return len ? fmt("%.*s", (int)len, p) : NULL;
+	if (at < len && n <= len - at) {
+		memcpy(to, head + at, n);
+		return true;
 	}
-	if (n < (ssize_t)sizeof(Elf64_Ehdr) || memcmp(h, ELFMAG, SELFMAG) != 0)
-		return NULL;
-	/* it stands near the start in practice: look for the path instead of walking hostile headers */
-	for (p = head; p < head + n - 4; p++)
-		if (*p == '/' && p > head && p[-1] == 0 && (strncmp(p, "/lib", 4) == 0 || strstr(p, "ld-") || strstr(p, "/ld")))
-			return xstrdup(p);
-	return NULL;
+	return at < INT64_MAX && pread(fd, to, n, (off_t)at) == (ssize_t)n;
+}
+
+/* what runs the file, as the kernel finds it: execve(2), of a script, and elf(5). "" if it is nothing */
+static void
+interpreter(int fd, const char *head, size_t len, char name[PATH_MAX])
+{
+	union { Elf64_Ehdr wide; Elf32_Ehdr small; } e;
+	union { Elf64_Phdr wide; Elf32_Phdr small; } h;
+	bool wide = head[EI_CLASS] == ELFCLASS64;
+	size_t each = wide ? sizeof(h.wide) : sizeof(h.small), n, i;
+	uint64_t at, size;
+
+	*name = 0;
+	if (len > 2 && head[0] == '#' && head[1] == '!') {
+		head += 2 + strspn(head + 2, " \t");
+		snprintf(name, PATH_MAX, "%.*s", (int)strcspn(head, " \t\n"), head);
+		return;
+	}
+	if (len < sizeof(e) || memcmp(head, ELFMAG, SELFMAG) != 0)
+		return;
+	memcpy(&e, head, sizeof(e));
+	at = wide ? e.wide.e_phoff : e.small.e_phoff;
+	n = wide ? e.wide.e_phnum : e.small.e_phnum;
+	for (i = 0; i < n && bytes_at(fd, head, len, at + i * each, &h, each); i++) {
+		if ((wide ? h.wide.p_type : h.small.p_type) != PT_INTERP)
+			continue;
+		size = wide ? h.wide.p_filesz : h.small.p_filesz;
+		if (size >= PATH_MAX || !bytes_at(fd, head, len, wide ? h.wide.p_offset : h.small.p_offset, name, (size_t)size))
+			size = 0;  /* the kernel takes no such file either */
+		name[size] = 0;
+		return;
+	}
 }
 
 /* the sentence for an exec that failed; ends us */
 static _Noreturn void
 explain(const char *path, int err)
 {
-	char head[1024] = "", note[NOTE_MAX], *arch, *needs;
+	char head[1024] = "", needs[PATH_MAX] = "", note[NOTE_MAX], *arch;
 	struct stat st;
 	ssize_t n = -1;
 	int root, fd;
@@ -184,13 +207,11 @@ explain(const char *path, int err)
 	fd = sys_open_in(root, path, O_RDONLY, IN_REGULAR);
 	if (fd >= 0)
 		n = read_all(fd, head, sizeof(head));
-	if (err == ENOENT) {
-		needs = interpreter(head, n);
-		if (needs && !utf8_clean(needs))
-			needs = "a file";
-		die_with(NOT_FOUND, needs ? "%s: needs %s, which is not in the tree" : "%s: it, or what runs it, is not in the tree",
+	if (n > 0)
+		interpreter(fd, head, (size_t)n, needs);
+	if (err == ENOENT)
+		die_with(NOT_FOUND, *needs ? "%s: needs %s, which is not in the tree" : "%s: it, or what runs it, is not in the tree",
 		         path, needs);
-	}
 	if (err == ENOEXEC && n >= 20 && (arch = elf_arch((unsigned char *)head))) {
 		size_t len = strlen(path) + 1 + strlen(arch);
 
@@ -215,28 +236,37 @@ explain(const char *path, int err)
 
 /* ---- exec --------------------------------------------------------------------------- */
 
+static int procfs = -1;  /* the real one, while we are still what the host executed */
+
 /*
- * A script may name /proc/self/exe as what runs it, and a link may lead there: our own binary, the
- * host's, would become the guest's program. It is told by its inode.
+ * A script may name /proc/self/exe as what runs it, a program as its loader, and a link may lead
+ * there: our own binary, the host's, would become the guest's program. It is told by its inode.
  */
 static bool
 is_ourselves(const char *path)
 {
 	enum { DEEPEST = 6 };  /* the kernel goes no further: BINPRM_MAX_RECURSION */
-	char head[256];
+	char head[1024], next[PATH_MAX];
 	struct stat own, st;
-	int depth;
+	ssize_t n;
+	int depth, fd;
 
-	if (stat("/proc/self/exe", &own) < 0)
+	if (fstatat(procfs, procfs < 0 ? "/proc/self/exe" : "self/exe", &own, 0) < 0)
 		return false;
-	for (depth = 0; path && depth < DEEPEST; depth++) {
+	for (depth = 0; *path && depth < DEEPEST; depth++) {
 		if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
 			return false;
 		if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
 			return true;
-		if (read_at(AT_FDCWD, path, head, sizeof(head)) < 3 || head[0] != '#' || head[1] != '!')
-			return false;
-		path = interpreter(head, (ssize_t)strlen(head));
+		fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		n = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
+		*next = 0;
+		if (n > 3) {
+			head[n] = 0;
+			interpreter(fd, head, (size_t)n, next);
+		}
+		drop(fd);
+		path = next;
 	}
 	return false;
 }
@@ -261,6 +291,8 @@ run(const char *path, char **argv, char **env)
 		grow(&again, path);
 		while (*++argv)
 			grow(&again, *argv);
+		if (is_ourselves("/bin/sh"))
+			die_with(CANNOT_EXEC, "/bin/sh: leads to our own program, which is none of the tree's");
 		execve("/bin/sh", again, env);
 		err = ENOEXEC;
 		errno = err;
@@ -378,6 +410,7 @@ payload_exec(const struct plan *p, struct run *r)
 	char *path;
 	int fd;
 
+	procfs = r->procfs;
 	if (p->chdir ? chdir(p->chdir) < 0 : !p->cmd && !p->boot ? chdir(r->home) < 0 && chdir("/") < 0 : 0)
 		die(p->chdir ? "change to directory %s of the tree:" : "change to the home directory %s:",
 		    p->chdir ? p->chdir : r->home);

@@ -772,6 +772,10 @@ root_proc(const struct plan *p, struct run *r)
 		must_attach("proc", "/proc", NOTHING_SPECIAL, NULL);
 	else
 		attach_early(r->proc, "/proc");
+	/* links of the tree may make its name mean another place once more is mounted */
+	r->procfs = openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r->procfs < 0)
+		die("open /proc:");
 }
 
 void
@@ -934,6 +938,9 @@ root_run(const struct plan *p, struct run *r)
 		die("make /run/host read-only:");
 	if (mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
+	r->run_host = openat(AT_FDCWD, "/run/host", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r->run_host < 0)
+		die("open /run/host:");
 }
 
 void
@@ -967,9 +974,12 @@ root_masks(const struct plan *p, struct run *r)
 	static const char *const hidden[] = { "kallsyms", "kcore", "keys", "sysrq-trigger", "timer_list" };
 	size_t i;
 
-	(void)r;
-	if (chdir("/proc") < 0)
+	char *covers;
+
+	/* by fds, both ends: their names may mean other places by now */
+	if (fchdir(r->procfs) < 0)
 		die("enter /proc:");
+	covers = fmt("self/fd/%d", r->run_host);
 	if (p->api_vfs_writable != VFS_YES) {
 		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || place_read_only("sys", NOTHING_SPECIAL) < 0)
 			die("make /proc/sys read-only:");
@@ -984,11 +994,11 @@ root_masks(const struct plan *p, struct run *r)
 			die("make /proc/%s read-only:", fixed[i]);
 	/* the nodes are read-only already, and so are these mounts of them */
 	for (i = 0; i < LEN(hidden); i++)
-		if (mount("/run/host/inaccessible/reg", hidden[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+		if (mount(fmt("%s/inaccessible/reg", covers), hidden[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
 			die("hide /proc/%s:", hidden[i]);
-	if (mount("/run/host/inaccessible/fifo", "kmsg", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+	if (mount(fmt("%s/inaccessible/fifo", covers), "kmsg", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
 		die("hide /proc/kmsg:");
-	if (mount("/run/host/boot-id", "sys/kernel/random/boot_id", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+	if (mount(fmt("%s/boot-id", covers), "sys/kernel/random/boot_id", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
 		die("set the boot id:");
 	if (chdir("/") < 0)
 		die("enter /:");

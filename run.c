@@ -57,13 +57,21 @@ run_unwind_last(struct run *r)
 void
 run_begin(struct run *r)
 {
+	int *const fds[] = {
+		&r->tree, &r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
+		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
+		&r->ids, &r->proc, &r->sys, &r->device_policy, &r->gathered,
+	};
+	size_t i;
+
 	current = r;
-	r->tree = r->claim = r->cgroup = r->notify = r->exe = r->stub = r->master = r->slave = r->life_before = r->mounts = r->offer = r->userns_fd = r->tree_mount = r->self = r->ids = r->proc = r->sys = r->device_policy = r->cgroup_view = -1;
-	r->hand[0] = r->hand[1] = -1;
+	for (i = 0; i < LEN(fds); i++)
+		*fds[i] = -1;
+	memset(r->hand, 0xff, sizeof(r->hand));
+	memset(r->sources, 0xff, sizeof(r->sources));
 	memset(r->node, 0xff, sizeof(r->node));
-	r->wire[0] = r->wire[1] = -1;
-	r->sources[0] = r->sources[1] = r->gathered = -1;
-	r->relay[0] = r->relay[1] = r->relay[2] = -1;
+	memset(r->wire, 0xff, sizeof(r->wire));
+	memset(r->relay, 0xff, sizeof(r->relay));
 	atexit(run_unwind);
 }
 
@@ -151,14 +159,14 @@ run_signals_as_found(void)
 
 /* what our caller ignores (nohup, a shell's background) would be ignored for ever in the machine */
 void
-run_signals_child(void)
+run_signals_child(int procfs)
 {
 	unsigned long long ignored = ~0ULL;
 	char status[2048], *at;
 	sigset_t none;
 	int sig;
 
-	if (read_at(-1, "/proc/self/status", status, sizeof(status)) > 0 && (at = strstr(status, "\nSigIgn:")))
+	if (read_at(procfs, "self/status", status, sizeof(status)) > 0 && (at = strstr(status, "\nSigIgn:")))
 		ignored = strtoull(at + 8, NULL, 16);
 	for (sig = 1; ignored && sig <= 64; sig++)
 		if (ignored >> (sig - 1) & 1)

@@ -200,7 +200,7 @@ int
 sys_open_in(int dir, const char *path, int flags, int kind)
 {
 	char self[32];
-	struct stat st;
+	struct stat st, now;
 	int fd, again;
 
 	if (kind != IN_REGULAR || flags & (O_PATH | O_CREAT))
@@ -217,7 +217,12 @@ sys_open_in(int dir, const char *path, int flags, int kind)
 		return -1;
 	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	again = openat(AT_FDCWD, self, flags | O_CLOEXEC | O_NOCTTY);
+	again = openat(AT_FDCWD, self, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (again >= 0 && (fstat(again, &now) < 0 || now.st_dev != st.st_dev || now.st_ino != st.st_ino)) {
+		close(again);  /* what is called /proc here is none */
+		again = -1;
+		errno = ENOENT;
+	}
 	if (again < 0 && errno == ENOENT)  /* no /proc here */
 		again = open_in(dir, path, flags | O_NONBLOCK | O_NOCTTY);
 	drop(fd);
@@ -448,12 +453,13 @@ sys_mount_idmap(int tree, int userns, bool recursive)
 	                    &attr, sizeof(attr));
 }
 
+/* it shares our memory and our fds, and must not outlive us for a moment */
 static int
-wait_to_die(void *end)
+wait_to_die(void *parent)
 {
-	char c;
-
-	(void)!read(*(int *)end, &c, 1);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0)
+		while (getppid() == *(pid_t *)parent)
+			pause();
 	_exit(0);
 }
 
@@ -462,13 +468,10 @@ sys_userns(const char *uid_map, const char *gid_map)
 {
 	static char small[4096] __attribute__((aligned(16)));
 	char path[64];
-	int hold[2], fd = -1, saved;
-	pid_t pid;
+	int fd = -1, saved;
+	pid_t pid, own = getpid();
 
-	if (pipe2(hold, O_CLOEXEC) < 0)
-		return -1;
-	/* it shares our memory, and touches nothing in it but its own stack */
-	pid = sys_denied("userns") ? -1 : clone(wait_to_die, small + sizeof(small), CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &hold[0]);
+	pid = sys_denied("userns") ? -1 : clone(wait_to_die, small + sizeof(small), CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &own);
 	if (pid > 0) {
 		snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
 		if (put_at(AT_FDCWD, path, uid_map) == 0) {
@@ -484,10 +487,6 @@ sys_userns(const char *uid_map, const char *gid_map)
 			;
 		errno = saved;
 	}
-	saved = errno;
-	close(hold[0]);
-	close(hold[1]);
-	errno = saved;
 	return fd;
 }
 
@@ -556,41 +555,6 @@ sys_mount_private(const char *type, const char *options)
 }
 
 /* ---- control groups ----------------------------------------------------- */
-
-struct namespace { const int *groups; size_t n; bool into_first, placed; };
-
-/* the fd is in a table shared with who made us, and our status is its number: memory may not be shared */
-static int
-found_namespace(void *arg)
-{
-	struct namespace *ns = arg;
-	size_t i;
-	int fd;
-
-	for (i = 0; i < ns->n; i++)
-		if (!(i == 0 && ns->into_first && ns->placed) && ns->groups[i] >= 0
-		    && put_at(ns->groups[i], "cgroup.procs", "0") < 0)
-			_exit(0);
-	fd = unshare(CLONE_NEWCGROUP) < 0 ? -1 : openat(AT_FDCWD, "/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
-	_exit(fd > 0 && fd < 256 ? fd : 0);
-}
-
-int
-sys_cgroup_namespace(const int *groups, size_t n, bool into_first)
-{
-	struct namespace ns = { groups, n, into_first, false };
-	int status = 0;
-	pid_t pid;
-
-	pid = sys_denied("userns") ? -1
-	    : sys_spawn(CLONE_NEWUSER | CLONE_FILES, into_first ? groups[0] : -1, found_namespace, &ns, &ns.placed);
-	if (pid < 0)
-		return -1;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	errno = EPERM;
-	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : -1;
-}
 
 /* of linux/bpf.h, which may be older than what we mean */
 enum { BPF_LOAD = 5, BPF_ATTACH = 8, BPF_CGROUP_DEVICE_PROGRAM = 15, BPF_CGROUP_DEVICE_HOOK = 6, BPF_MULTI = 2 };
@@ -793,29 +757,27 @@ sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed)
 }
 
 int
-sys_join(pid_t pid, int namespaces)
+sys_pidfd_open(pid_t pid)
+{
+	return missing("pidfd") ? -1 : (int)syscall(NR_pidfd_open, pid, 0);
+}
+
+int
+sys_join(int pidfd, int ns, int namespaces)
 {
 	static const struct { const char *name; int flag; } kinds[] = {
 		{ "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS }, { "net", CLONE_NEWNET }, { "cgroup", CLONE_NEWCGROUP },
 		{ "pid", CLONE_NEWPID },
 	};
-	char path[64];
 	size_t i;
 	int fd;
 
-	if (!namespaces)
+	if (!namespaces || (pidfd >= 0 && setns(pidfd, namespaces) == 0))
 		return 0;
-	fd = missing("pidfd") ? -1 : (int)syscall(NR_pidfd_open, pid, 0);
-	if (fd >= 0 && setns(fd, namespaces) == 0) {
-		close(fd);
-		return 0;
-	}
-	drop(fd);
 	for (i = 0; i < LEN(kinds); i++) {
 		if (!(namespaces & kinds[i].flag))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kinds[i].name);
-		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+		fd = openat(ns, kinds[i].name, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || setns(fd, kinds[i].flag) < 0)
 			return drop(fd);
 		close(fd);

@@ -256,14 +256,14 @@ parse_limit(const char *word, struct rlimit *value)
 
 /* what we have now, all at once where /proc can tell */
 static void
-read_limits(struct rlimit now[LEN(limits)])
+read_limits(int procfs, struct rlimit now[LEN(limits)])
 {
 	char text[4096], *rest = text, *line, *end;
 	size_t i;
 
 	for (i = 0; i < LEN(limits); i++)
 		now[i].rlim_cur = now[i].rlim_max = 1;
-	if (read_at(-1, "/proc/self/limits", text, sizeof(text)) < 0) {
+	if (read_at(procfs, procfs < 0 ? "/proc/self/limits" : "self/limits", text, sizeof(text)) < 0) {
 		for (i = 0; i < LEN(limits); i++)
 			getrlimit(limits[i].resource, &now[i]);
 		return;
@@ -282,6 +282,13 @@ read_limits(struct rlimit now[LEN(limits)])
 		}
 }
 
+static struct rlimit
+wanted_limit(const struct run *r, const struct limit *l)
+{
+	return l->resource == RLIMIT_NPROC ? r->nproc : l->resource == RLIMIT_SIGPENDING ? r->sigpending
+	     : (struct rlimit){ l->soft, l->hard };
+}
+
 static void
 set_limits(const struct plan *p, const struct run *r)
 {
@@ -291,11 +298,10 @@ set_limits(const struct plan *p, const struct run *r)
 	char **w;
 	size_t i;
 
-	read_limits(now);
+	read_limits(r->procfs, now);
 	for (i = 0; i < LEN(limits); i++) {
 		l = &limits[i];
-		want = l->resource == RLIMIT_NPROC ? r->nproc : l->resource == RLIMIT_SIGPENDING ? r->sigpending
-		     : (struct rlimit){ l->soft, l->hard };
+		want = wanted_limit(r, l);
 		said = false;
 		for (w = p->rlimit; w && *w; w++)
 			if (parse_limit(*w, &asked) == l) {
@@ -598,6 +604,9 @@ user_look(const struct plan *p, struct run *r)
 		r->gid = (gid_t)number;
 		r->home = "/";
 	}
+	if (r->userns && (r->uid >= r->id_count || r->gid >= r->id_count))
+		die("--user=%s: user %u and group %u: the machine's own end at %u", p->user, (unsigned int)r->uid, (unsigned int)r->gid,
+		    (unsigned int)(r->id_count - 1));
 	r->groups[r->ngroups++] = r->gid;
 	find_groups(r);
 }
@@ -625,6 +634,29 @@ user_host(const struct plan *p, struct run *r)
 		warn("Some capabilities will not be set because they are not in the current bounding set.");
 }
 
+/* of a machine with users of its own, whose root has no such rights on the host */
+void
+user_give(const struct plan *p, struct run *r)
+{
+	struct rlimit now[LEN(limits)], want, asked;
+	char **w;
+	size_t i;
+
+	if (p->oom_score_adjust && put_at(AT_FDCWD, fmt("/proc/%d/oom_score_adj", (int)r->pid), p->oom_score_adjust) < 0)
+		die("set the OOM score adjustment to %s:", p->oom_score_adjust);
+	read_limits(-1, now);
+	for (i = 0; i < LEN(limits); i++) {
+		want = wanted_limit(r, &limits[i]);
+		for (w = p->rlimit; w && *w; w++)
+			if (parse_limit(*w, &asked) == &limits[i])
+				want = asked;
+		/* the hard ones only: what it has to do before its first program is not to run into them */
+		want.rlim_cur = now[i].rlim_cur;
+		if (want.rlim_max > now[i].rlim_max && want.rlim_max >= want.rlim_cur)
+			prlimit(r->pid, limits[i].resource, &want, NULL);
+	}
+}
+
 void
 user_settle(const struct plan *p, struct run *r)
 {
@@ -635,10 +667,10 @@ user_settle(const struct plan *p, struct run *r)
 	if (p->share_uts != YES && sethostname(r->hostname, strlen(r->hostname)) < 0)
 		die("set the host name:");
 	sys_join_session_keyring();  /* the host's keys stay behind; without CONFIG_KEYS there are none */
-	if (p->oom_score_adjust && put_at(-1, "/proc/self/oom_score_adj", p->oom_score_adjust) < 0)
+	if (p->oom_score_adjust && !r->userns && put_at(r->procfs, "self/oom_score_adj", p->oom_score_adjust) < 0)
 		die("set the OOM score adjustment to %s:", p->oom_score_adjust);
-	if (read_at(-1, "/proc/self/loginuid", login, sizeof(login)) > 0 && !after(login, "4294967295"))
-		put_at(-1, "/proc/self/loginuid", "4294967295");
+	if (read_at(r->procfs, "self/loginuid", login, sizeof(login)) > 0 && !after(login, "4294967295"))
+		put_at(r->procfs, "self/loginuid", "4294967295");
 	if (p->cpu_affinity) {
 		CPU_ZERO(&cpus);
 		for (w = p->cpu_affinity; *w; w++)
@@ -675,7 +707,7 @@ user_become(const struct plan *p, struct run *r)
 	uint64_t keep = r->keep;
 	int cap;
 
-	if (p->selinux_context && put_at(-1, "/proc/self/attr/exec", p->selinux_context) < 0)
+	if (p->selinux_context && put_at(r->procfs, "self/attr/exec", p->selinux_context) < 0)
 		die("set the SELinux label %s:", p->selinux_context);
 	set_limits(p, r);
 	drop_bounding(r->keep);

@@ -241,6 +241,8 @@ userns_choose(const struct plan *p, struct run *r)
 	int mode = parse(p->private_users, &base, &n);
 	struct stat tree;
 
+	if (mode == USERS_NO && p->nesting == YES)
+		warn("--nesting without users of its own (-U): root inside may use bpf(2), and read the kernel's memory");
 	if (mode == USERS_NO)
 		return;
 	if (!supported()) {
@@ -353,10 +355,41 @@ userns_map(const struct plan *p, struct run *r)
 	r->userns_fd = openat(AT_FDCWD, fmt("/proc/%d/ns/user", (int)r->pid), O_RDONLY | O_CLOEXEC);
 	if (r->userns_fd < 0)
 		die("open the machine's user namespace:");
+	r->init_pidfd = sys_pidfd_open(r->pid);
+	r->init_ns = openat(AT_FDCWD, fmt("/proc/%d/ns", (int)r->pid), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r->init_ns < 0)
+		die("open the machine's namespaces:");
 	settle_owners(p, r);
 }
 
+void
+userns_let_go(struct run *r)
+{
+	int *const fds[] = { &r->init_pidfd, &r->init_ns, &r->userns_fd, &r->tree_mount, &r->hand[0] };
+	size_t i;
+
+	for (i = 0; i < LEN(fds); i++) {
+		drop(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
 /* ---- the builder's part ----------------------------------------------------------------- */
+
+/* which init makes meanwhile */
+void
+userns_join_network(const struct plan *p, struct run *r)
+{
+	char note;
+
+	if (!r->userns || !p->private_network || r->network_joined)
+		return;
+	if (sys_recv(r->hand[0], &note, 1, NULL, NULL) != 1)
+		_exit(FAIL);  /* it has said why */
+	if (sys_join(r->init_pidfd, r->init_ns, CLONE_NEWNET) < 0)
+		die("join the machine's network:");
+	r->network_joined = true;
+}
 
 /* where init is, with the host's rights; what is made from here on belongs to the guest's root */
 void
@@ -364,12 +397,20 @@ userns_join(const struct plan *p, struct run *r)
 {
 	enum { NO_SETUID_FIXUP = 1 << 2 };  /* SECBIT_NO_SETUID_FIXUP: capabilities(7) */
 
-	(void)p;
+	int namespaces = r->namespaces | (r->cgroup_shown ? CLONE_NEWCGROUP : 0);
+
 	if (!r->userns)
 		return;
 	close(r->hand[1]);
-	if (sys_join(r->pid, r->namespaces | (r->cgroup_shown ? CLONE_NEWCGROUP : 0)) < 0)
-		die("join the machine's namespaces:");
+	/* the directory leads to the host: what needs it is done here. So is what must see the whole of that machine's /sys */
+	if (r->init_pidfd < 0 || !namespaces || setns(r->init_pidfd, namespaces) < 0) {
+		if (sys_join(-1, r->init_ns, namespaces) < 0)
+			die("join the machine's namespaces:");
+		userns_join_network(p, r);
+	}
+	if (r->nested)
+		userns_join_network(p, r);
+	close(r->init_ns);
 	if (prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP) < 0)
 		die("keep capabilities:");
 	setfsgid(r->id_base);
@@ -377,17 +418,6 @@ userns_join(const struct plan *p, struct run *r)
 	/* that took away what binds us to the supervisor */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		die("bind the machine's life to ours:");
-}
-
-/* an fd of ourselves in the guest's /proc, before anything can be mounted over it */
-void
-userns_remember(const struct plan *p, struct run *r)
-{
-	if (!r->userns && !p->ephemeral && !r->nmounts)
-		return;
-	r->self = openat(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (r->self < 0)
-		die("open /proc/self:");
 }
 
 /*
@@ -404,8 +434,8 @@ userns_hand_over(const struct plan *p, struct run *r)
 		return;
 	if (setns(r->userns_fd, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0)
 		die("give the mounts to the machine:");
-	mounts = openat(r->self, "ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (mounts < 0 || sys_send(r->hand[0], "m", 1, mounts) < 0)
+	mounts = openat(r->procfs, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (mounts < 0 || sys_send(r->hand[0], "m", 1, mounts) < 0 || sys_send(r->hand[0], "p", 1, r->procfs) < 0)
 		die("hand the mounts over:");
 }
 
@@ -425,16 +455,18 @@ userns_receive(const struct plan *p, struct run *r)
 	/* a link of the tree may lead to any fd of ours: from here on none leads to the host */
 	const int keep[] = { wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->exe, r->hand[1] };
 
-	(void)p;
 	if (!r->userns)
 		return;
 	sys_close_but(3 + r->listen_fds, keep, LEN(keep));
 	if (sys_send(r->hand[1], note, sizeof(note), -1) < 0)
 		die("tell that we wait for the mounts:");
+	/* it takes longer than all the rest, and there may be a second CPU */
+	if (p->private_network && (unshare(CLONE_NEWNET) < 0 || sys_send(r->hand[1], note, 1, -1) < 0))
+		die("make a network namespace (CONFIG_NET_NS):");
 	got = sys_recv(r->hand[1], note, 1, &mounts, NULL);
 	if (got >= 0 && mounts < 0)
 		_exit(FAIL);  /* whoever ended has said why */
-	if (got < 0 || sys_recv(r->hand[1], note, 1, NULL, NULL) != 0)
+	if (got < 0 || sys_recv(r->hand[1], note, 1, &r->procfs, NULL) != 1 || sys_recv(r->hand[1], note, 1, NULL, NULL) != 0)
 		die("wait for the mounts:");
 	close(r->hand[1]);
 	if (syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)

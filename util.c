@@ -35,6 +35,17 @@ put(int fd, const char *s, size_t len)
 	}
 }
 
+/* names and values of others stand in it: nothing that a terminal obeys gets out */
+static void
+tame(char *s)
+{
+	unsigned char *c;
+
+	for (c = (unsigned char *)s; *c; c++)
+		if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+			*c = '?';
+}
+
 /* One line, at once, whoever speaks. A child hands it to the supervisor: the terminal is not its own */
 void
 vsay(int kind, int status, const char *text, va_list ap)
@@ -58,6 +69,7 @@ vsay(int kind, int status, const char *text, va_list ap)
 	if (reason)
 		snprintf(line + len, sizeof(line) - len - 2, " %s", strerror(saved));
 	len += strlen(line + len);
+	tame(line + head);
 	if (wirefd >= 0) {
 		/* a filter of system calls may leave us only the second, in the last moments before exec */
 		if (send(wirefd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && (errno == EPERM || errno == ENOSYS))

@@ -122,19 +122,17 @@ int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
 pid_t sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
 /* the same as a copy of ours, which goes its own way at once */
 pid_t sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed);
-/* enter these namespaces (CLONE_NEW*) of a process; in one call from 5.8 on. -1 with errno */
-int sys_join(pid_t pid, int namespaces);
+/*
+ * Enter these namespaces (CLONE_NEW*) of a process, told by a pidfd (5.8; or -1) or its directory ns in /proc: both
+ * opened by who knows which process its number means. -1 with errno
+ */
+int sys_join(int pidfd, int ns, int namespaces);
+int sys_pidfd_open(pid_t pid);  /* 5.3 */
 /*
  * A file system mounted where nobody sees it, as an fd of its root: it goes with the last fd. Options are as those
  * of mount(2). 5.2; else by a process with mounts of its own. -1 with errno
  */
 int sys_mount_private(const char *type, const char *options);
-/*
- * A control group namespace that begins at these groups (fds of directories, -1 is none), as an fd. It belongs to a
- * user namespace that nobody is in: so the kernel takes no release_agent from there (5.17). into_first: the first is of
- * cgroup2, which can be entered at birth. -1 with errno
- */
-int sys_cgroup_namespace(const int *groups, size_t n, bool into_first);
 /* a BPF program of n instructions that decides on devices, as an fd; attach it to a group of cgroup2. 4.15 */
 int sys_device_program(const void *code, size_t n);
 int sys_device_attach(int group, int program);

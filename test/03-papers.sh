@@ -94,7 +94,7 @@ awk -v dir="$tmp/examples" '
 	/^    / && n { print substr($0, 5) >(dir "/" n ".prints"); next }
 	/^Differences/ { exit }' "$readme"
 count=$(find "$tmp/examples" -name '*.prints' | wc -l)
-is 'README has eight examples' 8 "$((count))"
+is 'README has nine examples' 9 "$((count))"
 
 if [ "$(id -u)" != 0 ]; then
 	skip "README's examples run" 'needs root'

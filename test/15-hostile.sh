@@ -91,6 +91,59 @@ for c in self self2 mylink one; do
 done
 unlike 'the stub of -a runs from no file of the host' "*$NL*" "$("$NL" -q -a -D "$t" readlink /proc/1/exe)"
 
+printf 'echo ran\n' >"$t/bin/plain"
+chmod 755 "$t/bin/plain"
+cp -a "$t" "$t.sh"
+rm -f "$t.sh/bin/sh"
+ln -s /proc/self/exe "$t.sh/bin/sh"
+run timeout 20 "$NL" -q -D "$t.sh" /bin/plain
+is "nor as the shell of a script that names none" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+rm -rf "$t.sh"
+loader=$(head -c 4096 "$(command -v strace)" | tr '\0' '\n' | grep -a '^/lib.*/ld' | head -n 1)
+if [ ${#loader} -ge 15 ]; then
+	mkdir -p "$t$(dirname "$loader")"
+	head -c $((${#loader} - 14)) /dev/zero | tr '\0' '\001' >"$T/pad"
+	LC_ALL=C sed "s|$loader|/proc/self/exe$(cat "$T/pad")|" "$(command -v strace)" | tr '\001' '\0' >"$t/bin/loaded" 2>/dev/null
+	chmod 755 "$t/bin/loaded"
+	for users in no pick; do
+		run timeout 20 "$NL" -q --private-users=$users -D "$t" /bin/loaded --version
+		is "nor as the loader of a program (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+	done
+else
+	skip 'nor as the loader of a program' 'no dynamic program is here'
+fi
+
+# ---- a /proc that is another by the time it is masked ---------------------------------------------
+
+# /proc is found by way of a link in /sys, which means another place once /sys is mounted
+cp -a "$t" "$t.decoy"
+(
+	cd "$t.decoy" || exit
+	rm -rf proc sys
+	mkdir -p sys a/b/c a/p p/sys/kernel/random p/sys/net p/acpi p/bus p/fs p/irq p/self
+	for f in p/sys/kernel/random/boot_id p/kallsyms p/kcore p/keys p/timer_list p/kmsg p/sysrq-trigger; do : >"$f"; done
+	ln -s /a/b/c sys/kernel
+	ln -s /sys/kernel/../../p proc
+)
+for users in no pick; do
+	is "masks are made in the real /proc, whatever is called that (users: $users)" '/proc is elsewhere, read-only' \
+		"$(timeout 20 "$NL" -q --private-users=$users --drop-capability=CAP_SYS_ADMIN -D "$t.decoy" sh -c '
+			[ -d /a/p/1 ] && echo "/proc is elsewhere, $(
+				(echo "$(cat /a/p/sys/kernel/core_pattern)" >/a/p/sys/kernel/core_pattern) 2>&1 | grep -c Read-only
+			)"' 2>&1 | sed 's/ 1$/ read-only/')"
+done
+rm -rf "$t.decoy"
+
+# ---- what names may do to a terminal --------------------------------------------------------------
+
+esc=$(printf '\033')
+printf 'x%s]0;title:x:70000:0::/:/bin/sh\n' "$esc" >>"$t/etc/passwd"
+run "$NL" -q -U -D "$t" -u 70000 true
+like 'no control character of a name reaches the terminal' "1 *the machine's own end at 65535*" "$rc $err"
+unlike 'nor any other byte that it obeys' "*$esc*" "$err"
+run "$NL" -q -D "$t/no$esc[2Jsuch" true
+unlike 'nor of a path' "*$esc*" "$err"
+
 # ---- what is handed in -------------------------------------------------------------------------
 
 is 'LISTEN_FDS gives what is open, and nothing of ours' '0 1 2' \

@@ -21,6 +21,6 @@ at_most() {	# at_most NAME LIMIT NUMBER
 }
 
 at_most 'a plain start' 245 "$(calls --pipe)"
-at_most 'one with a private network' 270 "$(calls --pipe --private-network)"
-at_most 'one with a terminal' 265 "$(calls --console=read-only)"
+at_most 'one with a private network' 268 "$(calls --pipe --private-network)"
+at_most 'one with a terminal' 266 "$(calls --console=read-only)"
 done_testing

@@ -195,6 +195,26 @@ is 'a reboot keeps what an ephemeral machine changed' 'twice' "$(cat >"$t/etc/rc
 	END
 	chmod 755 "$t/etc/rcS"; printf '::sysinit:/etc/rcS\n' >"$t/etc/inittab"; guest -U -x -b | tr -d '\r' | grep twice)"
 
+is 'scores are set from outside' 321 "$(script 'cat /proc/self/oom_score_adj' -U --oom-score-adjust=321)"
+if command -v strace >/dev/null; then
+	# the helper that stands for a user namespace of a bind is there for two seconds, and we are killed meanwhile
+	mkdir -p "$T/bound"
+	strace -f -o "$T/trace" -e trace=clone -e inject=clone:delay_exit=2000000:when=1 \
+		"$NL" -q -M users -x -D "$t" --bind="$T/bound:/mnt:rootidmap" true </dev/null >/dev/null 2>&1 &
+	tracer=$!
+	two() { [ "$(ours | wc -l)" -ge 2 ]; }
+	if wait_for two; then
+		for p in $(ours); do
+			grep -q "^PPid:.$tracer\$" "/proc/$p/status" && kill -9 "$p"
+		done
+		alone() { [ -z "$(ours)" ]; }
+		ok 'a helper of ours does not outlive us' wait_for alone
+	else
+		skip 'a helper of ours does not outlive us' 'it was not seen'
+	fi
+	wait $tracer
+fi
+
 # ---- kernels without, and words ----------------------------------------------------------------------
 
 is '-U goes on without, and says so' '0 0 4294967295 1' \
@@ -233,6 +253,13 @@ nested -U '' >/dev/null
 like 'without --nesting a machine with users has none in it, and it is said why' '*--nesting*' "$(cat "$T/err")"
 nested '-U --nesting=yes' --private-users=pick >/dev/null
 like 'ranges end where the outer one ends, and it is said' '*the machine around this one has too few*' "$(cat "$T/err")"
+# a supervisor that is PID 1 has numbers that mean others to its builder
+for i in --private-users=identity '-U --private-network'; do
+	# shellcheck disable=SC2086 # words
+	is "the builder of a machine [$i] in one joins its own, when we are PID 1" 'no Q, its own group' \
+		"$(guest sh -c ': >/dev/mqueue/Q; exec "$@"' - /bin/nl -q $i -D /inner sh -c '
+			[ -e /dev/mqueue/Q ] || echo "no Q, $(grep cgroup2 /proc/self/mountinfo | cut -d" " -f4 | sed "s,^/$,its own group,")"' 2>/dev/null)"
+done
 rm -rf "$t/inner" "$t/bin/nl"
 
 # ---- another runtime in a machine ----------------------------------------------------------------------

@@ -127,6 +127,8 @@ is 'a reboot starts it again' twice "$(run -b | tr -d '\r' | grep twice)"
 if [ -n "$escape" ]; then
 	cp "$escape" "$dir/tree/bin/escape"
 	is 'no known way leads to the host' '0 ways out of 10' "$(run escape "$dir/host-only/mark" 2>&1 | tail -n 1)"
+	[ ! -e /proc/self/ns/user ] || is 'nor with users of its own' '0 ways out of 10' \
+		"$(run --private-users=pick escape "$dir/host-only/mark" 2>&1 | tail -n 1; run --private-users=0 --private-users-ownership=chown true)"
 	is 'nor with calls missing' '0 ways out of 10' "$(NSPAWN_LITE_DENY=new run escape "$dir/host-only/mark" 2>&1 | tail -n 1)"
 fi
 
