@@ -201,8 +201,8 @@ parse_bind(struct mount *m)
 	while ((option = next_option(&options))) {
 		word = word_index(words, option);
 		if (word < 0 && !parse_pair(m, option))
-			wrong(m, fmt("\"%.60s\" is none of: rbind norbind noidmap idmap rootidmap owneridmap uid=HOST-INSIDE "
-			             "gid=HOST-INSIDE", option));
+			wrong(m, fmt("\"%.60s\" is none of: rbind norbind noidmap idmap rootidmap owneridmap "
+			             "uid=HOST-INSIDE gid=HOST-INSIDE", option));
 		if (word == 0 || word == 1)
 			m->alone = word == 1;
 		else if (word > 1)
@@ -460,7 +460,7 @@ offer(struct run *r, struct mount *m, struct source *s, int fd)
 		fail(m, "make a socket");
 	s->name = fmt("%zu", r->nsources++);
 	tree = r->gather ? -1 : sys_open_tree(fd, "", CLONE_TREE | deep | AT_EMPTY_PATH | O_CLOEXEC);
-	/* in another machine's user namespace what is mounted in a directory cannot be left out: of a layer it is not seen */
+	/* with the users of another machine what is mounted below cannot be left out; an overlay does not see it */
 	if (tree < 0 && !r->gather && errno == EINVAL && m->kind == OVERLAY)
 		tree = sys_open_tree(fd, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
 	if (tree >= 0)
@@ -468,7 +468,8 @@ offer(struct run *r, struct mount *m, struct source *s, int fd)
 	else if (r->nsources == 1 && (errno == ENOSYS || errno == EPERM))
 		r->gather = true;  /* Linux before 5.2 */
 	else if (!r->gather)
-		fail(m, "copy the mount of its source");
+		fail(m, m->alone && errno == EINVAL ? "leave out what is mounted below its source, and locked there"
+		                                    : "copy the mount of its source");
 	close(fd);
 }
 
@@ -760,7 +761,7 @@ struct site {
 	int root;           /* of the tree */
 	int cover;          /* directory of the nodes that nobody can use */
 	const char *place;  /* what scratch is mounted on */
-	int scratch;        /* a tmpfs of ours, with directories d and o and a file f to mount on first; -1 until needed */
+	int scratch;        /* a tmpfs of ours, with d and o, directories, and a file f to mount on first; -1: not yet */
 	bool whole;         /* the root itself is what is mounted on */
 };
 
@@ -919,8 +920,9 @@ make_bind(struct site *s, const struct mount *m)
 {
 	const struct source *source = m->source;
 	int fd, top, to, userns;
-	struct stat st;
 	bool deep = !m->alone;
+	unsigned long kind;
+	struct stat st;
 
 	top = fd = take(s, m, source);
 	if (fstat(fd, &st) < 0)
@@ -948,7 +950,8 @@ make_bind(struct site *s, const struct mount *m)
 		move(m, top, to);
 	}
 	/* what the host mounts there later comes too, but not past what was asked for */
-	if (mount(NULL, number(top), NULL, (m->read_only || m->alone || m->map ? MS_PRIVATE : MS_SLAVE) | MS_REC, NULL) < 0)
+	kind = m->read_only || m->alone || m->map ? MS_PRIVATE : MS_SLAVE;
+	if (mount(NULL, number(top), NULL, kind | MS_REC, NULL) < 0)
 		fail(m, "make the mount its own");
 	if (m->read_only && sys_mount_setattr(top, "", ATTR_RDONLY, 0) < 0) {
 		char path[PATH_MAX];
@@ -1039,8 +1042,8 @@ take_upper(struct site *s, const struct mount *m, int shop, int *upper, int *wor
 	if (*upper < 0 || *work < 0)
 		fail(m, fmt("open %s", m->upper_name));
 	if (!source->inside && (!is(*upper, &m->upper_is) || !is(*work, &m->work_is)))
-		wrong(m, "something is mounted on the upper directory, and its work directory must be of the same file system: "
-		         "say a directory in it");
+		wrong(m, "something is mounted on the upper directory, and its work directory must be of the same file "
+		         "system: say a directory in it");
 	close(above);
 }
 

@@ -199,7 +199,8 @@ place_make(int tree, const char *path, mode_t type, int *where)
 		parent = sys_open_in(tree, *above ? above : ".", O_PATH, IN_DIR);
 		if (parent < 0)
 			return -1;
-		made = (last && !S_ISDIR(type) ? mknodat(parent, base, S_IFREG | 0644, 0) : mkdirat(parent, base, 0755)) == 0;
+		made = (last && !S_ISDIR(type) ? mknodat(parent, base, S_IFREG | 0644, 0)
+		                               : mkdirat(parent, base, 0755)) == 0;
 		if (!made && errno == EEXIST) {
 			char *other = through(parent, above, base, rest);
 

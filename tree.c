@@ -117,7 +117,7 @@ journal_read(struct shift *s)
 	if ((size_t)n % sizeof(struct kept) != 0)
 		return;
 	s->nkept = (size_t)n / sizeof(struct kept);
-	for (i = 0; i < s->nkept; i++)  /* of what a file says: no capabilities, which not every way to unpack one keeps */
+	for (i = 0; i < s->nkept; i++)  /* of what a file says, no capabilities: not every way to unpack one keeps these */
 		if (s->by_file || s->kept[i].ncaps > sizeof(s->kept[i].caps))
 			s->kept[i].ncaps = 0;
 	if (s->nkept == KEPT)

@@ -168,8 +168,8 @@ int tree_shift(int dir, uint32_t base, char **where);
 char *tree_work_name(const char *upper);
 int tree_open_work(int above, const char *name, uid_t owner);
 /*
- * Remove one that was left, "/ABOVE/NAME" or "/TREE//ABOVE/NAME", but not from under who holds the lock of the upper one,
- * or of the tree; or it is we: held is its fd, or -1
+ * Remove one that was left, "/ABOVE/NAME" or "/TREE//ABOVE/NAME", if nobody holds the lock of the upper one, or of the
+ * tree, but we: held is its fd, or -1
  */
 void tree_sweep_work(const char *note, int held);
 
