@@ -79,7 +79,7 @@ is_mounted(const char *path, long magic)
 	return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
 }
 
-/* where a process is in the hierarchy that a word names, "" being cgroup2, until this is asked again; list is what that has */
+/* where a process is in the hierarchy that a word names, "" being cgroup2; list is what that has. Until this is asked again */
 static char *
 find_path(const char *process, const char *word, char **list)
 {

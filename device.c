@@ -28,8 +28,8 @@ struct device { char *path; mode_t mode; gid_t gid; dev_t dev; int tree; };  /* 
 /* what every guest may use: the nodes of its /dev, its terminals, and whiteouts */
 static const struct rule usual[] = {
 	{ CHAR, 1, 3, ALL, false }, { CHAR, 1, 5, ALL, false }, { CHAR, 1, 7, ALL, false }, { CHAR, 1, 8, ALL, false },
-	{ CHAR, 1, 9, ALL, false }, { CHAR, 5, 0, ALL, true }, { CHAR, 5, 2, ALL, true }, { CHAR, 136, ANY, READ | WRITE, true },
-	{ CHAR, 0, 0, ALL, false }, { BLOCK, 0, 0, ALL, false },
+	{ CHAR, 1, 9, ALL, false }, { CHAR, 5, 0, ALL, true }, { CHAR, 5, 2, ALL, true },
+	{ CHAR, 136, ANY, READ | WRITE, true }, { CHAR, 0, 0, ALL, false }, { BLOCK, 0, 0, ALL, false },
 };
 
 /* ---- words ------------------------------------------------------------------------ */
@@ -507,13 +507,14 @@ device_enforce(const struct plan *p, struct run *r)
 	if (r->device_bare)  /* and it was said */
 		return;
 	r->device_bare = true;
-	(r->nested && !asks_for_policy(p) ? say : warn)("no device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE), so root inside has no CAP_MKNOD, "
-	     "and no device node works but those in /dev");
+	/* in another machine there is none, and no way to make a node */
+	(r->nested && !asks_for_policy(p) ? say : warn)("no device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE), "
+	                                                "so root inside has no CAP_MKNOD, and no device node works but those in /dev");
 }
 
 /* ---- in the child -------------------------------------------------------------------------- */
 
-void
+bool
 device_shut(const struct run *r, const char *path)
 {
 	enum { ATTR_NODEV = 4 };  /* MOUNT_ATTR_NODEV of mount_setattr(2) */
@@ -521,13 +522,14 @@ device_shut(const struct run *r, const char *path)
 	unsigned long flags = MS_NODEV;
 
 	if (!r->device_bare || sys_mount_setattr(AT_FDCWD, path, ATTR_NODEV, 0) == 0)
-		return;
+		return true;
 	if (statvfs(path, &fs) == 0)
 		flags |= (fs.f_flag & ST_RDONLY ? MS_RDONLY : 0) | (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0)
 		       | (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) | (fs.f_flag & ST_NOATIME ? MS_NOATIME : 0)
 		       | (fs.f_flag & ST_RELATIME ? MS_RELATIME : 0);
 	if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0)
 		die("keep device nodes from working that are mounted with it:");
+	return false;
 }
 
 void

@@ -915,6 +915,22 @@ map_owners(const struct mount *m, int tree, int userns)
 	             " by this kernel (idmapped mounts: Linux 5.12 and later, by file system)"));
 }
 
+/* Linux before 5.12: one by one */
+static void
+shut_below(const struct site *s, const struct mount *m, int top)
+{
+	char path[PATH_MAX], **list;
+	ssize_t n = readlink(number(top), path, sizeof(path) - 1);
+	const char *rest;
+
+	if (n <= 0)
+		fail(m, "find where it is mounted");
+	path[n] = 0;
+	for (list = place_mounts(); list && *list; list++)
+		if ((rest = after(*list, path)) && *rest == '/')
+			device_shut(s->r, *list);
+}
+
 static void
 make_bind(struct site *s, const struct mount *m)
 {
@@ -962,8 +978,8 @@ make_bind(struct site *s, const struct mount *m)
 		path[n] = 0;
 		place_all_read_only("../mountinfo", path);
 	}
-	if (S_ISDIR(st.st_mode))
-		device_shut(s->r, number(top));
+	if (S_ISDIR(st.st_mode) && !device_shut(s->r, number(top)))
+		shut_below(s, m, top);
 	close(top);
 	leave(s, to);
 }

@@ -427,16 +427,6 @@ spawn(const struct plan *p, struct run *r)
 	listen_to_child(r);
 }
 
-static bool
-told_to_end(void)
-{
-	bool yes = run_signalled(SIGTERM);
-
-	yes |= run_signalled(SIGINT);
-	yes |= run_signalled(SIGHUP);
-	return yes | run_signalled(SIGQUIT);
-}
-
 /* the other half of keep_life, in the process image that follows */
 static void
 find_life(struct run *r)
@@ -458,7 +448,7 @@ begin_again(struct run *r)
 	}
 	poll(NULL, 0, PAUSE_MS);  /* one that reboots as soon as it is up shall not eat the machine */
 	run_signals_as_found();
-	if (told_to_end())  /* between the two lives */
+	if (run_told_to_end())  /* between the two lives */
 		exit(0);
 	execv("/proc/self/exe", our_argv);
 	execv((const char *)getauxval(AT_EXECFN), our_argv);
@@ -570,7 +560,7 @@ live(const struct plan *p, struct run *r)
 			break;
 		if (run_signalled(SIGWINCH))
 			console_resize(r);
-		if (told_to_end())
+		if (run_told_to_end())
 			ask_to_end(p, r, "poweroff");
 		if (r->want) {
 			if (streq(r->want, "kill")) {
@@ -582,7 +572,7 @@ live(const struct plan *p, struct run *r)
 		}
 	}
 	r->pid = 0;
-	r->ending |= told_to_end();
+	r->ending |= run_told_to_end();
 	unwatch(r, r->notify, got_notify);
 	console_drain(r);
 }

@@ -125,8 +125,8 @@ struct run {
 	int procfs, run_host; /* the guest's /proc and /run/host, whatever is called that in its tree */
 	int init_namespaces;  /* CLONE_NEW*: those that init is born in */
 	int namespaces;       /* those of them that a builder joins */
-	int ids;              /* the lock that holds the range */
-	char *ids_path;
+	struct { uint32_t base; int fd; } ids[64];  /* the locks that hold the range, 65536 ids each */
+	size_t nids;
 	/* what was asked for to be mounted, its sources open: see mount.c */
 	struct mount **mount;
 	size_t nmounts, nsources;
@@ -210,6 +210,7 @@ void run_signals_open(bool open);                    /* let them interrupt what 
 void run_signals_as_found(void);                     /* before we exec ourselves */
 void run_signals_child(int procfs);                  /* all as a new program expects them */
 bool run_signalled(int sig);                         /* did it come since we last asked */
+bool run_told_to_end(void);                          /* by SIGTERM, SIGINT, SIGHUP or SIGQUIT, since we last asked */
 int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
 /* the wire: notes of the child, until it has exec'd or ended */
 void run_listen(struct run *r, void (*got)(struct run *, char kind, int fd, const char *text));
@@ -292,7 +293,7 @@ void device_look(const struct plan *p, struct run *r);   /* what they are on the
 void device_allow(struct run *r, mode_t type, int major, int minor, const char *access);
 void device_enforce(const struct plan *p, struct run *r); /* on its control group, before anyone is in it */
 void device_lock(const struct plan *p, struct run *r);   /* or else: no node of the tree can be used */
-void device_shut(const struct run *r, const char *path); /* nor any of this mount, with all in it from Linux 5.12 on */
+bool device_shut(const struct run *r, const char *path); /* nor any of this mount; false: but those mounted in it may (5.12) */
 void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
 size_t device_fds(const struct run *r, int *fds);        /* what device_make needs, at most ndevices */
 

@@ -446,6 +446,16 @@ parse_long(struct plan *p, char ***words)
 	set(p, o, value);
 }
 
+static const struct option *
+must_find_letter(char c)
+{
+	const struct option *o = find_letter(c);
+
+	if (o)
+		return o;
+	misuse(fmt("invalid option -- '%c'", c));
+}
+
 /* a cluster: -bD DIR, -bDDIR */
 static void
 parse_short(struct plan *p, char ***words)
@@ -455,9 +465,7 @@ parse_short(struct plan *p, char ***words)
 	const char *value;
 
 	for (; *c && p->show == SHOW_NOTHING; c++) {
-		o = find_letter(*c);
-		if (!o)
-			misuse(fmt("invalid option -- '%c'", *c));
+		o = must_find_letter(*c);
 		value = NULL;
 		if (takes_argument(o)) {
 			value = c[1] ? c + 1 : *++*words;

@@ -60,7 +60,7 @@ run_begin(struct run *r)
 	int *const fds[] = {
 		&r->tree, &r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
 		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
-		&r->ids, &r->proc, &r->sys, &r->device_policy, &r->gathered,
+		&r->proc, &r->sys, &r->device_policy, &r->gathered,
 	};
 	size_t i;
 
@@ -182,6 +182,16 @@ run_signalled(int sig)
 
 	came[sig] = 0;
 	return yes;
+}
+
+bool
+run_told_to_end(void)
+{
+	bool yes = run_signalled(SIGTERM);
+
+	yes |= run_signalled(SIGINT);
+	yes |= run_signalled(SIGHUP);
+	return yes | run_signalled(SIGQUIT);
 }
 
 int

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -151,27 +152,48 @@ held_by_original(uint32_t base)
 	return held;
 }
 
+static char *
+lock_path(uint32_t base)
+{
+	return fmt("%s/" IDS_PREFIX "%u", run_state_dir(), (unsigned int)base);
+}
+
 static void
 release(struct run *r)
 {
-	unlink(r->ids_path);
-	close(r->ids);
+	while (r->nids-- > 0) {
+		unlink(lock_path(r->ids[r->nids].base));
+		close(r->ids[r->nids].fd);
+	}
 }
 
-/* the range is ours until we end: the lock of a file beside those of machines */
+/* a range is ours until we end: the lock of a file beside those of machines */
 static bool
 claim(struct run *r, uint32_t base)
 {
-	char *path = fmt("%s/" IDS_PREFIX "%u", run_state_dir(), base);
 	off_t size;
-	int fd = machine_lock(path, &size);
+	int fd = r->nids < LEN(r->ids) ? machine_lock(lock_path(base), &size) : -1;
 
 	if (fd < 0)
 		return false;
-	r->ids = fd;
-	r->ids_path = path;
-	undo(r, release);
+	if (r->nids == 0)
+		undo(r, release);
+	r->ids[r->nids].base = base;
+	r->ids[r->nids++].fd = fd;
 	return true;
+}
+
+/* one that was told may be shared, on purpose; but pick shall keep off all that it touches */
+static void
+claim_told(struct run *r)
+{
+	uint64_t base = r->id_base & ~(uint32_t)(RANGE - 1), end = (uint64_t)r->id_base + r->id_count;
+
+	for (; base < end && base < PICK_MAX && r->nids < LEN(r->ids); base += RANGE)
+		if (base >= RANGE)
+			claim(r, (uint32_t)base);
+	if (r->nids == LEN(r->ids) && base < end)
+		warn("--private-users: only %zu ids of that range are kept from what pick gives to others", LEN(r->ids) * RANGE);
 }
 
 static bool
@@ -271,9 +293,8 @@ userns_choose(const struct plan *p, struct run *r)
 	if (mapped(r->id_base) < r->id_count)
 		die("--private-users=%s: ids %u to %u are not ours to give: the machine around this one lacks them", p->private_users,
 		    (unsigned int)r->id_base, (unsigned int)(r->id_base + r->id_count - 1));
-	/* a range that was told may be shared, on purpose; pick shall still keep off it */
-	if ((mode == USERS_YES || mode == USERS_BASE) && r->id_base % RANGE == 0 && r->id_base)
-		claim(r, r->id_base);
+	if (mode == USERS_YES || mode == USERS_BASE)
+		claim_told(r);
 	r->userns = true;
 	r->ownership = p->private_users_ownership ? p->private_users_ownership
 	             : mode == USERS_PICK || mode == USERS_AUTO ? OWNERSHIP_AUTO : OWNERSHIP_OFF;
@@ -288,16 +309,45 @@ userns_choose(const struct plan *p, struct run *r)
 
 /* ---- the supervisor's part, once init waits ------------------------------------------ */
 
-static void
-chown_tree(struct run *r)
+static _Noreturn void
+shift_and_exit(struct run *r)
 {
 	char *where = NULL;
 
-	say("giving all of the tree to ids %u to %u", (unsigned int)r->id_base, (unsigned int)(r->id_base + RANGE - 1));
-	if (tree_shift(r->tree, r->id_base, &where) < 0)
-		die("give %s/%s to its new owner; what is done stays, and the next start goes on:", r->root, where ? where : "");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || tree_shift(r->tree, r->id_base, &where) < 0) {
+		warn("give %s/%s to its new owner; what is done stays, and the next start goes on:", r->root, where ? where : "");
+		_exit(FAIL);
+	}
 	if (where)
 		warn("what is mounted at %s of the tree keeps its owners", where);
+	_exit(0);
+}
+
+/* it may take its time, and whoever waits may lose patience: by a process of its own, then */
+static void
+chown_tree(struct run *r)
+{
+	bool stop = false;
+	int status = 0;
+	pid_t pid;
+
+	say("giving all of the tree to ids %u to %u", (unsigned int)r->id_base, (unsigned int)(r->id_base + RANGE - 1));
+	pid = fork();
+	if (pid < 0)
+		die("fork:");
+	if (pid == 0)
+		shift_and_exit(r);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		run_wait(r, -1);
+		if (!run_told_to_end())
+			continue;
+		kill(pid, SIGKILL);
+		stop = true;
+	}
+	if (stop)
+		die("stopped while the owners of the tree were changed; the next start goes on");
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		exit(FAIL);  /* it has said why */
 	r->ownership = OWNERSHIP_CHOWN;
 }
 
@@ -380,7 +430,7 @@ userns_let_go(struct run *r)
 void
 userns_join_network(const struct plan *p, struct run *r)
 {
-	char note;
+	char note = 0;
 
 	if (!r->userns || !p->private_network || r->network_joined)
 		return;

@@ -335,18 +335,6 @@ while read -r o; do
 		trip "${o}off" "${o}chown" "${o}map" "${o}auto" ;;
 	--private-users-chown)
 		gives "$o is an ownership" '--private-users-ownership=chown' "$o" ;;
-	--system-call-filter=)
-		trip "${o}mlock" "${o}@keyring bpf" "${o}~@mount ptrace" ;;
-	--restrict-address-families=)
-		trip "${o}AF_UNIX" "${o}AF_INET AF_INET6" "${o}~AF_PACKET" "${o}none" ;;
-	--suppress-sync=|--nesting=)
-		trip "${o}yes" "${o}no" ;;
-	--selinux-context=|--selinux-apifs-context=)
-		trip "${o}system_u:system_r:svirt_lxc_net_t:s0:c1" ;;
-	--property=)
-		trip "${o}MemoryMax=64M" "${o}CPUQuota=20%" "${o}TasksMax=infinity" "${o}AllowedCPUs=0-1" ;;
-	--device=)
-		trip "$o/dev/null" "$o/dev/full:r" "${o}tty" ;;
 	--setenv=)
 		trip "${o}A" "${o}A=" "${o}A=b c" "${o}A=it's" "${o}A=a${nl}b" "${o}_1=x=y" ;;
 	--user=)
@@ -414,8 +402,6 @@ while read -r o; do
 	-E) gives '-E is --setenv' --setenv=A=1 -E A=1 ;;
 	-u) gives '-u is --user' --user=x -u x ;;
 	-M) gives '-M is --machine' --machine=x -M x ;;
-	-Z) gives '-Z is --selinux-context' --selinux-context=a -Z a ;;
-	-L) gives '-L is --selinux-apifs-context' --selinux-apifs-context=a -L a ;;
 	-S) gives '-S is --slice' --slice=a.slice -S a.slice ;;
 	--pipe) gives '--pipe is a console' --console=pipe --pipe ;;
 	-j|-P) ;;	# above

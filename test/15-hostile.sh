@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trees and guests that mean harm. Each first shows, where it can, that the harm
 # would be seen: the mark is there, the file can be changed.
-# shellcheck source=test/lib.sh
+# shellcheck source=test/lib.sh disable=SC2016
 . "$(dirname "$0")/lib.sh"
 need_root
 
@@ -141,7 +141,7 @@ printf 'x%s]0;title:x:70000:0::/:/bin/sh\n' "$esc" >>"$t/etc/passwd"
 run "$NL" -q -U -D "$t" -u 70000 true
 like 'no control character of a name reaches the terminal' "1 *the machine's own end at 65535*" "$rc $err"
 unlike 'nor any other byte that it obeys' "*$esc*" "$err"
-run "$NL" -q -D "$t/no$esc[2Jsuch" true
+run "$NL" -q -D "$t/no${esc}[2Jsuch" true
 unlike 'nor of a path' "*$esc*" "$err"
 
 # ---- what is handed in -------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2016 # what is expanded is expanded inside
 # Limits, devices and the freezer, each one that a guest runs into: share.sh,
 # here and on kernels with other hierarchies of control groups, by emulation. Then
 # what only a whole host can show.
@@ -25,10 +26,12 @@ leftovers_before
 sh "$TESTDIR/share.sh" "$NL" 2>&1 | import here
 leftovers_after 'nothing is left here'
 
+# Beside all that follows, and looked at in the end
+lab=''
 emulated() {	# emulated NAME MACHINE KERNEL-WORDS HOW
 	"$TESTDIR/lab/boot" "$2" --time 200 ${3:+--append "$3"} --add "$bin/nspawn-lite:/bin/nspawn-lite" \
 		--add "$TESTDIR/share.sh:/root/share.sh" -- \
-		"mkdir -p /run /tmp; sh /root/share.sh nspawn-lite $4" 2>&1 | import "$1"
+		"mkdir -p /run /tmp; sh /root/share.sh nspawn-lite $4" >"$T/lab-$1" 2>&1
 }
 machine=${LAB-x86_64@bookworm}
 if [ -z "$machine" ] || ! command -v qemu-system-x86_64 >/dev/null 2>&1; then
@@ -36,10 +39,12 @@ if [ -z "$machine" ] || ! command -v qemu-system-x86_64 >/dev/null 2>&1; then
 else
 	bin=$TOP/build/${machine%@*}
 	if ok "nspawn-lite is built for $machine" make -s -C "$TOP" O="build/${machine%@*}" TARGET="${machine%@*}" all; then
-		emulated 'nothing mounted' "$machine" '' none
-		emulated 'no v1 at all' "$machine" cgroup_no_v1=all none
-		emulated 'no memory controller' "$machine" cgroup_disable=memory none
-		emulated v1 "${machine%@*}@bullseye" '' v1
+		{
+			emulated 'nothing mounted' "$machine" '' none
+			emulated 'no v1, and no memory controller' "$machine" 'cgroup_no_v1=all cgroup_disable=memory' none
+			emulated v1 "${machine%@*}@bullseye" '' v1
+		} &
+		lab=$!
 	fi
 fi
 
@@ -47,27 +52,31 @@ fi
 
 t=$(tree busybox)
 truncate -s 8M "$T/disk"
-if loop=$(losetup -f --show "$T/disk" 2>/dev/null); then
-	"$NL" -q -P -M io -D "$t" --device="$loop" --property="IOWriteBandwidthMax=$loop 64K" --property="IOReadIOPSMax=$loop 50" \
-		sh -c "echo up; dd if=/dev/zero of=$loop bs=64k count=128 oflag=direct 2>/dev/null || dd if=/dev/zero of=$loop bs=64k count=128 conv=fsync" \
-		>"$T/up" 2>"$T/err" </dev/null &
+# root inside tries to lift its limit, where it can mount what has it
+lift='mkdir /tmp/b; mount -t cgroup -o blkio c /tmp/b 2>/dev/null && for f in /tmp/b/blkio.throttle.*_device; do (echo "$1 0" >$f) 2>/dev/null; done
+	umount /tmp/b 2>/dev/null; echo up; sleep 1000'
+for users in no 1048576; do
+	loop=$(losetup -f --show "$T/disk" 2>/dev/null) || break
+	number=$(cat "/sys/block/${loop#/dev/}/dev")
+	"$NL" -q -P -M io -D "$t" --private-users=$users --property="IOWriteBandwidthMax=$loop 64K" --property="IOReadIOPSMax=$loop 50" \
+		sh -c "$lift" - "$number" >"$T/up" 2>"$T/err" </dev/null &
 	machine=$!
 	wait_for grep -q up "$T/up"
 	dir=$(sed -n -e 's/^CGROUP=blkio:\(\/.*\)/\1/p' "$T/root/run/nspawn-lite/io")
-	if [ -n "$dir" ]; then
-		number=$(cat "/sys/block/${loop#/dev/}/dev")
-		is 'IOWriteBandwidthMax and IOReadIOPSMax are in force where the guest is' "$number 64000 $number 50" \
-			"$(cat "$dir/payload/blkio.throttle.write_bps_device") $(cat "$dir/payload/blkio.throttle.read_iops_device")"
+	if [ "$dir" ] && [ $users = no ]; then
+		is 'v1: that root inside can lift the limit of a disk is said, for each' 2 "$(grep -c 'root inside can lift' "$T/err")"
+	elif [ "$dir" ]; then
+		is 'IOWriteBandwidthMax and IOReadIOPSMax are in force where the guest is, and stay so' "$number 64000 $number 50 " \
+			"$(cat "$dir/payload/blkio.throttle.write_bps_device") $(cat "$dir/payload/blkio.throttle.read_iops_device") $(cat "$T/err")"
 	else
-		like 'IOWriteBandwidthMax is in force' '*wbps=64000*' \
+		like "IOWriteBandwidthMax is in force (users: $users)" '*wbps=64000*' \
 			"$(cat "$(sed -n 's/^CGROUP=cgroup2:\(\/.*\)/\1/p' "$T/root/run/nspawn-lite/io")/io.max")"
 	fi
 	kill $machine
 	wait $machine
 	losetup -d "$loop"
-else
-	skip 'IOWriteBandwidthMax is in force' 'no loop device'
-fi
+done
+[ "$loop" ] || skip 'IOWriteBandwidthMax is in force' 'no loop device'
 run "$NL" -q -D "$t" --property='IOReadBandwidthMax=/proc 5M' true
 is 'a path that is on no disk is an error' 1 "$rc"
 
@@ -111,7 +120,30 @@ done <<-'END'
 	MemoryZSwapMax=1
 	StartupCPUWeight=10
 	RuntimeMaxSec=1
+	CpuQuota=5%
+	memorymax=1G
+	TASKSMAX=5
+	devicepolicy=strict
+	protectSystem=strict
+	ipaddressdeny=any
+	MemoryMax=64K
+	MemoryHigh=0
 END
+while IFS= read -r word; do
+	run "$NL" -q -D "$t" --property="$word" true
+	is "--property=$word has no effect, and that is said" '0 1 1' "$rc $(echo "$err" | grep -c .) $(echo "$err" | grep -c 'no effect here')"
+done <<-'END'
+	Foo=1
+	Slice=x.slice
+	After=x.service
+END
+like '--property=Slice leads to --slice' '*--slice*' "$(run "$NL" -q -D "$t" --property=Slice=x true; echo "$err")"
+for word in a-.slice -a.slice a--b.slice -.slice .slice a/b; do
+	run "$NL" plan -D / --slice="$word"
+	is "--slice=$word is refused in one sentence" '1 1' "$rc $(echo "$err" | grep -c .)"
+done
+run "$NL" -q -D "$t" --slice=x-y tail -n 1 /proc/self/cgroup
+is '--slice=x-y is x-y.slice' '0 ' "$rc $err"
 for word in MemoryMax= MemoryMax=infinity TasksMax=10% CPUQuota= CPUWeight=idle Description=x Delegate=yes CPUAccounting=no 'DeviceAllow=char-* rwm'; do
 	run "$NL" plan -D / --property="$word"
 	is "--property=$word is taken" 0 "$rc"
@@ -119,17 +151,40 @@ done
 
 # ---- a whole system --------------------------------------------------------------------
 
+boot() {	# boot NAME TREE OPTION... : after a login, what it shows of what has failed
+	name=$1
+	tree=$2
+	shift 2
+	out=$("$PTY" -t 120 "$T/script" -- "$NL" --ephemeral -M limited "$@" -b -D "$tree" \
+		--property=MemoryMax=1G --property=TasksMax=2000 --property=CPUQuota=150% 2>"$T/err")
+}
 if tree=$("$TESTDIR/trees" systemd 2>"$T/err"); then
+	printf '%s\n' 'wait login:' 'send root\n' 'wait #' 'send systemctl is-system-running --wait\n' 'wait running' \
+		"send echo failed: \$(systemctl --failed --no-legend --no-pager | wc -l) shown: \$(stat -fc %T /sys/fs/cgroup)\n" \
+		'wait shown: ' 'send poweroff\n' exit >"$T/script"
 	for view in '' no; do
-		printf '%s\n' 'wait login:' 'send root\n' 'wait #' 'send systemctl is-system-running --wait\n' 'wait running' \
-			"send echo failed: \$(systemctl --failed --no-legend --no-pager | wc -l) shown: \$(stat -fc %T /sys/fs/cgroup)\n" \
-			'wait shown: ' 'send poweroff\n' exit >"$T/script"
-		out=$("$PTY" -t 120 "$T/script" -- "$NL" --ephemeral -M limited ${view:+--unified-hierarchy=$view} -b -D "$tree" \
-			--property=MemoryMax=1G --property=TasksMax=2000 --property=CPUQuota=150% 2>"$T/err")
+		boot systemd "$tree" ${view:+--unified-hierarchy=$view}
 		like "systemd boots within limits, and nothing fails (unified: ${view:-as the host})" \
 			"*failed: 0 shown: $([ "$view" ] && echo tmpfs || echo cgroup2fs)*" "$(echo "$out" | grep 'failed: [0-9]')"
 	done
 else
 	skip 'systemd boots within limits' 'its tree cannot be made here'
+fi
+if tree=$("$TESTDIR/trees" openrc 2>"$T/err"); then
+	printf '%s\n' 'wait login:' 'send root\n' 'wait #' 'send echo crashed: $(rc-status --crashed | wc -l) shown\n' 'wait shown' \
+		'send poweroff\n' exit >"$T/script"
+	boot openrc "$tree"
+	like 'OpenRC boots within limits' '*crashed: 0 shown*' "$(echo "$out" | grep 'crashed: [0-9]')"
+else
+	skip 'OpenRC boots within limits' 'its tree cannot be made here'
+fi
+
+# ---- what the emulated machines saw -------------------------------------------------------
+
+if [ "$lab" ]; then
+	wait "$lab"
+	for file in "$T"/lab-*; do
+		import "${file#"$T/lab-"}" <"$file"
+	done
 fi
 done_testing

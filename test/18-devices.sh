@@ -76,6 +76,31 @@ if [ -d /sys/class/mem ]; then
 		"$(inside --device=mem sh -c 'ls -l /dev/null | sed "s/^\(.\).* \([0-9]*\), *\([0-9]*\) .*/\1 \2 \3/"; mknod /x c 1 200 2>/dev/null && echo yes || echo no; rm -f /x' | tr '\n' ' ' | sed 's/ $//')"
 fi
 is 'two that are the same' c "$(inside --device=/dev/full --device=/dev/full:r ls -l /dev/full | cut -c1)"
+# ---- with users of its own, and ourselves below such a machine ---------------------------------
+
+node=''
+for n in /dev/hwrng /dev/fuse /dev/kvm /dev/loop-control /dev/vhost-net /dev/full; do
+	[ ! -c $n ] || node="$node $n"
+done
+node=${node# }
+node=${node%% *}
+base=1048576
+is "$node is made for users of their own too, and is their root's" "$(sh -c "$look" - "$node" | awk '{ $2 = 0; print }')" \
+	"$(inside --private-users=$base --device="$node" sh -c "$look" - "$node" | awk '{ if ($3 == 65534) $3 = 0; print }')"
+is 'root inside makes no nodes' 'Operation not permitted' \
+	"$(inside --private-users=$base --device="$node" sh -c 'mknod /tmp/x c 1 3 2>&1' | sed 's/.*: //')"
+is 'and can use those that it has' used "$(inside --private-users=$base --device=/dev/full sh -c 'head -c 1 /dev/full >/dev/null && echo used')"
+is 'there is a terminal' '/dev/pts/0' "$("$PTY" /dev/null -- "$NL" -q --private-users=$base -D "$t" --device=tty tty 2>"$T/err" | tr -d '\r' | grep pts | sed 's/console/pts\/0/')"
+inner=$(tree busybox)
+cp "$NL" "$t/bin/nspawn-lite"
+below() { inside --private-users=$base --nesting=yes --bind="$inner:/inner" --device="$node" nspawn-lite -q -D /inner "$@"; }
+is 'in a machine in it a node is shown that cannot be made' "$(sh -c "$look" - "$node" | cut -d ' ' -f 1,4-)" \
+	"$(below --device="$node" sh -c "$look" - "$node" | cut -d ' ' -f 1,4-)"
+is 'and nothing is said that nobody asked for' '' "$(cat "$T/err")"
+below --property=IOWeight=10 true
+is 'but a limit that cannot be had is an error, in one sentence' '1 1' "$? $(grep -c . "$T/err")"
+rm "$t/bin/nspawn-lite"
+
 rm -rf "$T/link" && cp -a "$t" "$T/link" && rm -rf "$T/link/dev" && ln -s /proc/self/fd "$T/link/dev"
 leftovers_before
 timeout 20 "$NL" -q -D "$T/link" --device=/dev/full true >/dev/null 2>&1

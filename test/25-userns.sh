@@ -1,7 +1,7 @@
 #!/bin/sh
 # Users of its own: which ids of the host stand for those inside, how the tree's
 # owners become those, and what root inside is then. Also machines in machines.
-# shellcheck disable=SC2016 # what stands in single quotes is for the shell inside
+# shellcheck disable=SC2016,SC2317 # for the shell inside; called by wait_for
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
@@ -71,6 +71,11 @@ let_go() {
 held bar --private-users=1614544896
 unlike 'a range that another machine has is not picked' '0 1614544896 *' "$(named foo)"
 let_go
+for range in 1614500000 1612000000:4000000 1614544895:66000; do
+	held bar --private-users=$range
+	unlike "nor one that another's range reaches into ($range)" '0 1614544896 *' "$(named foo)"
+	let_go
+done
 is 'and is free again when that has ended' '0 1614544896 65536' "$(named foo)"
 held bar --private-users=pick
 kill -9 $pid

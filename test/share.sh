@@ -37,7 +37,7 @@ mkdir -p "$dir/tree/bin" "$dir/tree/etc" "$dir/state" "$dir/mnt"
 busybox=/bin/busybox
 [ -x $busybox ] || busybox=$(command -v busybox)
 cp "$busybox" "$dir/tree/bin/busybox"
-for a in sh cat echo grep head ls mount mkdir rmdir mknod kill dd rm sleep seq touch true umount uname wc tr sed; do
+for a in sh cat echo grep head ls mount mkdir rmdir mknod kill dd rm sleep seq touch true umount uname wc tr sed find; do
 	ln -s busybox "$dir/tree/bin/$a"
 done
 register=$dir/state/run/nspawn-lite
@@ -131,6 +131,15 @@ if controller memory; then
 		run --property=MemoryHigh=8M true
 		is 'MemoryHigh on v1 is refused, and why is said' '1 1' "$? $(grep -c 'cgroup2' "$dir/err")"
 	fi
+	if [ ! "$high" ] && [ "$(wc -l </proc/swaps)" = 1 ]; then
+		options='--property=MemoryMax=64M'
+		start 'dd if=/dev/zero of=/dev/shm/x bs=1M count=4 2>/dev/null; echo >/tmp/filled; sleep 1000'
+		wait_for [ -e "/proc/$leader/root/tmp/filled" ]
+		"$nl" set-property m MemoryMax=1M 2>"$dir/err"
+		is 'a limit below what is used is refused, and why is said' '1 1' "$? $(grep -c 'uses more now' "$dir/err")"
+		options=''
+		stop
+	fi
 else
 	run --property=MemoryMax=8M true
 	is 'MemoryMax where the kernel has memory switched off: an error that names the boot option' '1 1' \
@@ -158,7 +167,7 @@ stop
 options=''
 is 'AllowedCPUs=0 leaves one CPU' 0 "$(run --property=AllowedCPUs=0 sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/self/status)"
 run --property=AllowedCPUs=0,4000 true
-is 'a CPU that is not there is an error' 1 $?
+is 'a CPU that is not there is an error that says what there is' "1 1 1" "$? $(grep -c 'CPUs 0' "$dir/err") $(wc -l <"$dir/err" | tr -d ' ')"
 
 # ---- at run time ------------------------------------------------------------------------
 
@@ -166,7 +175,7 @@ start 'while :; do read -r go; done <>/dev/zero & echo 0 >/tmp/n; i=0; while :; 
 "$nl" set-property m TasksMax=20 CPUWeight=200 2>"$dir/err"
 is 'set-property on a machine that had no limits' '0 ' "$? $(cat "$dir/err")"
 is 'TasksMax is in its place' 'pids.max 20' "$(what pids pids.max pids.max)"
-is 'and its processes are in it' yes "$(grep -e ':pids:' -e '^0:' "/proc/$leader/cgroup" | grep -q 'machine-m.scope/payload$' && echo yes)"
+is 'and its processes are in it' yes "$(grep -e ':pids:' -e '^0:' "/proc/$leader/cgroup" | grep -q 'machine-m.scope\(/payload\)\{0,1\}$' && echo yes)"
 if controller memory; then
 	"$nl" set-property m MemoryMax=64M && "$nl" set-property m MemoryMax=128M
 	is 'MemoryMax goes up again' 134217728 "$(what memory memory.max memory.limit_in_bytes | sed 's/.* //')"
@@ -228,7 +237,8 @@ mknod "$dir/tree/kept" c $maj $min
 is 'a node in the tree can be opened outside' yes "$( (true <"$dir/tree/kept") && echo yes)"
 is 'inside, nodes are made and opened only of what is allowed' null "$(what_of)"
 is 'DevicePolicy=auto without DeviceAllow is no policy' 'mem loop opened again null' "$(what_of --property=DevicePolicy=auto)"
-is 'DevicePolicy=strict allows nothing' '' "$(what_of --property=DevicePolicy=strict)"
+is 'DevicePolicy=strict starts' started "$(run --property=DevicePolicy=strict sh -c 'echo started')"
+is 'and allows nothing' '' "$(what_of --property=DevicePolicy=strict)"
 is 'DeviceAllow lets one through' 'opened again null' "$(what_of "--property=DeviceAllow=/dev/$d")"
 is 'and only as it says' 'opened null' "$(what_of "--property=DeviceAllow=/dev/$d r")"
 is '--device makes the node, too' "c $maj, $min opened again null" \
@@ -243,35 +253,99 @@ cat >"$dir/bare" <<-'END'
 	export NSPAWN_LITE_DENY=bpf,private
 	exec "$@"
 	END
-bare() { unshare -m sh "$dir/bare" "$nl" -q -D "$dir/tree" sh -c "$@" 2>"$dir/err"; }
+bare() { unshare -m sh "$dir/bare" "$nl" -q -D "$dir/tree" ${bare_with:-} sh -c "$@" 2>"$dir/err"; }
 if [ "$how" != none ] && unshare -m true 2>/dev/null; then
 	is 'nor with neither: no CAP_MKNOD' '' "$(bare "$probe" - $maj $min)"
 	is 'which is said, once' 1 "$(grep -c CAP_MKNOD "$dir/err")"
-	is 'and no node of the tree works, but those in /dev do' 'null works' \
-		"$(bare '(true </kept-null) 2>/dev/null && echo "kept works"; echo >/dev/null && echo null works')"
+	open='for f in /kept-null /mnt/kept-null /mnt/dir/kept-null /node; do (true <$f) 2>/dev/null && echo "$f works"; done; echo >/dev/null && echo null works'
+	is 'and no node of the tree works, but those in /dev do' 'null works' "$(bare "$open")"
+	mkdir -p "$dir/tree/mnt" "$dir/data/dir" && cp -a "$dir/tree/kept-null" "$dir/data/" && mount -t tmpfs t "$dir/data/dir" &&
+		cp -a "$dir/tree/kept-null" "$dir/data/dir/"
+	for o in bind bind-ro; do
+		is "nor does one that is shown by --$o, or in something mounted there" 'null works' \
+			"$(bare_with="--$o=$dir/data:/mnt" bare "$open")"
+	done
+	! grep -qw overlay /proc/filesystems || is 'nor by --overlay' 'null works' "$(bare_with="--overlay=$dir/data::/mnt" bare "$open")"
+	is 'a node that is asked for does' '/node works null works' "$(bare_with="--bind=$dir/data/kept-null:/node" bare "$open" | tr '\n' ' ' | sed 's/ $//')"
+	umount "$dir/data/dir"
+	rm -rf "$dir/data" "$dir/tree/node" "$dir/tree/mnt"
 fi
 rm "$dir/tree/kept" "$dir/tree/kept-null"
 
-# ---- release_agent ------------------------------------------------------------------------------
+# ---- users of its own -----------------------------------------------------------------------------
 
-reach='mkdir -p /tmp/r; for c in cpu cpuset cpuacct memory pids blkio freezer devices net_cls perf_event name=systemd rdma misc; do
+users=--private-users=524288
+# all limits that it can see, to none; and then what TasksMax allows
+raise='mkdir -p /tmp/r; for c in cgroup2 pids memory cpu; do
+	o=-o; [ $c = cgroup2 ] || o="-t cgroup -o $c"; [ $c != cgroup2 ] || o="-t cgroup2"
+	mount $o c /tmp/r 2>/dev/null || continue
+	for f in $(find /tmp/r /sys/fs/cgroup -name pids.max -o -name memory.max -o -name memory.limit_in_bytes); do
+		(echo max >$f || echo -1 >$f) 2>/dev/null
+	done
+	umount /tmp/r; done;'
+if [ "$(run $users echo in)" = in ]; then
+	! controller memory || is 'with users of its own: MemoryMax=8M kills' 137 \
+		"$(run $users --property=MemoryMax=8M sh -c "$raise exec dd if=/dev/zero of=/dev/shm/x bs=1M count=16" >/dev/null; echo $?)"
+	is 'TasksMax=6 is not to be raised' '' "$(run $users --property=TasksMax=6 sh -c "$raise $forks")"
+	options="$users --property=CPUQuota=10%"
+	start 'while :; do :; done'
+	g=$(group cpu)
+	is 'CPUQuota=10% throttles' yes "$(wait_for throttled && echo yes)"
+	umount "$dir/mnt" 2>/dev/null
+	stop
+	options=$users
+	start 'echo 0 >/tmp/n; i=0; while :; do i=$((i + 1)); echo $i >/tmp/n; done'
+	"$nl" set-property m TasksMax=20 2>"$dir/err"
+	is 'set-property' '0  pids.max 20' "$? $(cat "$dir/err") $(what pids pids.max pids.max)"
+	"$nl" freeze m 2>"$dir/err"
+	is 'freeze' '0 ' "$? $(cat "$dir/err")"
+	now=$(count)
+	is 'it does not go on' "alive $now" "$(run --lock=no echo alive) $(count)"
+	"$nl" thaw m
+	is 'thaw, and it goes on' yes "$(wait_for goes_on && echo yes)"
+	stop
+	options=''
+	is 'it may divide its share of cgroup2' 'x max' "$(run $users --nesting=yes --unified-hierarchy=yes sh -c 'cd /sys/fs/cgroup; mkdir x; echo $$ >x/cgroup.procs
+		if grep -q pids cgroup.controllers; then echo +pids >cgroup.subtree_control; m=$(cat x/pids.max); else m=max; fi; echo $(ls | grep -x x) $m')"
+	is 'its devices are those asked for' "opened again: no" \
+		"$(run $users --device=/dev/$d sh -c '(true <$1) 2>/dev/null && echo opened; mknod /tmp/x c 1 3 2>/dev/null || echo again: no' - /dev/$d | tr '\n' ' ' | sed 's/ $//')"
+	is 'DevicePolicy=strict starts' started "$(run $users --property=DevicePolicy=strict sh -c 'echo started')"
+else
+	echo "# no user namespaces: $(cat "$dir/err")"
+fi
+
+# ---- v1 that root inside can mount -----------------------------------------------------------------
+
+reach='mkdir -p /tmp/r; for c in cpu cpuset cpuacct memory pids blkio freezer devices name=systemd; do
 	o=$c; case $c in name=*) o=none,$c ;; esac
 	mount -t cgroup -o $o c /tmp/r 2>/dev/null || continue
-	(echo /bin/out >/tmp/r/release_agent) 2>/dev/null && echo wrote $c
-	mount -o remount,$o,release_agent=/bin/out /tmp/r 2>/dev/null && echo set $c
+	[ ! -e /tmp/r/release_agent ] || echo "the top of $c"
+	mkdir /tmp/r/made /tmp/r/made/deep && echo $$ >/tmp/r/made/cgroup.procs
 	umount /tmp/r
-	mount -t cgroup -o $o,release_agent=/bin/out c /tmp/r 2>/dev/null || continue
-	umount /tmp/r
-	done'
-agents() { cat /sys/fs/cgroup/*/release_agent 2>/dev/null; }
+	done 2>/dev/null'
+freeze='mkdir -p /tmp/r; mount -t cgroup -o freezer c /tmp/r; mkdir -p /tmp/r/made/deep; echo 1 >/tmp/r/made/deep/cgroup.procs
+	sleep 1000 & echo FROZEN >/tmp/r/made/freezer.state; while :; do sleep 1; done'
+frozen() { grep -q '^State:.D' "/proc/$leader/status"; }
 if [ -e /sys/fs/cgroup/freezer/release_agent ]; then
-	old=$(cat /sys/fs/cgroup/freezer/release_agent)
-	all=$(agents)
-	echo /nowhere >/sys/fs/cgroup/freezer/release_agent
-	is 'release_agent can be set outside' /nowhere "$(cat /sys/fs/cgroup/freezer/release_agent)"
-	echo "$old" >/sys/fs/cgroup/freezer/release_agent
-	is 'root inside cannot set it' "$all" "$(run sh -c "$reach")$(agents)"
-	is 'nor with a v1 view' "$all" "$(UNIFIED_HIERARCHY=0 run sh -c "$reach")$(agents)"
+	[ "$(run $users echo in)" != in ] || is 'root inside that is root outside by number sees no top' '' "$(run --private-users=0 sh -c "$reach")"
+	is 'and what it makes goes with it' '' "$(find /sys/fs/cgroup -name made)"
+	for options in '' --private-users=0; do
+		[ -z "$options" ] || [ "$(run $users echo in)" = in ] || continue
+		start "$freeze"
+		is "one that froze itself (users: ${options:-none})" yes "$(wait_for frozen && echo yes)"
+		kill $supervisor
+		# shellcheck disable=SC2046 # its PID
+		wait $(kill $supervisor 2>/dev/null) $supervisor 2>/dev/null
+		is 'ends when it is told to' 137 $?
+		start "$freeze"
+		wait_for frozen
+		kill -9 $supervisor
+		wait $supervisor 2>/dev/null
+		is 'and is swept when its supervisor was killed' '0 ' "$(run -M m true; echo $?) $(ls "$register")"
+		# what root without users of its own makes at the top is nobody's
+		rmdir /sys/fs/cgroup/freezer/made/deep /sys/fs/cgroup/freezer/made 2>/dev/null
+	done
+	options=''
 else
 	is 'root inside makes no v1 hierarchy of its own' '' "$(run sh -c "$reach")"
 fi
