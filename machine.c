@@ -81,7 +81,7 @@ sweep_leftovers(int fd, int held)
 
 	while ((line = next_line(&rest)))
 		if ((work = after(line, "WORK=")))
-			tree_sweep_work(work, held);
+			work_sweep(work, held);
 	return each_group(fd, thaw) && each_group(fd, cgroup_remove);
 }
 

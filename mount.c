@@ -30,6 +30,7 @@
 #endif
 
 enum { PROC_MAGIC = 0x9fa0, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
+#define MOUNTINFO "../mountinfo"  /* from our directory's fd, where mounts are made */
 enum { BIND, TMPFS, OVERLAY, COVER };
 enum { NO_MAP, MAP, MAP_ROOT, MAP_OWNER, MAP_PAIRS };
 
@@ -37,6 +38,7 @@ struct source {
 	char *path;     /* of the host, or of the tree; NULL: the upper one is in memory */
 	bool inside;    /* of the tree */
 	char *name;     /* of one of the host: what it is called where they are gathered */
+	int fd;         /* until it is gathered */
 };
 
 struct mount {
@@ -59,9 +61,9 @@ struct mount {
 	size_t nsource;
 	bool upper;
 	char *upper_name;           /* NULL: in memory */
-	char *work;                 /* what tree_sweep_work takes for its work directory */
-	/* of an upper one of the host: where it is, itself, which is locked, and what is to be found there inside */
-	int above, lock;
+	char *work;                 /* its work directory, as work_sweep has it */
+	/* of an upper one of the host: its lock, and what is to be found there inside */
+	int lock;
 	struct stat upper_is, work_is;
 };
 
@@ -323,8 +325,6 @@ parse_overlay(struct mount *m)
 	if (m->nsource == 1)
 		add_source(m, last);
 	m->upper = !m->read_only;
-	if (m->upper && m->nsource == 1)
-		wrong(m, "a directory below and one above it are needed: LOWER:UPPER:DST");
 	for (struct source *s = m->source; s < m->source + m->nsource - m->upper; s++)
 		if (!s->path)
 			wrong(m, "only the upper directory may be empty");
@@ -342,7 +342,7 @@ parse_cover(struct mount *m)
 static bool
 comes_before(const struct mount *a, const struct mount *b)
 {
-	const char *x = a->dst ? a->dst : "", *y = b->dst ? b->dst : "";
+	const char *x = a->dst, *y = b->dst;
 
 	for (; *x && *x == *y; x++, y++)
 		;
@@ -386,7 +386,7 @@ parse(const struct plan *p, size_t *n)
 			m->option = lists[i].option;
 			m->word = *w;
 			m->read_only = lists[i].read_only;
-			m->above = m->lock = -1;
+			m->lock = -1;
 			m->source = xalloc((m->kind == OVERLAY ? MOST_LAYERS : 1) * sizeof(*m->source));
 			if (!utf8_clean(*w))
 				wrong(m, "the path holds control characters or is no UTF-8");
@@ -418,28 +418,6 @@ mount_check(const struct plan *p)
 }
 
 /* ---- the host's side, before --------------------------------------------------------- */
-
-static const char *
-type_of(int fd)
-{
-	static const struct { const char *name; unsigned long magic; } types[] = {
-		{ "ext4", 0xef53 }, { "xfs", 0x58465342 }, { "btrfs", 0x9123683e }, { "f2fs", 0xf2f52010 },
-		{ "tmpfs", 0x01021994 }, { "ramfs", 0x858458f6 }, { "overlayfs", 0x794c7630 }, { "vfat", 0x4d44 },
-		{ "exfat", 0x2011bab0 }, { "ntfs3", 0x7366746e }, { "nfs", 0x6969 }, { "cifs", 0xff534d42 },
-		{ "smb2", 0xfe534d42 }, { "fuse", 0x65735546 }, { "9p", 0x01021997 }, { "squashfs", 0x73717368 },
-		{ "erofs", 0xe0f5e1e2 }, { "isofs", 0x9660 }, { "ubifs", 0x24051905 }, { "jffs2", 0x72b6 },
-		{ "proc", PROC_MAGIC }, { "sysfs", 0x62656572 }, { "ecryptfs", 0xf15f },
-	};
-	struct statfs fs;
-	size_t i;
-
-	if (fstatfs(fd, &fs) < 0)
-		return "an unknown kind";
-	for (i = 0; i < LEN(types); i++)
-		if (types[i].magic == ((unsigned long)fs.f_type & 0xffffffff))
-			return types[i].name;
-	return fmt("kind 0x%lx", (unsigned long)fs.f_type & 0xffffffff);
-}
 
 /* fd, which is closed, is on its way into the machine */
 static void
@@ -543,8 +521,6 @@ look_at_bind(struct run *r, struct mount *m)
 	if (s->inside)
 		return;
 	s->path = absolute(m, s->path);
-	if (!m->dst)
-		m->dst = clean(m, s->path);
 	fd = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		fail(m, fmt("look at %s", s->path));
@@ -582,21 +558,63 @@ split_upper(struct mount *m, struct source *s, char *path)
 	s->path = slash == path ? xstrdup("/") : fmt("%.*s", (int)(slash - path), path);
 	if (!*m->upper_name)
 		wrong(m, "a root cannot be the upper directory");
-	if (strlen(tree_work_name(m->upper_name)) > NAME_MAX)
+	if (strlen(work_name(m->upper_name)) > NAME_MAX)
 		wrong(m, "the name of the upper directory is too long for a hidden one beside it");
+}
+
+static void
+remove_work(struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nmounts; i++)
+		if (r->mount[i]->work)
+			work_sweep(r->mount[i]->work, r->mount[i]->lock >= 0 ? r->mount[i]->lock : r->tree);
+}
+
+/* there will be a work directory in this one */
+static void
+note_work(const struct plan *p, struct run *r, struct mount *m, const char *above)
+{
+	if (!r->work)
+		undo(r, remove_work);
+	m->work = fmt("%s/%s", above, work_name(m->upper_name));
+	grow(&r->work, m->work);
+	r->work_noted = false;
+	machine_note(p, r);
+}
+
+/* make it, or take one that was left by a machine that was killed; nobody else's */
+static int
+make_work(const struct mount *m, int above, const char *upper, uid_t owner)
+{
+	char *name = work_name(upper);
+	bool made = mkdirat(above, name, 0700) == 0;
+	int fd;
+
+	if (!made && errno != EEXIST)
+		fail(m, fmt("make a work directory beside %s", upper));
+	fd = work_open(above, name, owner);
+	if (fd < 0 && made && errno == EPERM) {
+		unlinkat(above, name, AT_REMOVEDIR);
+		wrong(m, fmt("overlayfs refuses what keeps no owners and modes (%s above)", place_type(above)));
+	}
+	if (fd < 0)
+		wrong(m, fmt("%s, beside the upper directory, is none that we have made: remove it", name));
+	return fd;
 }
 
 static void
 look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct source *s)
 {
 	char real[PATH_MAX];
+	int above, fd;
 	bool made;
-	int fd;
 
 	if (s->inside) {
 		split_upper(m, s, clean(m, s->path));
 		if (!r->read_only && !p->ephemeral && p->volat <= VOLATILE_NO)  /* else it is in memory */
-			m->work = fmt("%s/%s/%s", root_of(p, r), s->path, tree_work_name(m->upper_name));
+			note_work(p, r, m, fmt("%s/%s", root_of(p, r), s->path));
 		return;
 	}
 	s->path = absolute(m, s->path);
@@ -608,9 +626,8 @@ look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct sourc
 	if (!utf8_clean(real))
 		wrong(m, "the path of the upper directory holds control characters or is no UTF-8");
 	split_upper(m, s, real);
-	m->above = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	m->lock = m->above < 0 ? -1
-	        : openat(m->above, m->upper_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	above = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	m->lock = openat(above, m->upper_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (m->lock < 0 || fstat(m->lock, &m->upper_is) < 0 || (made && fchown(m->lock, r->id_base, r->id_base) < 0))
 		fail(m, fmt("look at %s", real));
 	if (flock(m->lock, LOCK_EX | LOCK_NB) < 0) {
@@ -618,11 +635,12 @@ look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct sourc
 			wrong(m, fmt("%s is in use by another machine", real));
 		fail(m, fmt("lock %s", real));
 	}
-	fd = openat(m->above, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		fail(m, fmt("look at %s", s->path));
-	offer(r, m, s, fd);
-	m->work = fmt("%s/%s", streq(s->path, "/") ? "" : s->path, tree_work_name(m->upper_name));
+	note_work(p, r, m, streq(s->path, "/") ? "" : s->path);
+	fd = make_work(m, above, m->upper_name, geteuid());
+	if (fstat(fd, &m->work_is) < 0)
+		fail(m, "look at its work directory");
+	close(fd);
+	offer(r, m, s, above);
 }
 
 static void
@@ -644,43 +662,11 @@ look_at_overlay(const struct plan *p, struct run *r, struct mount *m)
 	}
 }
 
-static void
-remove_work(struct run *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->nmounts; i++)
-		if (r->mount[i]->work)
-			tree_sweep_work(r->mount[i]->work, r->mount[i]->lock >= 0 ? r->mount[i]->lock : r->tree);
-}
-
-/* make the work directory, or take one that was left by a machine that was killed; nobody else's */
-static int
-make_work(const struct mount *m, int above, uid_t owner)
-{
-	char *name = tree_work_name(m->upper_name);
-	bool made = mkdirat(above, name, 0700) == 0;
-	int fd;
-
-	if (!made && errno != EEXIST)
-		fail(m, fmt("make a work directory beside %s", m->upper_name));
-	fd = tree_open_work(above, name, owner);
-	if (fd < 0 && made && errno == EPERM) {
-		fd = openat(above, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		unlinkat(above, name, AT_REMOVEDIR);
-		wrong(m, fmt("%s keeps no owners and modes, which the upper directory must have", type_of(fd)));
-	}
-	if (fd < 0)
-		wrong(m, fmt("%s, beside the upper directory, is none that we have made: remove it", name));
-	return fd;
-}
-
 void
 mount_look(const struct plan *p, struct run *r)
 {
 	struct mount *m;
 	size_t i;
-	int fd;
 
 	r->mount = parse(p, &r->nmounts);
 	for (i = 0; i < r->nmounts; i++)
@@ -695,23 +681,6 @@ mount_look(const struct plan *p, struct run *r)
 			look_at_overlay(p, r, m);
 		if (streq(m->dst, "/") && m->kind != TMPFS)
 			r->read_only |= m->read_only;
-		if (m->work)
-			grow(&r->work, m->work);
-	}
-	if (!r->work)
-		return;
-	r->work_noted = false;
-	machine_note(p, r);
-	undo(r, remove_work);
-	for (i = 0; i < r->nmounts; i++) {
-		m = r->mount[i];
-		if (m->above < 0)
-			continue;
-		fd = make_work(m, m->above, geteuid());
-		if (fstat(fd, &m->work_is) < 0)
-			fail(m, "look at its work directory");
-		close(fd);
-		close(m->above);
 	}
 }
 
@@ -761,7 +730,7 @@ struct site {
 	int root;           /* of the tree */
 	int cover;          /* directory of the nodes that nobody can use */
 	const char *place;  /* what scratch is mounted on */
-	int scratch;        /* a tmpfs of ours, with d and o, directories, and a file f to mount on first; -1: not yet */
+	int scratch;        /* a tmpfs of ours, or -1: directories d and o, and a file f, to mount on first */
 	bool whole;         /* the root itself is what is mounted on */
 };
 
@@ -906,7 +875,7 @@ map_owners(const struct mount *m, int tree, int userns)
 
 	if (sys_mount_idmap(tree, userns, m->kind == BIND && !m->alone) == 0)
 		return;
-	type = type_of(tree);
+	type = place_type(tree);
 	if (errno == EINVAL && m->kind == BIND && !m->alone && sys_mount_idmap(tree, userns, false) == 0)
 		wrong(m, "owners of something mounted below the source cannot be mapped: leave those out by the word "
 		         "norbind");
@@ -915,18 +884,29 @@ map_owners(const struct mount *m, int tree, int userns)
 	             " by this kernel (idmapped mounts: Linux 5.12 and later, by file system)"));
 }
 
-/* Linux before 5.12: one by one */
-static void
-shut_below(const struct site *s, const struct mount *m, int top)
+static char *
+path_of(const struct mount *m, int fd)
 {
-	char path[PATH_MAX], **list;
-	ssize_t n = readlink(number(top), path, sizeof(path) - 1);
-	const char *rest;
+	char path[PATH_MAX];
+	ssize_t n = readlink(number(fd), path, sizeof(path) - 1);
 
 	if (n <= 0)
 		fail(m, "find where it is mounted");
 	path[n] = 0;
-	for (list = place_mounts(); list && *list; list++)
+	return xstrdup(path);
+}
+
+/* no node in it works where there is no device policy; Linux before 5.12: one by one */
+static void
+shut(const struct site *s, const struct mount *m, int top)
+{
+	const char *path, *rest;
+	char **list;
+
+	if (device_shut(s->r, number(top)))
+		return;
+	path = path_of(m, top);
+	for (list = place_mounts(MOUNTINFO); list && *list; list++)
 		if ((rest = after(*list, path)) && *rest == '/')
 			device_shut(s->r, *list);
 }
@@ -937,7 +917,7 @@ make_bind(struct site *s, const struct mount *m)
 	const struct source *source = m->source;
 	int fd, top, to, userns;
 	bool deep = !m->alone;
-	unsigned long kind;
+	unsigned long events;
 	struct stat st;
 
 	top = fd = take(s, m, source);
@@ -966,20 +946,13 @@ make_bind(struct site *s, const struct mount *m)
 		move(m, top, to);
 	}
 	/* what the host mounts there later comes too, but not past what was asked for */
-	kind = m->read_only || m->alone || m->map ? MS_PRIVATE : MS_SLAVE;
-	if (mount(NULL, number(top), NULL, kind | MS_REC, NULL) < 0)
+	events = m->read_only || m->alone || m->map ? MS_PRIVATE : MS_SLAVE;
+	if (mount(NULL, number(top), NULL, events | MS_REC, NULL) < 0)
 		fail(m, "make the mount its own");
-	if (m->read_only && sys_mount_setattr(top, "", ATTR_RDONLY, 0) < 0) {
-		char path[PATH_MAX];
-		ssize_t n = readlink(number(top), path, sizeof(path) - 1);
-
-		if (n <= 0)
-			fail(m, "find where it is mounted");
-		path[n] = 0;
-		place_all_read_only("../mountinfo", path);
-	}
-	if (S_ISDIR(st.st_mode) && !device_shut(s->r, number(top)))
-		shut_below(s, m, top);
+	if (m->read_only && sys_mount_setattr(top, "", ATTR_RDONLY, 0) < 0)
+		place_all_read_only(MOUNTINFO, path_of(m, top));
+	if (S_ISDIR(st.st_mode))
+		shut(s, m, top);
 	close(top);
 	leave(s, to);
 }
@@ -1017,7 +990,7 @@ overlay_trouble(const struct mount *m, int lower, int upper)
 		wrong(m, fmt("overlayfs refuses these directories (%s below, %s above): not every file system can bear "
 		             "one, two overlays on each other are the most, and above must be a writable one with "
 		             "extended attributes, such as ext4, xfs, btrfs or tmpfs (an empty UPPER is one in memory)",
-		             type_of(lower), upper < 0 ? "nothing" : type_of(upper)));
+		             place_type(lower), upper < 0 ? "nothing" : place_type(upper)));
 	fail(m, "mount an overlay");
 }
 
@@ -1043,40 +1016,33 @@ is(int fd, const struct stat *what)
 	return fstat(fd, &st) == 0 && st.st_ino == what->st_ino && st.st_dev == what->st_dev;
 }
 
-/* where the last source is; an upper directory of the host, and its work directory, must be those that we have seen */
+/*
+ * The upper directory and its work directory. One of the host must be what the supervisor has seen; one in
+ * memory is what is seen of the two: with the lower one's owner and mode.
+ */
 static void
-take_upper(struct site *s, const struct mount *m, int shop, int *upper, int *work)
+take_upper(struct site *s, const struct mount *m, int shop, int lower, int *upper, int *work)
 {
 	const struct source *source = &m->source[m->nsource - 1];
-	int above = take_layer(s, m, source, shop, m->nsource - 1);
-
-	if (source->inside && mkdirat(above, m->upper_name, 0755) < 0 && errno != EEXIST)
-		fail(m, fmt("make %s/%s of the tree", source->path, m->upper_name));
-	*work = source->inside ? make_work(m, above, s->r->id_base)
-	      : tree_open_work(above, tree_work_name(m->upper_name), geteuid());
-	*upper = openat(above, m->upper_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (*upper < 0 || *work < 0)
-		fail(m, fmt("open %s", m->upper_name));
-	if (!source->inside && (!is(*upper, &m->upper_is) || !is(*work, &m->work_is)))
-		wrong(m, "something is mounted on the upper directory, and its work directory must be of the same file "
-		         "system: say a directory in it");
-	close(above);
-}
-
-/* the same in a fresh file system. What is seen of the two is the upper one: with the lower one's owner and mode */
-static void
-make_upper(const struct mount *m, int shop, int lower, int *upper, int *work)
-{
+	const char *name = m->upper_name ? m->upper_name : "upper";
+	int above = m->upper_name ? take_layer(s, m, source, shop, m->nsource - 1) : shop;
+	bool host = m->upper_name && !source->inside;
 	struct stat st;
 
-	if (fstat(lower, &st) < 0 || mkdirat(shop, "upper", 0755) < 0 || mkdirat(shop, "work", 0755) < 0
-	    || fchownat(shop, "upper", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0
-	    || fchmodat(shop, "upper", st.st_mode & 07777, 0) < 0)
-		fail(m, "make an upper directory");
-	*upper = openat(shop, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	*work = openat(shop, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (!host && mkdirat(above, name, 0755) < 0 && errno != EEXIST)
+		fail(m, fmt("make %s", name));
+	if (!m->upper_name && (fstat(lower, &st) < 0 || fchownat(above, name, st.st_uid, st.st_gid, 0) < 0
+	                       || fchmodat(above, name, st.st_mode & 07777, 0) < 0))
+		fail(m, fmt("make %s as what is below", name));
+	*work = host ? work_open(above, work_name(name), geteuid()) : make_work(m, above, name, s->r->id_base);
+	*upper = openat(above, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*upper < 0 || *work < 0)
-		fail(m, "open an upper directory");
+		fail(m, fmt("open %s", name));
+	if (host && (!is(*upper, &m->upper_is) || !is(*work, &m->work_is)))
+		wrong(m, "something is mounted on the upper directory, and its work directory must be of the same file "
+		         "system: say a directory in it");
+	if (above != shop)
+		close(above);
 }
 
 static void
@@ -1089,10 +1055,8 @@ make_overlay(struct site *s, const struct mount *m)
 	shop = workshop(s, m, "o", "mode=755," SIZE_ROOT);
 	for (i = 0; i < n; i++)
 		layer[i] = take_layer(s, m, &m->source[i], shop, i);
-	if (m->upper_name)
-		take_upper(s, m, shop, &upper, &work);
-	else if (m->upper)
-		make_upper(m, shop, layer[n - 1], &upper, &work);
+	if (m->upper)
+		take_upper(s, m, shop, layer[n - 1], &upper, &work);
 	for (i = n; i-- > 0;)  /* the kernel wants the highest first */
 		data = fmt("%s%d%s", data, layer[i], i ? ":" : "");
 	if (m->upper)
@@ -1212,18 +1176,12 @@ mount_make(const struct plan *p, struct run *r)
 
 /* ---- before there is a root -------------------------------------------------------------------- */
 
-bool
-mount_whole(const struct run *r)
-{
-	return mount_on(r, "/");
-}
-
 void
 mount_root(struct run *r, const char *stage)
 {
 	struct site s = { .r = r, .scratch = -1, .cover = -1, .place = stage, .whole = true };
 
-	if (!mount_whole(r))
+	if (!mount_on(r, "/"))
 		return;
 	s.root = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.root < 0)
@@ -1238,15 +1196,15 @@ mount_root(struct run *r, const char *stage)
 
 /* one source of the host, as it is seen in our copy of its mounts: below a tmpfs that it could be covered by */
 static void
-gather(const struct mount *m, const struct source *s, int fd, const char *stage)
+gather(const struct mount *m, const struct source *s, const char *stage)
 {
 	char *at = fmt("%s/%s", stage, s->name);
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
-	    || mount(fmt("/proc/self/fd/%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
+	if (fstat(s->fd, &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
+	    || mount(fmt("/proc/self/fd/%d", s->fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
 		fail(m, fmt("bind %s", s->path));
-	close(fd);
+	close(s->fd);
 }
 
 const char *
@@ -1254,22 +1212,20 @@ mount_gather(struct run *r, const char *stage)
 {
 	struct mount *const *m;
 	struct source *s;
-	int *fds, *fd;
 
 	if (!r->gather || !r->nsources)
 		return stage;
-	fd = fds = xalloc(r->nsources * sizeof(*fds));
 	for (m = r->mount; m < r->mount + r->nmounts; m++)
 		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
-			if (s->name && (*fd++ = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
+			if (s->name && (s->fd = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
 				fail(*m, fmt("look at %s", s->path));
 	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m,nr_inodes=1k") < 0
 	    || mkdir(fmt("%s/t", stage), 0755) < 0)
 		die("mount a tmpfs to gather on:");
-	for (fd = fds, m = r->mount; m < r->mount + r->nmounts; m++)
+	for (m = r->mount; m < r->mount + r->nmounts; m++)
 		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
 			if (s->name)
-				gather(*m, s, *fd++, stage);
+				gather(*m, s, stage);
 	r->gathered = openat(AT_FDCWD, stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->gathered < 0)
 		die("open what was gathered:");

@@ -132,7 +132,7 @@ struct run {
 	size_t nmounts, nsources;
 	int sources[2];       /* they wait in this socket */
 	bool gather;          /* they do not: they must be gathered by who mounts (Linux before 5.2) */
-	char **work;          /* directories that overlays work in, as tree_sweep_work has them */
+	char **work;          /* directories that overlays work in, as work_sweep has them */
 	bool work_noted;      /* they stand in the register */
 	int gathered;
 	/* devices, and the policy that keeps others away: see device.c */
@@ -236,8 +236,9 @@ bool mntns_enter(struct run *r);   /* in the child; false: it has a copy of the 
  * out. -1 with errno; on EROFS *where, if not NULL, is the directory where it cannot be made, or -1.
  */
 int place_make(int tree, const char *path, mode_t type, int *where);
-char **place_mounts(void);  /* all mount points, deepest last, NULL-ended; NULL without /proc */
+char **place_mounts(const char *mountinfo);  /* all mount points, deepest last, NULL-ended; NULL without /proc */
 unsigned long place_flags(const char *path);                 /* MS_*: how it is mounted, but not whether read-only */
+const char *place_type(int fd);                              /* of the file system: its name, or its number in words */
 int place_read_only(const char *path, unsigned long flags);  /* and what else flags say; -1 with errno */
 void place_tree_read_only(const char *path);                 /* with all that is mounted in it */
 void place_all_read_only(const char *mountinfo, const char *path);  /* the same, on Linux before 5.12 */
@@ -252,7 +253,6 @@ void mount_look(const struct plan *p, struct run *r);    /* open sources, while 
 void mount_make(const struct plan *p, struct run *r);    /* all of them; "/" is the tree */
 void mount_forget(struct run *r);                        /* the supervisor has no part in them any more */
 bool mount_on(const struct run *r, const char *path);    /* something was asked for exactly there */
-bool mount_whole(const struct run *r);                   /* on the root itself */
 /* for root_enter, in this order; "." is the tree from the second on, and stage is where it is mounted */
 const char *mount_gather(struct run *r, const char *stage);  /* where the tree goes: stage, or a directory there */
 void mount_root(struct run *r, const char *stage);           /* mounts on the root itself; "." is it, then */

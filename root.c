@@ -556,7 +556,7 @@ lay(const struct plan *p, struct run *r, const char *stage)
 static void
 move_to_root(struct run *r, const char *stage)
 {
-	char **list = place_mounts();
+	char **list = place_mounts("/proc/self/mountinfo");
 	size_t n, len = strlen(stage);
 
 	if (!list)

@@ -160,18 +160,18 @@ int sys_mount_idmap(int tree, int userns, bool recursive);
  * string, relative to the tree) is what it failed at; else *where is the first such mount, or NULL.
  */
 int tree_shift(int dir, uint32_t base, char **where);
-/*
- * The work directory of an overlay, beside the upper one, which has nothing in it that is to be kept. It is opened only
- * when it is one of ours: of this owner, mode 0700; -1 with errno, EPERM if it is none
- */
+
+/* ---- work.c: where overlays work ------------------------------------------ */
+
 #define ANY_OWNER ((uid_t)-1)
-char *tree_work_name(const char *upper);
-int tree_open_work(int above, const char *name, uid_t owner);
+char *work_name(const char *upper);  /* what it is called beside an upper directory */
+/* open it, if it is one of ours: of this owner, mode 0700; -1 with errno, EPERM if it is none */
+int work_open(int above, const char *name, uid_t owner);
 /*
  * Remove one that was left, "/ABOVE/NAME" or "/TREE//ABOVE/NAME", if nobody holds the lock of the upper one, or of the
  * tree, but we: held is its fd, or -1
  */
-void tree_sweep_work(const char *note, int held);
+void work_sweep(const char *note, int held);
 
 /* ---- copy.c ----------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 # Mounts that are asked for: every form of their words with what is seen of it
 # inside, bad words, order, trees and file systems that make it hard, and that
 # nothing of the host is had by it. What mounts on the host does so apart.
-# shellcheck disable=SC2016 # what stands in single quotes is for the shell inside
+# shellcheck disable=SC2005,SC2016,SC2046,SC2116 # what stands in single quotes is for the shell inside; echo joins lines
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
@@ -361,7 +361,7 @@ mknod -m 666 "$d/node" c 1 3
 mknod -m 666 "$d/control" c 10 237	# /dev/loop-control: harmless, and in nobody's /dev
 mknod -m 666 "$um/control" c 10 237
 mknod -m 666 "$uc/control" c 10 237
-ways=chown
+ways="chown"
 users chown --private-users-ownership=chown true
 if [ ! -e /proc/self/ns/user ]; then
 	skip 'users of its own' 'the kernel has no user namespaces'
@@ -374,40 +374,40 @@ fi
 opens='o() { if (: <"$1") 2>/dev/null; then echo r; fi; if (: >"$1") 2>/dev/null; then echo w; fi; }; echo $(o /dev/it)'
 for way in $ways; do
 	w="($way)"
-	is "a bind shows the host's owners, which are nobody $w" '65534 known' "$(users $way --bind="$d/sec:/x" sh -c 'stat -c %u /x/s; cat /x/s /x/known' 2>/dev/null | tr '\n' ' ' | sed 's/ $//')"
+	is "a bind shows the host's owners, which are nobody $w" '65534 known' "$(users "$way" --bind="$d/sec:/x" sh -c 'stat -c %u /x/s; cat /x/s /x/known' 2>/dev/null | tr '\n' ' ' | sed 's/ $//')"
 	for o in --bind="$d/sec:/x" --bind-ro="$d/sec:/x" --overlay="$d/sec::/x" --overlay-ro="$d/sec:$d/low1:/x" \
 		--overlay="$d/sec:$d/upper-$way:/x" --overlay="+/etc:$d/sec::/x"; do
 		is "what root of the host alone can read stays so, by ${o%%"$T"*} $w" \
-			'known' "$(users $way "$o" sh -c 'cat /x/known; cat /x/s; chmod 777 /x/s; cat /x/s' 2>/dev/null)"
+			'known' "$(users "$way" "$o" sh -c 'cat /x/known; cat /x/s; chmod 777 /x/s; cat /x/s' 2>/dev/null)"
 	done
 	rm -rf "$d/upper-$way"
-	is "root writes to an upper directory that was made for it $w" '0 4755' "$(users $way --overlay="$d/low1:$d/upper-$way:/x" \
+	is "root writes to an upper directory that was made for it $w" '0 4755' "$(users "$way" --overlay="$d/low1:$d/upper-$way:/x" \
 		sh -c 'cp /bin/busybox /x/su; chmod 4755 /x/su; stat -c "%u %a" /x/su' 2>&1)"
 	is "and it, and what is made there, are of the machine's ids on the host $w" '1310720:1310720 1310720:1310720' \
 		"$(echo $(stat -c %u:%g "$d/upper-$way" "$d/upper-$way/su"))"
 	is "no work directory stays $w" '' "$(find "$d" -name '*nspawn-lite')"
 	is "a layer of the tree has the tree's owners, and so has an upper one $w" '0 0 1000' \
-		"$(echo $(users $way --overlay=+/etc:+/var/up:/x sh -c 'touch /x/n; chown 1000 /x/n; stat -c %u /x /x/passwd /x/n' 2>&1))"
+		"$(echo $(users "$way" --overlay=+/etc:+/var/up:/x sh -c 'touch /x/n; chown 1000 /x/n; stat -c %u /x /x/passwd /x/n' 2>&1))"
 	u=$um base=0
-	[ $way = map ] || u=$uc base=1310720
+	[ "$way" = map ] || u=$uc base=1310720
 	is "as they are in the tree $w" "$base $((base + 1000))" "$(echo $(stat -c %u "$u/var/up" "$u/var/up/n"))"
-	is "in memory it is root's too $w" '0 ok' "$(echo $(users $way --overlay=+/etc::/etc sh -c 'stat -c %u /etc; touch /etc/y && echo ok'))"
-	is "a tmpfs is root's $w" '0 0' "$(users $way --tmpfs=/x stat -c '%u %g' /x)"
-	is "its owner is one inside $w" '5 6' "$(users $way --tmpfs=/x:uid=5,gid=6 stat -c '%u %g' /x)"
-	is "so is a fresh directory $w" '0 ok' "$(echo $(users $way --bind=:/x sh -c 'stat -c %u /x; touch /x/y && echo ok'))"
-	like "an owner beyond the machine's ids is refused $w" '*ids end at 65535*' "$(users $way --tmpfs=/x:uid=65536 true 2>&1)"
+	is "in memory it is root's too $w" '0 ok' "$(echo $(users "$way" --overlay=+/etc::/etc sh -c 'stat -c %u /etc; touch /etc/y && echo ok'))"
+	is "a tmpfs is root's $w" '0 0' "$(users "$way" --tmpfs=/x stat -c '%u %g' /x)"
+	is "its owner is one inside $w" '5 6' "$(users "$way" --tmpfs=/x:uid=5,gid=6 stat -c '%u %g' /x)"
+	is "so is a fresh directory $w" '0 ok' "$(echo $(users "$way" --bind=:/x sh -c 'stat -c %u /x; touch /x/y && echo ok'))"
+	like "an owner beyond the machine's ids is refused $w" '*ids end at 65535*' "$(users "$way" --tmpfs=/x:uid=65536 true 2>&1)"
 	is "what is inaccessible is so for root too $w" '0 0 0' \
-		"$(echo $(users $way --inaccessible=/etc/passwd --inaccessible=/usr sh -c 'stat -c %a /etc/passwd /usr; cat /etc/passwd | wc -c; ls /usr' 2>/dev/null))"
-	is "and cannot be taken away $w" 1 "$(users $way --inaccessible=/etc/passwd sh -c 'umount /etc/passwd 2>/dev/null; echo $?')"
+		"$(echo $(users "$way" --inaccessible=/etc/passwd --inaccessible=/usr sh -c 'stat -c %a /etc/passwd /usr; cat /etc/passwd | wc -c; ls /usr' 2>/dev/null))"
+	is "and cannot be taken away $w" 1 "$(users "$way" --inaccessible=/etc/passwd sh -c 'umount /etc/passwd 2>/dev/null; echo $?')"
 	is "a bind that is read-only stays so $w" '1 1' \
-		"$(users $way --bind-ro="$d/sec:/x" sh -c 'mount -o remount,bind,rw /x 2>/dev/null; echo $?; touch /x/y 2>/dev/null; echo $?' | tr '\n' ' ' | sed 's/ $//')"
+		"$(users "$way" --bind-ro="$d/sec:/x" sh -c 'mount -o remount,bind,rw /x 2>/dev/null; echo $?; touch /x/y 2>/dev/null; echo $?' | tr '\n' ' ' | sed 's/ $//')"
 	is "a place in a read-only tree is made in memory $w" 'known ok' \
-		"$(echo $(users $way --volatile=overlay --read-only --bind="$d/sec:/usr/new/deep" sh -c 'cat /usr/new/deep/known; test -e /etc/passwd && echo ok' 2>&1))"
-	is "a node that is bound works $w" 'r w' "$(users $way --bind="$d/node:/dev/it" sh -c "$opens")"
-	if [ -z "$(users $way sh -c 'mv /control /dev/it 2>/dev/null || ln -s /control /dev/it'"; $opens")" ]; then
+		"$(echo $(users "$way" --volatile=overlay --read-only --bind="$d/sec:/usr/new/deep" sh -c 'cat /usr/new/deep/known; test -e /etc/passwd && echo ok' 2>&1))"
+	is "a node that is bound works $w" 'r w' "$(users "$way" --bind="$d/node:/dev/it" sh -c "$opens")"
+	if [ -z "$(users "$way" sh -c 'mv /control /dev/it 2>/dev/null || ln -s /control /dev/it'"; $opens")" ]; then
 		[ -e "$u/control" ] || mknod -m 666 "$u/control" c 10 237
-		is "so does one that the device policy must let through $w" 'r w' "$(users $way --bind="$d/control:/dev/it" sh -c "$opens")"
-		is "and by a read-only bind it can only be read $w" r "$(users $way --bind-ro="$d/control:/dev/it" sh -c "$opens")"
+		is "so does one that the device policy must let through $w" 'r w' "$(users "$way" --bind="$d/control:/dev/it" sh -c "$opens")"
+		is "and by a read-only bind it can only be read $w" r "$(users "$way" --bind-ro="$d/control:/dev/it" sh -c "$opens")"
 	else
 		skip "a node that the device policy must let through $w" 'there is no policy here'
 	fi
@@ -418,7 +418,7 @@ for way in $ways; do
 	[ $base = 0 ] || chown -R "$base:$base" "$u/inner" "$u/in"
 	for o in --bind=/in:/x --bind-ro=/in:/x --bind=:/x --tmpfs=/x --overlay=/in::/x --overlay=/in:/up:/x; do
 		is "a machine in it has $o $w" 'ok' \
-			"$(users $way --nesting=yes /bin/nl -q -D /inner "$o" sh -c 'case $0 in *=:/x|*tmpfs*) ;; *) grep -q inner /x/f || exit; esac; test -d /x && echo ok' "$o" 2>"$T/err")" ||
+			"$(users "$way" --nesting=yes /bin/nl -q -D /inner "$o" sh -c 'case $0 in *=:/x|*tmpfs*) ;; *) grep -q inner /x/f || exit; esac; test -d /x && echo ok' "$o" 2>"$T/err")" ||
 			note "$(cat "$T/err")"
 	done
 done

@@ -205,7 +205,6 @@ like 'a read-only file system is told of' "nspawn-lite: *: Read-only file system
 # ---- a journal that is none of ours ---------------------------------------------------------
 
 # forged CHANGE : what becomes of a plain file, when such a journal is there
-j=.nspawn-lite-shift
 forged() {
 	rm -rf "$T/forged"
 	mkdir "$T/forged"
@@ -216,11 +215,11 @@ forged() {
 	stat -c %a "$T/forged/plain"
 }
 is 'what we have written down before is believed' 4644 "$(forged :)"
-is 'what somebody in the tree has is not' 644 "$(forged 'chown 1000 $j')"
-is 'nor when all may write to it' 644 "$(forged 'chmod 622 $j')"
-is 'nor a file of two names' 644 "$(forged 'ln $j other')"
-is 'nor one by a link' 644 "$(forged 'mv $j other; ln -s other $j')"
-is 'nor a FIFO, which hangs nothing' 644 "$(forged 'rm $j; mkfifo -m 600 $j')"
+is 'what somebody in the tree has is not' 644 "$(forged 'chown 1000 .nspawn-lite-shift')"
+is 'nor when all may write to it' 644 "$(forged 'chmod 622 .nspawn-lite-shift')"
+is 'nor a file of two names' 644 "$(forged 'ln .nspawn-lite-shift other')"
+is 'nor one by a link' 644 "$(forged 'mv .nspawn-lite-shift other; ln -s other .nspawn-lite-shift')"
+is 'nor a FIFO, which hangs nothing' 644 "$(forged 'rm .nspawn-lite-shift; mkfifo -m 600 .nspawn-lite-shift')"
 
 # ---- somebody who moves what we walk in ----------------------------------------------------
 
