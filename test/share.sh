@@ -327,8 +327,9 @@ freeze='mkdir -p /tmp/r; mount -t cgroup -o freezer c /tmp/r; mkdir -p /tmp/r/ma
 	sleep 1000 & echo FROZEN >/tmp/r/made/freezer.state; while :; do sleep 1; done'
 frozen() { grep -q '^State:.D' "/proc/$leader/status"; }
 if [ -e /sys/fs/cgroup/freezer/release_agent ]; then
+	made=$(find /sys/fs/cgroup -name made)
 	[ "$(run $users echo in)" != in ] || is 'root inside that is root outside by number sees no top' '' "$(run --private-users=0 sh -c "$reach")"
-	is 'and what it makes goes with it' '' "$(find /sys/fs/cgroup -name made)"
+	is 'and what it makes goes with it' "$made" "$(find /sys/fs/cgroup -name made)"
 	for options in '' --private-users=0; do
 		[ -z "$options" ] || [ "$(run $users echo in)" = in ] || continue
 		start "$freeze"
