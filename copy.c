@@ -86,7 +86,7 @@ copy_xattrs(int from, int to)
 	ret = n < 0 ? -1 : 0;
 	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
 		len = fgetxattr(from, name, value, 65536);
-		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != ENOTSUP && errno != EOPNOTSUPP)
+		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP)
 			ret = -1;
 	}
 	free(names);
@@ -100,8 +100,8 @@ copy_attributes(int from, int to, const struct stat *st)
 {
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 
-	return fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0 || copy_xattrs(from, to) < 0
-	    || futimens(to, times) < 0 ? -1 : 0;
+	return fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0
+	    || copy_xattrs(from, to) < 0 || futimens(to, times) < 0 ? -1 : 0;
 }
 
 static int
@@ -239,12 +239,13 @@ copy_tree(int from, int to, char **where)
 			ret = -1;
 		} else if (S_ISDIR(st.st_mode)) {
 			ret = mkdirat(l->to, e->d_name, 0700);
-			if (ret < 0 || st.st_dev != dev)  /* what is mounted there is not of the tree */
-				below = NULL;
-			else if (!(below = descend(dirfd(l->from), l->to, e->d_name, joined(l->path, e->d_name, "/"), l)))
-				ret = -1;
-			if (below)
-				l = below;
+			if (ret == 0 && st.st_dev == dev) {  /* what is mounted there is not of the tree */
+				char *path = joined(l->path, e->d_name, "/");
+
+				below = descend(dirfd(l->from), l->to, e->d_name, path, l);
+				ret = below ? 0 : -1;
+				l = below ? below : l;
+			}
 		} else if (!is_twin(to, l, e->d_name, &st, &twins)) {
 			ret = copy_leaf(l, e->d_name, &st);
 		}

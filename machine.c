@@ -35,18 +35,25 @@ open_state(const char *path)
 	return openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 }
 
+/* the text of the file, until the next call */
+static char *
+facts_of(int fd)
+{
+	static char text[65536];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	text[n < 0 ? 0 : n] = 0;
+	return n < 0 ? NULL : text;
+}
+
 /* do something with each control group that the file has; true: it could be done to all */
 static bool
 each_group(int fd, bool (*fn)(const char *place))
 {
-	char text[8192], *rest = text, *line;
+	char *rest = facts_of(fd), *line;
 	const char *place;
-	bool all = true;
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	bool all = rest != NULL;
 
-	if (n < 0)
-		return false;
-	text[n] = 0;
 	while ((line = next_line(&rest)))
 		if ((place = after(line, "CGROUP=")) && *place)
 			all &= fn(place);
@@ -65,10 +72,16 @@ thaw(const char *place)
 	return true;
 }
 
-/* what a killed supervisor's file says is still there: only its control groups can be. true: they are gone */
+/* what a killed supervisor's file says is still there. true: it is gone. held: a tree whose lock we have, or -1 */
 static bool
-sweep_leftovers(int fd)
+sweep_leftovers(int fd, int held)
 {
+	char *rest = facts_of(fd), *line;
+	const char *work;
+
+	while ((line = next_line(&rest)))
+		if ((work = after(line, "WORK=")))
+			work_sweep(work, held);
 	return each_group(fd, thaw) && each_group(fd, cgroup_remove);
 }
 
@@ -77,17 +90,20 @@ static void
 write_facts(struct run *r)
 {
 	struct timespec now;
-	char id[33], *text, *groups = xstrdup("");
+	char id[33], *text, *groups = xstrdup(""), *work = xstrdup(""), **w;
 	size_t i;
 
 	for (i = 0; i < r->nshares; i++)
 		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
 	r->nnoted = r->nshares;
+	for (w = r->work; w && *w; w++)
+		work = fmt("%sWORK=%s\n", work, *w);
+	r->work_noted = true;
 	clock_gettime(CLOCK_REALTIME, &now);
 	format_id128(r->uuid, id);
-	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nHIDDEN=%d\nSUPERVISOR=%d\nLEADER=%d\n",
+	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nHIDDEN=%d\nSUPERVISOR=%d\nLEADER=%d\n%s",
 	           r->name, groups, r->root, id, (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, r->hidden,
-	           (int)getpid(), (int)r->pid);
+	           (int)getpid(), (int)r->pid, work);  /* last: paths of the user's, as long as they are */
 	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
 		die("write %s:", r->claim_path);
 	if (strlen(text) < r->claim_size && ftruncate(r->claim, (off_t)strlen(text)) < 0)
@@ -108,7 +124,7 @@ static void
 release(struct run *r)
 {
 	if (!r->cgroup_stays && was_extended(r))
-		r->cgroup_stays = !sweep_leftovers(r->claim);
+		r->cgroup_stays = !sweep_leftovers(r->claim, -1);
 	if (!r->cgroup_stays)  /* else the file is what leads the next command to it */
 		unlink(r->claim_path);
 	drop(r->claim);
@@ -166,7 +182,7 @@ machine_claim(const struct plan *p, struct run *r)
 		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
 	undo(r, release);
 	if (size > 0) {
-		if (!sweep_leftovers(r->claim))
+		if (!sweep_leftovers(r->claim, r->tree))
 			die("what is left of a machine %s that was killed does not go away: see %s", r->name, r->claim_path);
 		if (ftruncate(r->claim, 0) < 0)
 			die("empty %s:", r->claim_path);
@@ -185,7 +201,7 @@ void
 machine_note(const struct plan *p, struct run *r)
 {
 	(void)p;
-	if (r->nshares != r->nnoted)
+	if (r->nshares != r->nnoted || !r->work_noted)
 		write_facts(r);
 }
 
@@ -198,7 +214,7 @@ sweep_one(int dir, const char *name)
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0 && sweep_leftovers(fd))
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0 && sweep_leftovers(fd, -1))
 		unlinkat(dir, name, 0);
 	close(fd);
 }

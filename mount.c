@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,13 +30,15 @@
 #endif
 
 enum { PROC_MAGIC = 0x9fa0, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
+#define MOUNTINFO "../mountinfo"  /* from our directory's fd, where mounts are made */
 enum { BIND, TMPFS, OVERLAY, COVER };
 enum { NO_MAP, MAP, MAP_ROOT, MAP_OWNER, MAP_PAIRS };
 
 struct source {
-	char *path;     /* absolute: of the host, or of the tree; NULL is a fresh directory in memory */
+	char *path;     /* of the host, or of the tree; NULL: the upper one is in memory */
 	bool inside;    /* of the tree */
 	char *name;     /* of one of the host: what it is called where they are gathered */
+	int fd;         /* until it is gathered */
 };
 
 struct mount {
@@ -44,7 +47,10 @@ struct mount {
 	char *dst;
 	bool read_only, alone;      /* alone: without what is mounted below */
 	int map;
-	struct pair { bool group; uint32_t host, inside; } pair[MOST_PAIRS];
+	struct pair {
+		bool group;
+		uint32_t host, inside;
+	} pair[MOST_PAIRS];
 	size_t npair;
 	/* of a tmpfs */
 	unsigned long flags;
@@ -55,8 +61,10 @@ struct mount {
 	size_t nsource;
 	bool upper;
 	char *upper_name;           /* NULL: in memory */
-	dev_t upper_dev;
-	ino_t upper_ino;
+	char *work;                 /* its work directory, as work_sweep has it */
+	/* of an upper one of the host: its lock, and what is to be found there inside */
+	int lock;
+	struct stat upper_is, work_is;
 };
 
 /* ---- words -------------------------------------------------------------------- */
@@ -168,7 +176,8 @@ parse_pair(struct mount *m, const char *option)
 		wrong(m, "too many pairs of ids");
 	*new = (struct pair){ gid != NULL, (uint32_t)host, (uint32_t)inside };
 	for (i = 0; i < m->npair; i++)
-		if (m->pair[i].group == new->group && (m->pair[i].host == new->host || m->pair[i].inside == new->inside))
+		if (m->pair[i].group == new->group
+		    && (m->pair[i].host == new->host || m->pair[i].inside == new->inside))
 			wrong(m, fmt("\"%.60s\": an id has one partner", option));
 	m->npair++;
 	return true;
@@ -194,8 +203,8 @@ parse_bind(struct mount *m)
 	while ((option = next_option(&options))) {
 		word = word_index(words, option);
 		if (word < 0 && !parse_pair(m, option))
-			wrong(m, fmt("\"%.60s\" is none of: rbind norbind noidmap idmap rootidmap owneridmap uid=HOST-INSIDE "
-			             "gid=HOST-INSIDE", option));
+			wrong(m, fmt("\"%.60s\" is none of: rbind norbind noidmap idmap rootidmap owneridmap "
+			             "uid=HOST-INSIDE gid=HOST-INSIDE", option));
 		if (word == 0 || word == 1)
 			m->alone = word == 1;
 		else if (word > 1)
@@ -205,8 +214,14 @@ parse_bind(struct mount *m)
 		wrong(m, "pairs of ids, or a word that chooses them: not both");
 	if (m->npair)
 		m->map = MAP_PAIRS;
-	if (m->map && m->source->inside)
+	if (m->map && (m->source->inside || !m->source->path))
 		wrong(m, "what is of the tree has the tree's owners: nothing can be mapped");
+	if (m->source->path)
+		return;
+	m->kind = TMPFS;
+	m->flags = MS_NODEV | (m->read_only ? MS_RDONLY : 0);
+	m->data = xstrdup("mode=755," SIZE_ROOT);
+	m->uid = m->gid = -1;
 }
 
 static bool
@@ -219,8 +234,8 @@ parse_flag(struct mount *m, const char *option)
 		{ "noatime", MS_NOATIME, MS_STRICTATIME | MS_RELATIME }, { "atime", 0, MS_NOATIME },
 		{ "nodiratime", MS_NODIRATIME, 0 }, { "diratime", 0, MS_NODIRATIME },
 		{ "relatime", MS_RELATIME, MS_STRICTATIME | MS_NOATIME },
-		{ "norelatime", MS_STRICTATIME, MS_RELATIME }, { "strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME },
-		{ "nostrictatime", 0, MS_STRICTATIME },
+		{ "norelatime", MS_STRICTATIME, MS_RELATIME },
+		{ "strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME }, { "nostrictatime", 0, MS_STRICTATIME },
 		{ "lazytime", MS_LAZYTIME, 0 }, { "nolazytime", 0, MS_LAZYTIME }, { "defaults", 0, 0 },
 	};
 	size_t i;
@@ -233,20 +248,37 @@ parse_flag(struct mount *m, const char *option)
 	return false;
 }
 
+/* of what is too much the kernel takes the lower bits, and 0 is no limit at all */
+static bool
+parse_amount(const char *value, bool bytes, bool share)
+{
+	static const char units[] = "kmgtpe";
+	const long long pages = LONG_MAX < INT64_MAX / 4096 ? LONG_MAX : INT64_MAX / 4096;
+	size_t n = strspn(value, "0123456789");
+	const char *unit = value[n] ? strchr(units, value[n] | 0x20) : NULL;
+	long long most = bytes ? pages * 4096 : LONG_MAX, number;
+
+	if (share && streq(value + n, "%"))
+		most = 1000;
+	else if (value[n] && (!unit || value[n + 1]))
+		return false;
+	return parse_number(fmt("%.*s", (int)n, value), 0, unit ? most >> 10 * (unit - units + 1) : most, &number);
+}
+
 /* a word for tmpfs(5) itself; whether the kernel takes the value, it says */
 static bool
 parse_tmpfs_value(struct mount *m, char *option)
 {
-	static const char sized[] = "size|nr_blocks|nr_inodes|usrquota_block_hardlimit|usrquota_inode_hardlimit|"
-	                            "grpquota_block_hardlimit|grpquota_inode_hardlimit";
+	static const char bytes[] = "size|usrquota_block_hardlimit|grpquota_block_hardlimit";
+	static const char counts[] = "nr_blocks|nr_inodes|usrquota_inode_hardlimit|grpquota_inode_hardlimit";
 	char *equals = strchr(option, '='), *name = fmt("%.*s", (int)strcspn(option, "="), option);
 	const char *value = equals ? equals + 1 : "";
 	bool right;
 
 	if (streq(name, "uid") || streq(name, "gid"))
 		return parse_number(value, 0, UINT32_MAX - 1, *name == 'u' ? &m->uid : &m->gid);
-	if (word_index(sized, name) >= 0)
-		right = *value >= '0' && *value <= '9' && strspn(value, "0123456789kKmMgGtTpPeE%") == strlen(value);
+	if (word_index(bytes, name) >= 0 || word_index(counts, name) >= 0)
+		right = parse_amount(value, word_index(bytes, name) >= 0, streq(name, "size"));
 	else if (streq(name, "mode"))
 		right = *value && strlen(value) <= 5 && strspn(value, "01234567") == strlen(value);
 	else if (streq(name, "huge"))
@@ -293,8 +325,6 @@ parse_overlay(struct mount *m)
 	if (m->nsource == 1)
 		add_source(m, last);
 	m->upper = !m->read_only;
-	if (m->upper && m->nsource == 1)
-		wrong(m, "a directory below and one above it are needed: LOWER:UPPER:DST");
 	for (struct source *s = m->source; s < m->source + m->nsource - m->upper; s++)
 		if (!s->path)
 			wrong(m, "only the upper directory may be empty");
@@ -312,7 +342,7 @@ parse_cover(struct mount *m)
 static bool
 comes_before(const struct mount *a, const struct mount *b)
 {
-	const char *x = a->dst ? a->dst : "", *y = b->dst ? b->dst : "";
+	const char *x = a->dst, *y = b->dst;
 
 	for (; *x && *x == *y; x++, y++)
 		;
@@ -325,7 +355,13 @@ comes_before(const struct mount *a, const struct mount *b)
 static struct mount **
 parse(const struct plan *p, size_t *n)
 {
-	const struct { char **words; const char *option; int kind; bool read_only; void (*parse)(struct mount *); } lists[] = {
+	const struct {
+		char **words;
+		const char *option;
+		int kind;
+		bool read_only;
+		void (*parse)(struct mount *);
+	} lists[] = {
 		{ p->bind, "bind", BIND, false, parse_bind },
 		{ p->bind_ro, "bind-ro", BIND, true, parse_bind },
 		{ p->tmpfs, "tmpfs", TMPFS, false, parse_tmpfs },
@@ -350,6 +386,7 @@ parse(const struct plan *p, size_t *n)
 			m->option = lists[i].option;
 			m->word = *w;
 			m->read_only = lists[i].read_only;
+			m->lock = -1;
 			m->source = xalloc((m->kind == OVERLAY ? MOST_LAYERS : 1) * sizeof(*m->source));
 			if (!utf8_clean(*w))
 				wrong(m, "the path holds control characters or is no UTF-8");
@@ -382,28 +419,6 @@ mount_check(const struct plan *p)
 
 /* ---- the host's side, before --------------------------------------------------------- */
 
-static const char *
-type_of(int fd)
-{
-	static const struct { const char *name; unsigned long magic; } types[] = {
-		{ "ext4", 0xef53 }, { "xfs", 0x58465342 }, { "btrfs", 0x9123683e }, { "f2fs", 0xf2f52010 },
-		{ "tmpfs", 0x01021994 }, { "ramfs", 0x858458f6 }, { "overlayfs", 0x794c7630 }, { "vfat", 0x4d44 },
-		{ "exfat", 0x2011bab0 }, { "ntfs3", 0x7366746e }, { "nfs", 0x6969 }, { "cifs", 0xff534d42 },
-		{ "smb2", 0xfe534d42 }, { "fuse", 0x65735546 }, { "9p", 0x01021997 }, { "squashfs", 0x73717368 },
-		{ "erofs", 0xe0f5e1e2 }, { "isofs", 0x9660 }, { "ubifs", 0x24051905 }, { "jffs2", 0x72b6 },
-		{ "proc", PROC_MAGIC }, { "sysfs", 0x62656572 }, { "ecryptfs", 0xf15f },
-	};
-	struct statfs fs;
-	size_t i;
-
-	if (fstatfs(fd, &fs) < 0)
-		return "an unknown kind";
-	for (i = 0; i < LEN(types); i++)
-		if (types[i].magic == ((unsigned long)fs.f_type & 0xffffffff))
-			return types[i].name;
-	return fmt("kind 0x%lx", (unsigned long)fs.f_type & 0xffffffff);
-}
-
 /* fd, which is closed, is on its way into the machine */
 static void
 hand_over(struct run *r, const struct mount *m, int fd)
@@ -423,12 +438,16 @@ offer(struct run *r, struct mount *m, struct source *s, int fd)
 		fail(m, "make a socket");
 	s->name = fmt("%zu", r->nsources++);
 	tree = r->gather ? -1 : sys_open_tree(fd, "", CLONE_TREE | deep | AT_EMPTY_PATH | O_CLOEXEC);
+	/* with the users of another machine what is mounted below cannot be left out; an overlay does not see it */
+	if (tree < 0 && !r->gather && errno == EINVAL && m->kind == OVERLAY)
+		tree = sys_open_tree(fd, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
 	if (tree >= 0)
 		hand_over(r, m, tree);
 	else if (r->nsources == 1 && (errno == ENOSYS || errno == EPERM))
 		r->gather = true;  /* Linux before 5.2 */
 	else if (!r->gather)
-		fail(m, "copy the mount of its source");
+		fail(m, m->alone && errno == EINVAL ? "leave out what is mounted below its source, and locked there"
+		                                    : "copy the mount of its source");
 	close(fd);
 }
 
@@ -453,7 +472,8 @@ offer_map(struct run *r, struct mount *m, const struct stat *owner)
 	}
 	if (m->map != MAP_PAIRS) {
 		/* the tree's owners are the host's, unless they are mapped to those of the machine */
-		uint32_t base = m->map == MAP_ROOT || st.st_uid + st.st_gid == 0 || r->ownership == OWNERSHIP_MAP ? r->id_base : 0;
+		bool inside = m->map == MAP_ROOT || st.st_uid + st.st_gid == 0 || r->ownership == OWNERSHIP_MAP;
+		uint32_t base = inside ? r->id_base : 0;
 
 		map[0] = fmt("%u %u 1\n", (unsigned int)owner->st_uid, (unsigned int)(base + st.st_uid));
 		map[1] = fmt("%u %u 1\n", (unsigned int)owner->st_gid, (unsigned int)(base + st.st_gid));
@@ -465,7 +485,8 @@ offer_map(struct run *r, struct mount *m, const struct stat *owner)
 		char *line = fmt("%u %u 1\n", (unsigned int)pair->host, (unsigned int)(r->id_base + pair->inside));
 
 		if (r->userns && pair->inside >= r->id_count)
-			wrong(m, fmt("the machine has no id %u: its ids end at %u", (unsigned int)pair->inside, (unsigned int)r->id_count - 1));
+			wrong(m, fmt("the machine has no id %u: its ids end at %u", (unsigned int)pair->inside,
+			             (unsigned int)r->id_count - 1));
 		map[pair->group] = fmt("%s%s", map[pair->group], line);
 		if (!groups)  /* then those of users are meant for groups too */
 			map[1] = fmt("%s%s", map[1], line);
@@ -497,115 +518,148 @@ look_at_bind(struct run *r, struct mount *m)
 	struct stat st;
 	int fd;
 
-	if (!s->path || s->inside)
+	if (s->inside)
 		return;
 	s->path = absolute(m, s->path);
-	if (!m->dst)
-		m->dst = clean(m, s->path);
 	fd = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		fail(m, fmt("look at %s", s->path));
 	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-		device_allow(r, st.st_mode & S_IFMT, (int)major(st.st_rdev), (int)minor(st.st_rdev), m->read_only ? "r" : "rw");
+		device_allow(r, st.st_mode & S_IFMT, (int)major(st.st_rdev), (int)minor(st.st_rdev),
+		             m->read_only ? "r" : "rw");
 	offer(r, m, s, fd);
 	offer_map(r, m, &st);
 }
 
-/* what it works in stands beside the upper directory, hidden, and is empty when nothing is mounted */
+/* what was mounted on the root by a bind, or else the tree: where a path of the tree was on the host */
 static char *
-work_name(const struct mount *m)
+root_of(const struct plan *p, const struct run *r)
 {
-	return fmt(".#%.200s.nspawn-lite", m->upper_name);
+	const char *new = p->pivot_root;
+	char *root = new ? fmt("%s/%.*s", r->root, (int)strcspn(new, ":"), new) : r->root;
+	const struct source *s;
+	size_t i;
+
+	for (i = 0; i < r->nmounts; i++) {
+		s = r->mount[i]->source;
+		if (r->mount[i]->kind == BIND && streq(r->mount[i]->dst, "/"))
+			root = s->inside ? fmt("%s/%s", root, s->path) : realpath(s->path, NULL);
+	}
+	return root ? root : "";
+}
+
+/* an upper directory is reached by the one that it is in: its work directory must be of the same mount */
+static void
+split_upper(struct mount *m, struct source *s, char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	m->upper_name = xstrdup(slash + 1);
+	s->path = slash == path ? xstrdup("/") : fmt("%.*s", (int)(slash - path), path);
+	if (!*m->upper_name)
+		wrong(m, "a root cannot be the upper directory");
+	if (strlen(work_name(m->upper_name)) > NAME_MAX)
+		wrong(m, "the name of the upper directory is too long for a hidden one beside it");
 }
 
 static void
 remove_work(struct run *r)
 {
-	static const char *const parts[] = { "work", "index" };
-	const struct mount *m;
-	const struct source *s;
-	int above, work;
-	size_t i, j;
-
-	for (i = 0; i < r->nmounts; i++) {
-		m = r->mount[i];
-		if (m->kind != OVERLAY || !m->upper_name)
-			continue;
-		s = &m->source[m->nsource - 1];
-		above = s->inside ? sys_open_in(r->tree, s->path, O_PATH, IN_DIR)
-		                  : openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		work = above < 0 ? -1 : openat(above, work_name(m), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		for (j = 0; work >= 0 && j < LEN(parts); j++)
-			unlinkat(work, parts[j], AT_REMOVEDIR);
-		if (work >= 0)
-			unlinkat(above, work_name(m), AT_REMOVEDIR);
-		drop(work);
-		drop(above);
-	}
-}
-
-/* an upper directory is reached by the one that it is in: its work directory must be of the same mount */
-static void
-split_upper(struct mount *m, char *real)
-{
-	struct source *s = &m->source[m->nsource - 1];
-	char *slash = strrchr(real, '/');
-
-	m->upper_name = xstrdup(slash + 1);
-	s->path = slash == real ? xstrdup("/") : fmt("%.*s", (int)(slash - real), real);
-	if (!*m->upper_name)
-		wrong(m, "a root cannot be the upper directory");
-}
-
-static void
-look_at_overlay(struct run *r, struct mount *m)
-{
-	char real[PATH_MAX];
-	struct source *s;
-	struct stat st;
-	int fd;
-
-	for (s = m->source; s < m->source + m->nsource; s++) {
-		bool upper = m->upper && s == m->source + m->nsource - 1;
-
-		if (!s->path)
-			continue;
-		if (upper && s->inside) {
-			split_upper(m, clean(m, s->path));
-			continue;
-		}
-		if (s->inside)
-			continue;
-		s->path = absolute(m, s->path);
-		if (upper && mkdir(s->path, 0755) < 0 && errno != EEXIST)
-			fail(m, fmt("make %s", s->path));
-		fd = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || fstat(fd, &st) < 0)
-			fail(m, fmt("look at %s", s->path));
-		if (upper) {
-			m->upper_dev = st.st_dev;
-			m->upper_ino = st.st_ino;
-			if (!realpath(s->path, real))
-				fail(m, fmt("look at %s", s->path));
-			split_upper(m, real);
-			close(fd);
-			fd = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-			if (fd < 0)
-				fail(m, fmt("look at %s", s->path));
-		}
-		offer(r, m, s, fd);
-	}
-}
-
-static bool
-keeps_upper(const struct run *r)
-{
 	size_t i;
 
 	for (i = 0; i < r->nmounts; i++)
-		if (r->mount[i]->upper_name)
-			return true;
-	return false;
+		if (r->mount[i]->work)
+			work_sweep(r->mount[i]->work, r->mount[i]->lock >= 0 ? r->mount[i]->lock : r->tree);
+}
+
+/* there will be a work directory in this one */
+static void
+note_work(const struct plan *p, struct run *r, struct mount *m, const char *above)
+{
+	if (!r->work)
+		undo(r, remove_work);
+	m->work = fmt("%s/%s", above, work_name(m->upper_name));
+	grow(&r->work, m->work);
+	r->work_noted = false;
+	machine_note(p, r);
+}
+
+/* make it, or take one that was left by a machine that was killed; nobody else's */
+static int
+make_work(const struct mount *m, int above, const char *upper, uid_t owner)
+{
+	char *name = work_name(upper);
+	bool made = mkdirat(above, name, 0700) == 0;
+	int fd;
+
+	if (!made && errno != EEXIST)
+		fail(m, fmt("make a work directory beside %s", upper));
+	fd = work_open(above, name, owner);
+	if (fd < 0 && made && errno == EPERM) {
+		unlinkat(above, name, AT_REMOVEDIR);
+		wrong(m, fmt("overlayfs refuses what keeps no owners and modes (%s above)", place_type(above)));
+	}
+	if (fd < 0)
+		wrong(m, fmt("%s, beside the upper directory, is none that we have made: remove it", name));
+	return fd;
+}
+
+static void
+look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct source *s)
+{
+	char real[PATH_MAX];
+	int above, fd;
+	bool made;
+
+	if (s->inside) {
+		split_upper(m, s, clean(m, s->path));
+		if (!r->read_only && !p->ephemeral && p->volat <= VOLATILE_NO)  /* else it is in memory */
+			note_work(p, r, m, fmt("%s/%s", root_of(p, r), s->path));
+		return;
+	}
+	s->path = absolute(m, s->path);
+	made = mkdir(s->path, 0755) == 0;
+	if (!made && errno != EEXIST)
+		fail(m, fmt("make %s", s->path));
+	if (!realpath(s->path, real))
+		fail(m, fmt("look at %s", s->path));
+	if (!utf8_clean(real))
+		wrong(m, "the path of the upper directory holds control characters or is no UTF-8");
+	split_upper(m, s, real);
+	above = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	m->lock = openat(above, m->upper_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (m->lock < 0 || fstat(m->lock, &m->upper_is) < 0 || (made && fchown(m->lock, r->id_base, r->id_base) < 0))
+		fail(m, fmt("look at %s", real));
+	if (flock(m->lock, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			wrong(m, fmt("%s is in use by another machine", real));
+		fail(m, fmt("lock %s", real));
+	}
+	note_work(p, r, m, streq(s->path, "/") ? "" : s->path);
+	fd = make_work(m, above, m->upper_name, geteuid());
+	if (fstat(fd, &m->work_is) < 0)
+		fail(m, "look at its work directory");
+	close(fd);
+	offer(r, m, s, above);
+}
+
+static void
+look_at_overlay(const struct plan *p, struct run *r, struct mount *m)
+{
+	struct source *s, *end = m->source + m->nsource;
+	int fd;
+
+	for (s = m->source; s < end; s++) {
+		if (s->path && m->upper && s == end - 1) {
+			look_at_upper(p, r, m, s);
+		} else if (s->path && !s->inside) {
+			s->path = absolute(m, s->path);
+			fd = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+			if (fd < 0)
+				fail(m, fmt("look at %s", s->path));
+			offer(r, m, s, fd);
+		}
+	}
 }
 
 void
@@ -624,12 +678,10 @@ mount_look(const struct plan *p, struct run *r)
 		if (m->kind == BIND)
 			look_at_bind(r, m);
 		if (m->kind == OVERLAY)
-			look_at_overlay(r, m);
+			look_at_overlay(p, r, m);
 		if (streq(m->dst, "/") && m->kind != TMPFS)
 			r->read_only |= m->read_only;
 	}
-	if (keeps_upper(r))
-		undo(r, remove_work);
 }
 
 bool
@@ -678,7 +730,7 @@ struct site {
 	int root;           /* of the tree */
 	int cover;          /* directory of the nodes that nobody can use */
 	const char *place;  /* what scratch is mounted on */
-	int scratch;        /* a tmpfs of ours, with directories d and o and a file f to mount on first; -1 until needed */
+	int scratch;        /* a tmpfs of ours, or -1: directories d and o, and a file f, to mount on first */
 	bool whole;         /* the root itself is what is mounted on */
 };
 
@@ -688,11 +740,12 @@ number(int fd)
 	return fmt("%d", fd);
 }
 
+/* procfs: the machine's, or AT_FDCWD and the host's, as long as "/" is the host's */
 static void
-enter_site(void)
+enter_site(int procfs)
 {
+	int fd = openat(procfs, procfs < 0 ? "/proc/self/fd" : "self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
-	int fd = openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC || fchdir(fd) < 0)
 		die("mount what was asked for: /proc is not what it must be");
@@ -747,8 +800,8 @@ mirror(struct site *s, const struct mount *m, int dir)
 	if (fstat(dir, &st) < 0)
 		fail(m, "look at the tree");
 	say("%s cannot be made in a read-only directory: that is shown through one in memory", m->dst);
-	top = workshop(s, m, "d", fmt("mode=%o,uid=%u,gid=%u,size=4m", (unsigned int)st.st_mode & 07777, (unsigned int)st.st_uid,
-	                         (unsigned int)st.st_gid));
+	top = workshop(s, m, "d", fmt("mode=%o,uid=%u,gid=%u,size=4m", (unsigned int)st.st_mode & 07777,
+	                              (unsigned int)st.st_uid, (unsigned int)st.st_gid));
 	place_mirror_all("", dir, top);
 	move(m, top, dir);
 	return top;
@@ -822,26 +875,38 @@ map_owners(const struct mount *m, int tree, int userns)
 
 	if (sys_mount_idmap(tree, userns, m->kind == BIND && !m->alone) == 0)
 		return;
-	type = type_of(tree);
+	type = place_type(tree);
 	if (errno == EINVAL && m->kind == BIND && !m->alone && sys_mount_idmap(tree, userns, false) == 0)
-		wrong(m, "owners of something mounted below the source cannot be mapped: leave those out by the word norbind");
+		wrong(m, "owners of something mounted below the source cannot be mapped: leave those out by the word "
+		         "norbind");
 	wrong(m, fmt("owners on %s cannot be mapped%s", type,
 	             errno == ENOSYS ? ": idmapped mounts need Linux 5.12" :
 	             " by this kernel (idmapped mounts: Linux 5.12 and later, by file system)"));
 }
 
-/* Linux before 5.12: one by one */
-static void
-shut_below(const struct site *s, const struct mount *m, int top)
+static char *
+path_of(const struct mount *m, int fd)
 {
-	char path[PATH_MAX], **list;
-	ssize_t n = readlink(number(top), path, sizeof(path) - 1);
-	const char *rest;
+	char path[PATH_MAX];
+	ssize_t n = readlink(number(fd), path, sizeof(path) - 1);
 
 	if (n <= 0)
 		fail(m, "find where it is mounted");
 	path[n] = 0;
-	for (list = place_mounts(); list && *list; list++)
+	return xstrdup(path);
+}
+
+/* no node in it works where there is no device policy; Linux before 5.12: one by one */
+static void
+shut(const struct site *s, const struct mount *m, int top)
+{
+	const char *path, *rest;
+	char **list;
+
+	if (device_shut(s->r, number(top)))
+		return;
+	path = path_of(m, top);
+	for (list = place_mounts(MOUNTINFO); list && *list; list++)
 		if ((rest = after(*list, path)) && *rest == '/')
 			device_shut(s->r, *list);
 }
@@ -851,16 +916,10 @@ make_bind(struct site *s, const struct mount *m)
 {
 	const struct source *source = m->source;
 	int fd, top, to, userns;
-	struct stat st;
 	bool deep = !m->alone;
+	unsigned long events;
+	struct stat st;
 
-	if (!source->path) {
-		to = point(s, m, S_IFDIR);
-		if (mount("tmpfs", number(to), "tmpfs", MS_NODEV | (m->read_only ? MS_RDONLY : 0), "mode=755," SIZE_ROOT) < 0)
-			fail(m, "mount a tmpfs");
-		leave(s, to);
-		return;
-	}
 	top = fd = take(s, m, source);
 	if (fstat(fd, &st) < 0)
 		fail(m, "look at its source");
@@ -887,19 +946,13 @@ make_bind(struct site *s, const struct mount *m)
 		move(m, top, to);
 	}
 	/* what the host mounts there later comes too, but not past what was asked for */
-	if (mount(NULL, number(top), NULL, (m->read_only || m->alone || m->map ? MS_PRIVATE : MS_SLAVE) | MS_REC, NULL) < 0)
+	events = m->read_only || m->alone || m->map ? MS_PRIVATE : MS_SLAVE;
+	if (mount(NULL, number(top), NULL, events | MS_REC, NULL) < 0)
 		fail(m, "make the mount its own");
-	if (m->read_only && sys_mount_setattr(top, "", ATTR_RDONLY, 0) < 0) {
-		char path[PATH_MAX];
-		ssize_t n = readlink(number(top), path, sizeof(path) - 1);
-
-		if (n <= 0)
-			fail(m, "find where it is mounted");
-		path[n] = 0;
-		place_all_read_only("../mountinfo", path);
-	}
-	if (S_ISDIR(st.st_mode) && !device_shut(s->r, number(top)))
-		shut_below(s, m, top);
+	if (m->read_only && sys_mount_setattr(top, "", ATTR_RDONLY, 0) < 0)
+		place_all_read_only(MOUNTINFO, path_of(m, top));
+	if (S_ISDIR(st.st_mode))
+		shut(s, m, top);
 	close(top);
 	leave(s, to);
 }
@@ -933,11 +986,11 @@ overlay_trouble(const struct mount *m, int lower, int upper)
 		wrong(m, "the upper directory is in use by another overlay");
 	if (errno == ESTALE)
 		wrong(m, "the upper directory was used above another lower one");
-	if (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOTSUP || errno == EPERM || errno == EROFS || errno == EREMOTE)
-		wrong(m, fmt("overlayfs refuses these directories (%s below, %s above): not every file system can bear one, two "
-		             "overlays on each other are the most, and above must be a writable one with extended attributes, "
-		             "such as ext4, xfs, btrfs or tmpfs (an empty UPPER is one in memory)", type_of(lower),
-		             upper < 0 ? "nothing" : type_of(upper)));
+	if (errno == EINVAL || errno == EOPNOTSUPP || errno == EPERM || errno == EROFS || errno == EREMOTE)
+		wrong(m, fmt("overlayfs refuses these directories (%s below, %s above): not every file system can bear "
+		             "one, two overlays on each other are the most, and above must be a writable one with "
+		             "extended attributes, such as ext4, xfs, btrfs or tmpfs (an empty UPPER is one in memory)",
+		             place_type(lower), upper < 0 ? "nothing" : place_type(upper)));
 	fail(m, "mount an overlay");
 }
 
@@ -950,42 +1003,44 @@ take_layer(struct site *s, const struct mount *m, const struct source *source, i
 
 	if (source->inside || s->r->gather)
 		return fd;
-	if (s->r->userns && s->r->ownership == OWNERSHIP_MAP)
-		map_owners(m, fd, s->r->userns_fd);  /* as the tree is */
 	if (mkdirat(shop, name, 0755) < 0 || sys_move_mount(fd, "", shop, name, FROM_FD) < 0)
 		fail(m, fmt("mount %s", source->path));
 	return fd;
 }
 
-/* the upper directory and its work directory, in a fresh file system that is shop, or of the last source */
+static bool
+is(int fd, const struct stat *what)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == what->st_ino && st.st_dev == what->st_dev;
+}
+
+/*
+ * The upper directory and its work directory. One of the host must be what the supervisor has seen; one in
+ * memory is what is seen of the two: with the lower one's owner and mode.
+ */
 static void
 take_upper(struct site *s, const struct mount *m, int shop, int lower, int *upper, int *work)
 {
 	const struct source *source = &m->source[m->nsource - 1];
-	const char *name = "upper", *beside = "work";
-	int above = shop;
+	const char *name = m->upper_name ? m->upper_name : "upper";
+	int above = m->upper_name ? take_layer(s, m, source, shop, m->nsource - 1) : shop;
+	bool host = m->upper_name && !source->inside;
 	struct stat st;
 
-	if (m->upper_name) {
-		above = take_layer(s, m, source, shop, m->nsource - 1);
-		name = m->upper_name;
-		beside = work_name(m);
-		if (source->inside && mkdirat(above, name, 0755) < 0 && errno != EEXIST)
-			fail(m, fmt("make %s/%s of the tree", source->path, name));
-	} else if (fstat(lower, &st) < 0 || mkdirat(above, name, 0755) < 0
-	           || fchownat(above, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0
-	           || fchmodat(above, name, st.st_mode & 07777, 0) < 0) {
-		fail(m, "make an upper directory");  /* which is what is seen of the two: with the lower one's owner and mode */
-	}
-	if (mkdirat(above, beside, 0755) < 0 && errno != EEXIST)
-		fail(m, fmt("make a work directory beside %s", name));
+	if (!host && mkdirat(above, name, 0755) < 0 && errno != EEXIST)
+		fail(m, fmt("make %s", name));
+	if (!m->upper_name && (fstat(lower, &st) < 0 || fchownat(above, name, st.st_uid, st.st_gid, 0) < 0
+	                       || fchmodat(above, name, st.st_mode & 07777, 0) < 0))
+		fail(m, fmt("make %s as what is below", name));
+	*work = host ? work_open(above, work_name(name), geteuid()) : make_work(m, above, name, s->r->id_base);
 	*upper = openat(above, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	*work = openat(above, beside, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*upper < 0 || *work < 0)
 		fail(m, fmt("open %s", name));
-	if (m->upper_ino && (fstat(*upper, &st) < 0 || st.st_ino != m->upper_ino || st.st_dev != m->upper_dev))
-		wrong(m, "something is mounted on the upper directory, and its work directory must be of the same file system: "
-		         "say a directory in it");
+	if (host && (!is(*upper, &m->upper_is) || !is(*work, &m->work_is)))
+		wrong(m, "something is mounted on the upper directory, and its work directory must be of the same file "
+		         "system: say a directory in it");
 	if (above != shop)
 		close(above);
 }
@@ -1032,7 +1087,8 @@ static void
 make_cover(struct site *s, const struct mount *m)
 {
 	static const struct { mode_t type; const char *name; } nodes[] = {
-		{ S_IFDIR, "dir" }, { S_IFREG, "reg" }, { S_IFIFO, "fifo" }, { S_IFSOCK, "sock" }, { S_IFCHR, "chr" }, { S_IFBLK, "blk" },
+		{ S_IFDIR, "dir" }, { S_IFREG, "reg" }, { S_IFIFO, "fifo" }, { S_IFSOCK, "sock" },
+		{ S_IFCHR, "chr" }, { S_IFBLK, "blk" },
 	};
 	struct stat st;
 	int to = sys_open_in(s->root, m->dst, O_PATH, 0), node = -1;
@@ -1054,7 +1110,9 @@ make_cover(struct site *s, const struct mount *m)
 static void
 make(struct site *s)
 {
-	static void (*const ways[])(struct site *, const struct mount *) = { make_bind, make_tmpfs, make_overlay, make_cover };
+	static void (*const ways[])(struct site *, const struct mount *) = {
+		make_bind, make_tmpfs, make_overlay, make_cover,
+	};
 	size_t i;
 
 	for (i = 0; i < s->r->nmounts; i++)
@@ -1087,26 +1145,26 @@ mount_make(const struct plan *p, struct run *r)
 {
 	struct site s = { .r = r, .scratch = -1 };
 	char c = 0;
-	int host;
 
 	(void)p;
-	if (!r->nmounts)
+	if (!r->nmounts) {
+		close(r->run_host);
 		return;
+	}
 	if (r->gather && r->nsources && (sys_recv(r->sources[0], &c, 1, &r->gathered, NULL) != 1 || r->gathered < 0))
 		die("what was gathered is lost");
 	s.root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	host = openat(AT_FDCWD, "/run/host", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	s.cover = host < 0 ? -1 : openat(host, "inaccessible", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	s.cover = openat(r->run_host, "inaccessible", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s.root < 0 || s.cover < 0)
 		die("open /run/host:");
-	s.place = fmt("%d/incoming", host);
-	enter_site();
+	s.place = fmt("%d/incoming", r->run_host);
+	enter_site(r->procfs);
 	make(&s);
 	if (s.scratch >= 0 && umount2(s.place, MNT_DETACH) < 0)
 		die("unmount what was mounted on:");
 	drop(s.scratch);
 	close(s.cover);
-	close(host);
+	close(r->run_host);
 	close(s.root);
 	empty_gathered(r);
 	/* the supervisor, whose memory this may be, closes its own */
@@ -1118,23 +1176,17 @@ mount_make(const struct plan *p, struct run *r)
 
 /* ---- before there is a root -------------------------------------------------------------------- */
 
-bool
-mount_whole(const struct run *r)
-{
-	return mount_on(r, "/");
-}
-
 void
 mount_root(struct run *r, const char *stage)
 {
 	struct site s = { .r = r, .scratch = -1, .cover = -1, .place = stage, .whole = true };
 
-	if (!mount_whole(r))
+	if (!mount_on(r, "/"))
 		return;
 	s.root = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.root < 0)
 		die("open the tree:");
-	enter_site();
+	enter_site(AT_FDCWD);
 	make(&s);
 	drop(s.scratch);
 	close(s.root);
@@ -1144,15 +1196,15 @@ mount_root(struct run *r, const char *stage)
 
 /* one source of the host, as it is seen in our copy of its mounts: below a tmpfs that it could be covered by */
 static void
-gather(const struct mount *m, const struct source *s, int fd, const char *stage)
+gather(const struct mount *m, const struct source *s, const char *stage)
 {
 	char *at = fmt("%s/%s", stage, s->name);
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
-	    || mount(fmt("/proc/self/fd/%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
+	if (fstat(s->fd, &st) < 0 || (S_ISDIR(st.st_mode) ? mkdir(at, 0755) : mknod(at, S_IFREG | 0600, 0)) < 0
+	    || mount(fmt("/proc/self/fd/%d", s->fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
 		fail(m, fmt("bind %s", s->path));
-	close(fd);
+	close(s->fd);
 }
 
 const char *
@@ -1160,22 +1212,20 @@ mount_gather(struct run *r, const char *stage)
 {
 	struct mount *const *m;
 	struct source *s;
-	int *fds, *fd;
 
 	if (!r->gather || !r->nsources)
 		return stage;
-	fd = fds = xalloc(r->nsources * sizeof(*fds));
 	for (m = r->mount; m < r->mount + r->nmounts; m++)
 		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
-			if (s->name && (*fd++ = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
+			if (s->name && (s->fd = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
 				fail(*m, fmt("look at %s", s->path));
 	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m,nr_inodes=1k") < 0
 	    || mkdir(fmt("%s/t", stage), 0755) < 0)
 		die("mount a tmpfs to gather on:");
-	for (fd = fds, m = r->mount; m < r->mount + r->nmounts; m++)
+	for (m = r->mount; m < r->mount + r->nmounts; m++)
 		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
 			if (s->name)
-				gather(*m, s, *fd++, stage);
+				gather(*m, s, stage);
 	r->gathered = openat(AT_FDCWD, stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->gathered < 0)
 		die("open what was gathered:");

@@ -132,6 +132,8 @@ struct run {
 	size_t nmounts, nsources;
 	int sources[2];       /* they wait in this socket */
 	bool gather;          /* they do not: they must be gathered by who mounts (Linux before 5.2) */
+	char **work;          /* directories that overlays work in, as work_sweep has them */
+	bool work_noted;      /* they stand in the register */
 	int gathered;
 	/* devices, and the policy that keeps others away: see device.c */
 	struct device *device;
@@ -234,8 +236,9 @@ bool mntns_enter(struct run *r);   /* in the child; false: it has a copy of the 
  * out. -1 with errno; on EROFS *where, if not NULL, is the directory where it cannot be made, or -1.
  */
 int place_make(int tree, const char *path, mode_t type, int *where);
-char **place_mounts(void);  /* all mount points, deepest last, NULL-ended; NULL without /proc */
+char **place_mounts(const char *mountinfo);  /* all mount points, deepest last, NULL-ended; NULL without /proc */
 unsigned long place_flags(const char *path);                 /* MS_*: how it is mounted, but not whether read-only */
+const char *place_type(int fd);                              /* of the file system: its name, or its number in words */
 int place_read_only(const char *path, unsigned long flags);  /* and what else flags say; -1 with errno */
 void place_tree_read_only(const char *path);                 /* with all that is mounted in it */
 void place_all_read_only(const char *mountinfo, const char *path);  /* the same, on Linux before 5.12 */
@@ -250,7 +253,6 @@ void mount_look(const struct plan *p, struct run *r);    /* open sources, while 
 void mount_make(const struct plan *p, struct run *r);    /* all of them; "/" is the tree */
 void mount_forget(struct run *r);                        /* the supervisor has no part in them any more */
 bool mount_on(const struct run *r, const char *path);    /* something was asked for exactly there */
-bool mount_whole(const struct run *r);                   /* on the root itself */
 /* for root_enter, in this order; "." is the tree from the second on, and stage is where it is mounted */
 const char *mount_gather(struct run *r, const char *stage);  /* where the tree goes: stage, or a directory there */
 void mount_root(struct run *r, const char *stage);           /* mounts on the root itself; "." is it, then */
@@ -373,7 +375,7 @@ void machine_claim(const struct plan *p, struct run *r);     /* one name runs on
 /* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
 int machine_lock(const char *path, off_t *size);
 void machine_register(const struct plan *p, struct run *r);
-void machine_note(const struct plan *p, struct run *r);      /* more control groups than were chosen at first */
+void machine_note(const struct plan *p, struct run *r);      /* what has come to be left behind since the claim */
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
 void machine_extend(struct run *r);                          /* it has got more control groups */

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -66,12 +67,12 @@ read_mountinfo(const char *mountinfo)
 }
 
 char **
-place_mounts(void)
+place_mounts(const char *mountinfo)
 {
 	struct line *l;
 	char **list = NULL;
 
-	for (l = read_mountinfo("/proc/self/mountinfo"); l->path; l++)
+	for (l = read_mountinfo(mountinfo); l->path; l++)
 		grow(&list, l->path);
 	return list;
 }
@@ -124,6 +125,28 @@ place_flags(const char *path)
 		if (fs.f_flag & flags[i].have)
 			set |= flags[i].set;
 	return set;
+}
+
+const char *
+place_type(int fd)
+{
+	static const struct { const char *name; unsigned long magic; } types[] = {
+		{ "ext4", 0xef53 }, { "xfs", 0x58465342 }, { "btrfs", 0x9123683e }, { "f2fs", 0xf2f52010 },
+		{ "tmpfs", 0x01021994 }, { "ramfs", 0x858458f6 }, { "overlayfs", 0x794c7630 }, { "vfat", 0x4d44 },
+		{ "exfat", 0x2011bab0 }, { "ntfs3", 0x7366746e }, { "nfs", 0x6969 }, { "cifs", 0xff534d42 },
+		{ "smb2", 0xfe534d42 }, { "fuse", 0x65735546 }, { "9p", 0x01021997 }, { "squashfs", 0x73717368 },
+		{ "erofs", 0xe0f5e1e2 }, { "isofs", 0x9660 }, { "ubifs", 0x24051905 }, { "jffs2", 0x72b6 },
+		{ "proc", 0x9fa0 }, { "sysfs", 0x62656572 }, { "ecryptfs", 0xf15f },
+	};
+	struct statfs fs;
+	size_t i;
+
+	if (fstatfs(fd, &fs) < 0)
+		return "an unknown kind";
+	for (i = 0; i < LEN(types); i++)
+		if (types[i].magic == ((unsigned long)fs.f_type & 0xffffffff))
+			return types[i].name;
+	return fmt("kind 0x%lx", (unsigned long)fs.f_type & 0xffffffff);
 }
 
 int
@@ -199,7 +222,8 @@ place_make(int tree, const char *path, mode_t type, int *where)
 		parent = sys_open_in(tree, *above ? above : ".", O_PATH, IN_DIR);
 		if (parent < 0)
 			return -1;
-		made = (last && !S_ISDIR(type) ? mknodat(parent, base, S_IFREG | 0644, 0) : mkdirat(parent, base, 0755)) == 0;
+		made = (last && !S_ISDIR(type) ? mknodat(parent, base, S_IFREG | 0644, 0)
+		                               : mkdirat(parent, base, 0755)) == 0;
 		if (!made && errno == EEXIST) {
 			char *other = through(parent, above, base, rest);
 

@@ -556,7 +556,7 @@ lay(const struct plan *p, struct run *r, const char *stage)
 static void
 move_to_root(struct run *r, const char *stage)
 {
-	char **list = place_mounts();
+	char **list = place_mounts("/proc/self/mountinfo");
 	size_t n, len = strlen(stage);
 
 	if (!list)
@@ -1000,7 +1000,6 @@ root_masks(const struct plan *p, struct run *r)
 		die("hide /proc/kmsg:");
 	if (mount(fmt("%s/boot-id", covers), "sys/kernel/random/boot_id", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
 		die("set the boot id:");
-	close(r->run_host);
 	if (chdir("/") < 0)
 		die("enter /:");
 }

@@ -77,27 +77,45 @@ shifted(const struct shift *s, uint32_t id)
 
 /* ---- what is written down -------------------------------------------------- */
 
+/* only one that is as we make it, and whose owner we are: not what a user of the tree has put there */
+static ssize_t
+journal_file(struct shift *s)
+{
+	int fd = openat(s->root, JOURNAL_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 07777) == 0600
+	    && st.st_nlink == 1)
+		n = read(fd, s->kept, sizeof(s->kept));
+	close(fd);
+	return n;
+}
+
+/*
+ * The journal may have come with the tree, by who packed it and could as well have packed the files
+ * with these bits; who only lives in the tree can write neither the attribute nor such a file.
+ */
 static void
 journal_read(struct shift *s)
 {
 	ssize_t n = fgetxattr(s->root, JOURNAL, s->kept, sizeof(s->kept));
 	size_t i;
-	int fd;
 
 	unlinkat(s->root, JOURNAL_FILE ".new", 0);
 	if (n < 0) {
-		fd = sys_open_in(s->root, JOURNAL_FILE, O_RDONLY, IN_REGULAR);
-		if (fd < 0)
+		n = journal_file(s);
+		if (n < 0)
 			return;
-		n = read(fd, s->kept, sizeof(s->kept));
-		drop(fd);
 		s->by_file = true;
 	}
 	s->journal = s->unsure = true;
-	if (n < 0 || (size_t)n % sizeof(struct kept) != 0)
+	if ((size_t)n % sizeof(struct kept) != 0)
 		return;
 	s->nkept = (size_t)n / sizeof(struct kept);
-	for (i = 0; i < s->nkept; i++)  /* who can write a file may give a mode to its own, but no capabilities */
+	for (i = 0; i < s->nkept; i++)  /* of a file, no capabilities: not every way to unpack one keeps these */
 		if (s->by_file || s->kept[i].ncaps > sizeof(s->kept[i].caps))
 			s->kept[i].ncaps = 0;
 	if (s->nkept == KEPT)

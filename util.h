@@ -161,6 +161,18 @@ int sys_mount_idmap(int tree, int userns, bool recursive);
  */
 int tree_shift(int dir, uint32_t base, char **where);
 
+/* ---- work.c: where overlays work ------------------------------------------ */
+
+#define ANY_OWNER ((uid_t)-1)
+char *work_name(const char *upper);  /* what it is called beside an upper directory */
+/* open it, if it is one of ours: of this owner, mode 0700; -1 with errno, EPERM if it is none */
+int work_open(int above, const char *name, uid_t owner);
+/*
+ * Remove one that was left, "/ABOVE/NAME" or "/TREE//ABOVE/NAME", if nobody holds the lock of the upper one, or of the
+ * tree, but we: held is its fd, or -1
+ */
+void work_sweep(const char *note, int held);
+
 /* ---- copy.c ----------------------------------------------------------- */
 
 /*

@@ -2,7 +2,7 @@
 # Mounts that are asked for: every form of their words with what is seen of it
 # inside, bad words, order, trees and file systems that make it hard, and that
 # nothing of the host is had by it. What mounts on the host does so apart.
-# shellcheck disable=SC2016 # what stands in single quotes is for the shell inside
+# shellcheck disable=SC2005,SC2016,SC2046,SC2116 # what stands in single quotes is for the shell inside; echo joins lines
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
@@ -72,6 +72,14 @@ sees 'a device is a device' 'c 1:3' --bind=/dev/null:/dev/other sh -c 'stat -c "
 sees 'a FIFO as a source blocks nobody' p --bind="$(mkfifo fifo 2>/dev/null; echo "$d/fifo"):/x2" sh -c 'test -p /x2 && echo p'
 sees 'resolv.conf that was asked for is not written over' file --bind="$d/file:/etc/resolv.conf" --resolv-conf=replace-host cat /etc/resolv.conf
 is 'nor is its source' file "$(cat file)"
+mkdir -p "$t/deep/er"
+ln -s /has/dir/sub "$t/deep/er/absolute"
+mkdir "$t/has/dir/sub"
+echo far >"$t/has/dir/sub/f"
+for deny in none openat2; do
+	is "an absolute link begins at the root of the tree, however deep it is (denied: $deny)" far \
+		"$(NSPAWN_LITE_DENY=$deny guest --bind=+/deep/er/absolute:/x cat /x/f 2>&1)"
+done
 ln -s ../run/not/yet "$t/etc/later"
 ln -s /nowhere/at/all "$t/etc/absolute"
 sees 'a link that leads to nothing yet is followed, inside' file --bind="$d/file:/etc/later" cat /run/not/yet
@@ -124,6 +132,8 @@ sees 'a tmpfs with flags' 'rw,nosuid,nodev,noexec,noatime' --tmpfs=/x:nosuid,noe
 sees 'a tmpfs without nodev' 'rw' --tmpfs=/x:dev sh -c "$flags"'set -- $(flags /x); echo $1'
 sees 'a tmpfs that is read-only' ro --tmpfs=/x:ro sh -c 'touch /x/y 2>/dev/null || echo ro'
 sees 'its mode, owner and size' '1777 5 6 1024' --tmpfs=/x:mode=1777,uid=5,gid=6,size=1m sh -c 'echo $(stat -c "%a %u %g" /x) $(df -k /x | awk "{ n = \$2 } END { print n }")'
+sees 'sizes with units, and shares of the memory' '1024 1024 ok' --tmpfs=/x:size=1M --tmpfs=/y:nr_blocks=256 --tmpfs=/z:size=50%,nr_inodes=2k \
+	sh -c 'echo $(df -k /x /y | awk "NR > 1 { print \$2 }") $(test -d /z && echo ok)'
 sees 'its inodes' full --tmpfs=/x:nr_inodes=3 sh -c 'touch /x/1 /x/2 /x/3 2>/dev/null || echo full'
 sees 'a tmpfs may cover what we mounted' '' --tmpfs=/run --tmpfs=/dev/shm sh -c 'ls -A /run; ls -A /dev/shm'
 sees 'a colon of a path' ok '--tmpfs=/a\:b:size=1m' sh -c 'test -d /a:b && echo ok'
@@ -166,6 +176,93 @@ mkdir "$d/l:w,x\\"
 echo odd >"$d/l:w,x\\/f"
 overlay 'layers of odd names' odd '--overlay=l\:w,x\\:upper:/x' cat /x/f
 sees 'no path of the host shows' 0 --overlay=low1:upper:/x sh -c "grep -cF -e low1 -e upper= /proc/self/mountinfo | sed 's/^1\$/0/'"
+
+# held NAME OPTION... : a machine that says so when it runs, and ends when descriptor 8 is closed
+mkfifo "$T/in" "$T/says"
+held() {
+	name=$1
+	shift
+	"$NL" -q -P -M "$name" "$@" sh -c 'touch /x/new; echo up; read -r x; rm /x/a && echo after' <"$T/in" >"$T/says" &
+	pid=$!
+	exec 8>"$T/in" 9<"$T/says"
+	read -r _ <&9
+}
+let_go() {
+	exec 8>&-
+	read -r said <&9 || said=''
+	exec 9<&-
+	wait $pid 2>/dev/null
+}
+mkdir "$d/busy"
+other=$(tree busybox other-name) || exit
+held first -D "$t" --overlay="$d/low1:$d/busy/up:/x"
+run "$NL" -q -P -D "$other" --overlay="$d/low2:$d/busy/up:/y" true
+like 'an upper directory that another machine uses is refused' "1 *$d/busy/up is in use by another machine" "$rc $err"
+let_go
+is 'whose changes are made on' 'after 0' "$said $(find "$d/busy" -name '*nspawn-lite' | wc -l | tr -d ' ')"
+is 'then it is free' ok "$(guest --overlay="$d/low1:$d/busy/up:/x" sh -c 'test ! -e /x/a && test -e /x/new && echo ok')"
+rm -rf "$d/busy/up"
+like 'one that is said twice is refused' '*in use by another*' \
+	"$(guest --overlay="$d/low1:$d/busy/up:/x" --overlay="$d/low2:$d/busy/up:/y" true 2>&1)"
+
+# what a machine that was killed leaves beside it. hidden : how much of that there is
+hidden() { find "$d/busy" "$t" -name '*.nspawn-lite' | wc -l | tr -d ' '; }
+killed() {
+	held "$@"
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	read -r _ <&9	# until nobody in it writes any more
+	let_go
+}
+killed gone -D "$t" --overlay="$d/low1:$d/busy/up:/x" --overlay="$d/low1:+/var/left:/y"
+is 'kill -9 leaves a work directory of the host, and of the tree' 2 "$(hidden)"
+"$NL" -q -P -M gone -D "$t" true </dev/null
+is 'which the next start of that machine removes' 0 "$(hidden)"
+killed gone -D "$t" --overlay="$d/low1:$d/busy/up:/x" --overlay="$d/low1:+/var/left:/y"
+"$NL" -q -P -M other-name -D "$other" true </dev/null
+is 'or that of any other' 0 "$(hidden)"
+killed gone -D "$t" --overlay="$d/low1:$d/busy/up:/x" --overlay="$d/low1:+/var/left:/y"
+held second -D "$t" --overlay="$d/low1:$d/busy/up:/x" --overlay="$d/low1:+/var/left:/y"
+"$NL" -q -P -M other-name -D "$other" true </dev/null
+is 'but not from under a machine that has taken it over' 2 "$(hidden)"
+let_go
+is 'which goes on' 'after 0' "$said $(hidden)"
+killed gone -D "$t" --overlay="$d/low1:$d/busy/up:/x"
+mkdir -p "$d/decoy/.#up.nspawn-lite/work" "$d/away"
+chmod 700 "$d/decoy/.#up.nspawn-lite"
+mv "$d/busy" "$d/away/busy"
+ln -s decoy "$d/busy"
+guest true
+is 'a link that has come in the way is not followed' work "$(ls "$d/decoy/.#up.nspawn-lite")"
+rm -rf "$d/busy" "$d/decoy" "$d/away"
+
+# somebody else makes it first, where all may
+mkdir -m 1777 "$d/public"
+foreign() {	# foreign SENTENCE
+	run guest --overlay="$d/low1:$d/public/up:/x" touch /x/y
+	like "$1 is not taken for a work directory" \
+		'1 *.#up.nspawn-lite, beside the upper directory, is none that we have made*' "$rc $err"
+}
+mkdir -m 700 "$d/public/.#up.nspawn-lite"
+chown 65534:65534 "$d/public/.#up.nspawn-lite"
+foreign 'a directory of somebody else'
+chown 0:0 "$d/public/.#up.nspawn-lite"
+chmod 755 "$d/public/.#up.nspawn-lite"
+foreign 'one that others may use'
+rmdir "$d/public/.#up.nspawn-lite"
+ln -s ../low2 "$d/public/.#up.nspawn-lite"
+foreign 'a link'
+rm "$d/public/.#up.nspawn-lite"
+: >"$d/public/.#up.nspawn-lite"
+foreign 'a file'
+rm "$d/public/.#up.nspawn-lite"
+chmod 3777 "$d/public"
+is 'one in a directory that hands down its group is ours' y \
+	"$(guest --overlay="$d/low1:$d/public/up:/x" touch /x/y 2>&1; ls -A "$d/public/up")"
+is 'and does not stay' up "$(ls -A "$d/public")"
+like 'a name without room for a hidden one is refused' '*too long for a hidden one*' \
+	"$(guest --overlay="$d/low1:$d/public/$(printf %0250d 1):/x" true 2>&1)"
+rm -rf "$d/public"
 
 # ---- inaccessible ---------------------------------------------------------------------------------------------------
 
@@ -244,6 +341,102 @@ if [ "$(guest --bind=owned:/x:uid=1000-7,gid=1001-8 true 2>&1)" = '' ]; then
 else
 	skip 'owners' "$(guest --bind=owned:/x:uid=1000-7 true 2>&1 | head -n 1)"
 fi
+# Users of its own. WAY is how the tree's are made theirs: map (Linux 5.12) or chown
+users() {
+	way=$1
+	shift
+	case $way in
+	map) guest -D "$um" --private-users=1310720 --private-users-ownership=map "$@" ;;
+	chown) NSPAWN_LITE_DENY=new guest -D "$uc" --private-users=1310720 "$@" ;;
+	esac
+}
+um=$(tree busybox users-map) || exit
+uc=$(tree busybox users-chown) || exit
+mkdir "$um/owner" "$d/sec" "$d/upper-map" "$d/upper-chown"
+chown 5:6 "$um/owner"
+echo secret >"$d/sec/s"
+chmod 600 "$d/sec/s"
+echo known >"$d/sec/known"
+mknod -m 666 "$d/node" c 1 3
+mknod -m 666 "$d/control" c 10 237	# /dev/loop-control: harmless, and in nobody's /dev
+mknod -m 666 "$um/control" c 10 237
+mknod -m 666 "$uc/control" c 10 237
+ways="chown"
+users chown --private-users-ownership=chown true
+if [ ! -e /proc/self/ns/user ]; then
+	skip 'users of its own' 'the kernel has no user namespaces'
+	ways=''
+elif users map true 2>"$T/err"; then
+	ways='map chown'
+else
+	skip 'users of its own, mapped' "$(head -n 1 "$T/err")"
+fi
+opens='o() { if (: <"$1") 2>/dev/null; then echo r; fi; if (: >"$1") 2>/dev/null; then echo w; fi; }; echo $(o /dev/it)'
+for way in $ways; do
+	w="($way)"
+	is "a bind shows the host's owners, which are nobody $w" '65534 known' "$(users "$way" --bind="$d/sec:/x" sh -c 'stat -c %u /x/s; cat /x/s /x/known' 2>/dev/null | tr '\n' ' ' | sed 's/ $//')"
+	for o in --bind="$d/sec:/x" --bind-ro="$d/sec:/x" --overlay="$d/sec::/x" --overlay-ro="$d/sec:$d/low1:/x" \
+		--overlay="$d/sec:$d/upper-$way:/x" --overlay="+/etc:$d/sec::/x"; do
+		is "what root of the host alone can read stays so, by ${o%%"$T"*} $w" \
+			'known' "$(users "$way" "$o" sh -c 'cat /x/known; cat /x/s; chmod 777 /x/s; cat /x/s' 2>/dev/null)"
+	done
+	rm -rf "$d/upper-$way"
+	is "root writes to an upper directory that was made for it $w" '0 4755' "$(users "$way" --overlay="$d/low1:$d/upper-$way:/x" \
+		sh -c 'cp /bin/busybox /x/su; chmod 4755 /x/su; stat -c "%u %a" /x/su' 2>&1)"
+	is "and it, and what is made there, are of the machine's ids on the host $w" '1310720:1310720 1310720:1310720' \
+		"$(echo $(stat -c %u:%g "$d/upper-$way" "$d/upper-$way/su"))"
+	is "no work directory stays $w" '' "$(find "$d" -name '*nspawn-lite')"
+	is "a layer of the tree has the tree's owners, and so has an upper one $w" '0 0 1000' \
+		"$(echo $(users "$way" --overlay=+/etc:+/var/up:/x sh -c 'touch /x/n; chown 1000 /x/n; stat -c %u /x /x/passwd /x/n' 2>&1))"
+	u=$um base=0
+	[ "$way" = map ] || u=$uc base=1310720
+	is "as they are in the tree $w" "$base $((base + 1000))" "$(echo $(stat -c %u "$u/var/up" "$u/var/up/n"))"
+	is "in memory it is root's too $w" '0 ok' "$(echo $(users "$way" --overlay=+/etc::/etc sh -c 'stat -c %u /etc; touch /etc/y && echo ok'))"
+	is "a tmpfs is root's $w" '0 0' "$(users "$way" --tmpfs=/x stat -c '%u %g' /x)"
+	is "its owner is one inside $w" '5 6' "$(users "$way" --tmpfs=/x:uid=5,gid=6 stat -c '%u %g' /x)"
+	is "so is a fresh directory $w" '0 ok' "$(echo $(users "$way" --bind=:/x sh -c 'stat -c %u /x; touch /x/y && echo ok'))"
+	like "an owner beyond the machine's ids is refused $w" '*ids end at 65535*' "$(users "$way" --tmpfs=/x:uid=65536 true 2>&1)"
+	is "what is inaccessible is so for root too $w" '0 0 0' \
+		"$(echo $(users "$way" --inaccessible=/etc/passwd --inaccessible=/usr sh -c 'stat -c %a /etc/passwd /usr; cat /etc/passwd | wc -c; ls /usr' 2>/dev/null))"
+	is "and cannot be taken away $w" 1 "$(users "$way" --inaccessible=/etc/passwd sh -c 'umount /etc/passwd 2>/dev/null; echo $?')"
+	is "a bind that is read-only stays so $w" '1 1' \
+		"$(users "$way" --bind-ro="$d/sec:/x" sh -c 'mount -o remount,bind,rw /x 2>/dev/null; echo $?; touch /x/y 2>/dev/null; echo $?' | tr '\n' ' ' | sed 's/ $//')"
+	is "a place in a read-only tree is made in memory $w" 'known ok' \
+		"$(echo $(users "$way" --volatile=overlay --read-only --bind="$d/sec:/usr/new/deep" sh -c 'cat /usr/new/deep/known; test -e /etc/passwd && echo ok' 2>&1))"
+	is "a node that is bound works $w" 'r w' "$(users "$way" --bind="$d/node:/dev/it" sh -c "$opens")"
+	if [ -z "$(users "$way" sh -c 'mv /control /dev/it 2>/dev/null || ln -s /control /dev/it'"; $opens")" ]; then
+		[ -e "$u/control" ] || mknod -m 666 "$u/control" c 10 237
+		is "so does one that the device policy must let through $w" 'r w' "$(users "$way" --bind="$d/control:/dev/it" sh -c "$opens")"
+		is "and by a read-only bind it can only be read $w" r "$(users "$way" --bind-ro="$d/control:/dev/it" sh -c "$opens")"
+	else
+		skip "a node that the device policy must let through $w" 'there is no policy here'
+	fi
+	mkdir -p "$u/inner" "$u/in"
+	cp -a "$t/bin" "$u/inner/"
+	cp "$NL" "$u/bin/nl"
+	echo inner >"$u/in/f"
+	[ $base = 0 ] || chown -R "$base:$base" "$u/inner" "$u/in"
+	for o in --bind=/in:/x --bind-ro=/in:/x --bind=:/x --tmpfs=/x --overlay=/in::/x --overlay=/in:/up:/x; do
+		is "a machine in it has $o $w" 'ok' \
+			"$(users "$way" --nesting=yes /bin/nl -q -D /inner "$o" sh -c 'case $0 in *=:/x|*tmpfs*) ;; *) grep -q inner /x/f || exit; esac; test -d /x && echo ok' "$o" 2>"$T/err")" ||
+			note "$(cat "$T/err")"
+	done
+done
+if [ "$ways" != "${ways#map}" ]; then
+	is 'idmap: users of the host are those inside' '1000 1001 0' \
+		"$(echo $(users map --bind=owned:/x:idmap stat -c '%u %g' /x/f) $(users map --bind=owned:/x:idmap stat -c %u /x/root))"
+	is 'and what root makes is of root on the host' '0 1000' "$(users map --bind=owned:/x:idmap sh -c 'touch /x/id; touch /x/id2; chown 1000 /x/id2'
+		echo $(stat -c %u "$d/owned/id" "$d/owned/id2"))"
+	is 'noidmap: they are nobody' 65534 "$(users map --bind=owned:/x:noidmap stat -c %u /x/f)"
+	is 'rootidmap: the owner of the source is root' '0 0 65534' \
+		"$(echo $(users map --bind=owned:/x:rootidmap sh -c 'stat -c "%u %g" /x/f; stat -c %u /x/root; touch /x/by-root2'))"
+	is 'and root is the owner' '1000 1001' "$(stat -c '%u %g' "$d/owned/by-root2")"
+	is 'owneridmap: the owner of the source is that of the destination' '5 6' "$(users map --bind=owned:/owner:owneridmap stat -c '%u %g' /owner/f)"
+	is 'owneridmap: of a destination that is not there yet it is root' 0 "$(users map --bind=owned:/fresh:owneridmap stat -c %u /fresh/f)"
+	is 'pairs' '7 8 65534' "$(echo $(users map --bind=owned:/x:uid=1000-7,gid=1001-8 sh -c 'stat -c "%u %g" /x/f; stat -c %u /x/root'))"
+	like 'of ids that the machine has' '*no id 65536*' "$(users map --bind=owned:/x:uid=1000-65536 true 2>&1)"
+	is 'a read-only bind can be mapped' '0 ro' "$(users map --bind-ro=owned:/x:rootidmap sh -c 'echo $(stat -c %u /x/f) $(touch /x/y 2>/dev/null || echo ro)')"
+fi
 is 'no mapping that was asked for is dropped' 1 "$(NSPAWN_LITE_DENY=mount_setattr guest --bind=owned:/x:rootidmap true >/dev/null 2>&1; echo $?)"
 is 'nor is one on older kernels' 1 "$(NSPAWN_LITE_DENY=new guest --bind=owned:/x:rootidmap true >/dev/null 2>&1; echo $?)"
 like 'what cannot be mapped says why' '*owners on proc cannot be mapped*' "$(guest --bind=/proc/sys:/x:rootidmap true 2>&1)"
@@ -279,6 +472,7 @@ done <<'END'
 --bind=/etc:/a:uid=1-2,uid=3-2|one partner
 --bind=/etc:/a:idmap,uid=1-2|not both
 --bind=+/etc:/a:idmap|tree's owners
+--bind=:/a:idmap|tree's owners
 --bind=/etc:/etc/passwd|is no directory inside
 --bind=/etc:/etc/passwd/x|is no directory inside
 --bind=reg:/etc|is a directory inside
@@ -288,6 +482,16 @@ done <<'END'
 --tmpfs=/x:size|no option of tmpfs
 --tmpfs=/x:size=|no option of tmpfs
 --tmpfs=/x:size=lots|no option of tmpfs
+--tmpfs=/x:size=99999999999999999999999|no option of tmpfs
+--tmpfs=/x:size=9223372036854775808|no option of tmpfs
+--tmpfs=/x:size=17592186044416m|no option of tmpfs
+--tmpfs=/x:size=8E|no option of tmpfs
+--tmpfs=/x:size=1k5|no option of tmpfs
+--tmpfs=/x:size=1%k|no option of tmpfs
+--tmpfs=/x:size=1001%|no option of tmpfs
+--tmpfs=/x:size=%|no option of tmpfs
+--tmpfs=/x:nr_inodes=99999999999999999999|no option of tmpfs
+--tmpfs=/x:nr_blocks=10%|no option of tmpfs
 --tmpfs=/x:mode=9|no option of tmpfs
 --tmpfs=/x:bogus|"bogus" is no option
 --tmpfs=/x:uid=root|no option of tmpfs

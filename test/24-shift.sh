@@ -202,6 +202,25 @@ fi
 like 'a read-only file system is told of' "nspawn-lite: *: Read-only file system" \
 	"$(alone 'mount --bind "$2" "$2" && mount -o remount,bind,ro "$2" && "$1" "$2" 1245184' - "$shift" "$s")"
 
+# ---- a journal that is none of ours ---------------------------------------------------------
+
+# forged CHANGE : what becomes of a plain file, when such a journal is there
+forged() {
+	rm -rf "$T/forged"
+	mkdir "$T/forged"
+	: >"$T/forged/plain"
+	"$shift" forge "$T/forged" plain
+	(cd "$T/forged" && eval "$1")
+	"$shift" "$T/forged" 1245184
+	stat -c %a "$T/forged/plain"
+}
+is 'what we have written down before is believed' 4644 "$(forged :)"
+is 'what somebody in the tree has is not' 644 "$(forged 'chown 1000 .nspawn-lite-shift')"
+is 'nor when all may write to it' 644 "$(forged 'chmod 622 .nspawn-lite-shift')"
+is 'nor a file of two names' 644 "$(forged 'ln .nspawn-lite-shift other')"
+is 'nor one by a link' 644 "$(forged 'mv .nspawn-lite-shift other; ln -s other .nspawn-lite-shift')"
+is 'nor a FIFO, which hangs nothing' 644 "$(forged 'rm .nspawn-lite-shift; mkfifo -m 600 .nspawn-lite-shift')"
+
 # ---- somebody who moves what we walk in ----------------------------------------------------
 
 mkdir -p "$T/race/d" "$T/host"

@@ -73,6 +73,7 @@ for deny in none new; do
 		mkdir -p "$dir/upper-$deny"
 		is "an overlay keeps changes (denied: $deny)" 'shared y' \
 			"$(run --overlay="$dir/host-only:$dir/upper-$deny:/mnt/o" sh -c 'touch /mnt/o/y; cat /mnt/o/f') $(ls -A "$dir/upper-$deny")"
+		is "and its work directory does not stay (denied: $deny)" '' "$(find "$dir" -name '*.nspawn-lite')"
 		is "an overlay in memory does not (denied: $deny)" 'ok' "$(run --overlay=+/etc::/etc sh -c 'touch /etc/y && echo ok')$(ls "$dir/tree/etc/y" 2>/dev/null)"
 	else
 		is "an overlay is refused by name (denied: $deny)" 1 "$(run --overlay=+/etc::/etc true 2>&1 | grep -c 'no overlayfs')"

@@ -5,6 +5,7 @@
  *   shift deep TREE N  makes directories N deep in it, with a file in the last
  *   shift owner TREE   how many of these, one below the other, have the owner of the first
  *   shift swap A B     exchanges two names, again and again, until killed
+ *   shift forge TREE FILE  a journal in TREE that gives FILE the set-user-ID bit
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,6 +65,31 @@ swap(const char *a, const char *b)
 	die("%s:", a);
 }
 
+static int
+forge(const char *tree, const char *file)
+{
+	struct {
+		uint64_t ino, size;
+		int64_t sec;
+		uint32_t nsec, mode, ncaps;
+		uint8_t caps[28];
+	} entry = { 0 };
+	int dir = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+	struct look l;
+
+	if (dir < 0 || sys_look(dir, file, &l) < 0)
+		die("%s:", file);
+	entry.ino = l.ino;
+	entry.size = l.size;
+	entry.sec = l.sec;
+	entry.nsec = l.nsec;
+	entry.mode = l.mode | 04000;
+	fd = openat(dir, ".nspawn-lite-shift", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, &entry, sizeof(entry)) != sizeof(entry))
+		die("%s:", tree);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -77,6 +103,8 @@ main(int argc, char **argv)
 		return print_owner(argv[2]);
 	if (argc == 4 && streq(argv[1], "swap"))
 		return swap(argv[2], argv[3]);
+	if (argc == 4 && streq(argv[1], "forge"))
+		return forge(argv[2], argv[3]);
 	if (argc != 3)
 		die("usage: shift TREE BASE");
 	dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
