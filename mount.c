@@ -679,8 +679,8 @@ mount_look(const struct plan *p, struct run *r)
 			look_at_bind(r, m);
 		if (m->kind == OVERLAY)
 			look_at_overlay(p, r, m);
-		if (streq(m->dst, "/") && m->kind != TMPFS)
-			r->read_only |= m->read_only;
+		if (streq(m->dst, "/") && m->read_only)
+			r->read_only = r->root_fixed = true;
 	}
 }
 

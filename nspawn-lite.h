@@ -81,6 +81,7 @@ struct run {
 	char *root;           /* canonical, absolute, no slash at its end */
 	int tree;             /* its fd, which holds its lock */
 	bool read_only;       /* the tree itself must not be written to */
+	bool root_fixed;      /* nor what stands in for it */
 	int mounts;           /* a small mount namespace to be born in */
 	bool mounts_empty;    /* nothing is in it that would have to be pivoted away */
 	int offer;            /* such a one that we hold for others */

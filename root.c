@@ -343,6 +343,7 @@ root_look(const struct plan *p, struct run *r)
 	struct statvfs fs;
 
 	/* what this run may not write to, whoever says so */
+	r->root_fixed = p->read_only;
 	r->read_only = p->read_only || p->volat == VOLATILE_STATE
 	    || (!p->ephemeral && p->volat <= VOLATILE_NO && fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY);
 	r->host_release = host_file(release);
@@ -747,8 +748,9 @@ lock_mounts(void)
 void
 root_lock(const struct plan *p, struct run *r)
 {
+	(void)p;
 	/* all mount points are made by now: what was asked for holds for the root that stands in, too */
-	if (p->read_only && r->mirrored && place_read_only("/", 0) < 0)
+	if (r->root_fixed && r->mirrored && place_read_only("/", 0) < 0)
 		die("make the root read-only:");
 	if (r->bare_root)
 		lock_mounts();

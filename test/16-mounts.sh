@@ -281,6 +281,11 @@ cp -a "$t/bin" "$d/other/"
 echo other >"$d/other/which"
 sees 'a bind on the root' other --bind="$d/other:/" cat /which
 sees 'a bind on the root that is read-only' ro --bind-ro="$d/other:/" sh -c 'touch /x 2>/dev/null || echo ro'
+mkdir "$d/lacking"
+cp -a "$t/bin" "$d/lacking/"
+sees 'so is one that lacks mount points' ro --bind-ro="$d/lacking:/" sh -c 'touch /x 2>/dev/null || echo ro'
+is 'which gets none' bin "$(ls "$d/lacking")"
+sees 'and a tmpfs' ro --tmpfs=/:ro --bind-ro="$t/bin:/bin" sh -c 'touch /x 2>/dev/null || echo ro'
 sees 'a tmpfs on the root, filled by binds' 'dir tmpfs' --tmpfs=/ --bind="$d/dir:/x" --bind-ro="$t/bin:/bin" \
 	sh -c 'echo $(cat /x/f) $(stat -f -c %T /)'
 rm -rf upper
