@@ -187,6 +187,16 @@ is 'devices are not let through later' 1 $?
 "$nl" set-property nobody TasksMax=1 2>"$dir/err"
 is 'a machine that does not run: one sentence' '1 1 1' "$? $(wc -l <"$dir/err" | tr -d ' ') $(grep -c 'not running' "$dir/err")"
 
+stop
+options=--share-pid=yes
+start 'sleep 1000 & sleep 1000'
+"$nl" set-property m TasksMax=30 2>"$dir/err"
+is 'set-property on a machine that shares our processes' '0  pids.max 30' "$? $(cat "$dir/err") $(what pids pids.max pids.max)"
+is 'moves those of the machine, and not ours' 'yes no' "$(grep -q 'machine-m.scope' "/proc/$leader/cgroup" && echo yes) $(grep -q 'machine-m.scope' /proc/$$/cgroup || echo no)"
+stop
+options=''
+start 'while :; do read -r go; done <>/dev/zero & echo 0 >/tmp/n; i=0; while :; do i=$((i + 1)); echo $i >/tmp/n; done'
+
 # ---- freeze and thaw ----------------------------------------------------------------------
 
 count() { cat "/proc/$leader/root/tmp/n"; }
@@ -380,6 +390,9 @@ if [ "$how" = none ] && mount -t cgroup2 c /sys/fs/cgroup; then
 	umount /sys/fs/cgroup
 fi
 
+# others' machines need the slice, too, and end
+as_before() { [ "$before" = "$(state | grep -v scope)" ]; }
+wait_for as_before
 is 'nothing is left' "$before" "$(state | grep -v scope)"
 rm -rf "$dir"
 echo "1..$n"
