@@ -29,7 +29,7 @@
 #define MS_LAZYTIME (1 << 25)
 #endif
 
-enum { PROC_MAGIC = 0x9fa0, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200 };
+enum { PROC_MAGIC = 0x9fa0, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200, MOST_DEEP = 128 };
 #define MOUNTINFO "../mountinfo"  /* from our directory's fd, where mounts are made */
 enum { BIND, TMPFS, OVERLAY, COVER };
 enum { NO_MAP, MAP, MAP_ROOT, MAP_OWNER, MAP_PAIRS };
@@ -108,6 +108,9 @@ clean(const struct mount *m, const char *path)
 		wrong(m, fmt("\"%.80s\" is no absolute path, as inside the machine it must be", path));
 	if (strlen(path) >= PATH_MAX)
 		wrong(m, "the path is too long");
+	for (n = 0, to = strchr(path, '/'); to; to = strchr(to + 1, '/'))
+		if (++n > MOST_DEEP)
+			wrong(m, fmt("the path has more than %d parts", MOST_DEEP));
 	out = to = xalloc(strlen(path) + 2);
 	for (; *path; path += n) {
 		path += strspn(path, "/");

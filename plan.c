@@ -374,6 +374,13 @@ set(struct plan *p, const struct option *o, const char *value)
 			die("--%s=: an empty value says nothing; leave the option out", o->name);
 		break;
 	case O_OPT:
+		if (value && !*value)
+			die("--%s=: an empty value says nothing; leave the option out", o->name);
+		if (streq(value, "help")) {
+			p->show = SHOW_WORDS;
+			p->show_option = o->name;
+			break;
+		}
 		*(char **)field(p, o) = (char *)(uintptr_t)(value && *value ? value : o->words);
 		break;
 	case O_REFUSED:
@@ -915,14 +922,14 @@ plan_words_of(const char *option)
 	const char *w;
 	size_t n;
 
-	if (o->kind != O_CHOICE && o->kind != O_BARE) {
+	if (o->kind != O_CHOICE && o->kind != O_BARE && o->kind != O_OPT) {
 		if (o->field == FIELD(char **, system_call_filter) || o->field == FIELD(char **, restrict_address_families))
 			seccomp_list(option);
 		else
 			user_list(option);
 		return;
 	}
-	for (w = o->words; *w; w += n + (w[n] == '|')) {
+	for (w = o->kind == O_OPT ? o->arg : o->words; *w; w += n + (w[n] == '|')) {
 		n = strcspn(w, "|");
 		print(1, "%.*s\n", (int)n, w);
 	}

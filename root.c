@@ -361,15 +361,49 @@ root_look(const struct plan *p, struct run *r)
 
 /* mount at path of the tree, which is made if it is not there */
 static int
+open_root(void)
+{
+	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		die("open the root:");
+	return root;
+}
+
+/*
+ * Go into a directory of the tree, made if it is not there. No link leads out: in its /proc there may be processes
+ * whose root is still the host's, and links of that kind are not followed.
+ */
+static bool
+enter(const char *path)
+{
+	int root = open_root(), dir = sys_open_in(root, path, O_PATH, IN_DIR);
+	bool in;
+
+	if (dir < 0 && errno == ENOENT)
+		dir = place_make(root, path, S_IFDIR, NULL);
+	in = dir >= 0 && fchdir(dir) == 0;
+	drop(dir);
+	close(root);
+	return in;
+}
+
+/* mount at path, which is below where we stand or, from the root on, a directory of the tree; we stand in "/" then */
+static int
 attach(const char *source, const char *path, const char *type, unsigned long flags, const char *data)
 {
+	int ret;
+
 	if (apifs_label && (streq(type, "tmpfs") || streq(type, "devpts") || streq(type, "mqueue")))
 		data = fmt("%s%scontext=\"%s\"", data ? data : "", data ? "," : "", apifs_label);
-	if (mount(source, path, type, flags, data) == 0)
-		return 0;
-	if (errno != ENOENT || (mkdir(path, 0755) < 0 && errno != EEXIST))
+	if (*path != '/')
+		return mount(source, path, type, flags, data);
+	if (!enter(path))
 		return -1;
-	return mount(source, path, type, flags, data);
+	ret = mount(source, ".", type, flags, data);
+	if (chdir("/") < 0)
+		die("enter /:");
+	return ret;
 }
 
 static void
@@ -383,9 +417,7 @@ must_attach(const char *type, const char *path, unsigned long flags, const char 
 static void
 attach_early(int mount_fd, const char *path)
 {
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		die("make %s:", path);
-	if (sys_move_mount(mount_fd, "", AT_FDCWD, path, FROM_FD) < 0)
+	if (!enter(path) || sys_move_mount(mount_fd, "", AT_FDCWD, ".", FROM_FD) < 0 || chdir("/") < 0)
 		die("mount %s:", path);
 	close(mount_fd);
 }
@@ -775,17 +807,41 @@ root_proc(const struct plan *p, struct run *r)
 	else
 		attach_early(r->proc, "/proc");
 	/* links of the tree may make its name mean another place once more is mounted */
-	r->procfs = openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (r->procfs < 0)
+	if (!enter("/proc") || (r->procfs = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0 || chdir("/") < 0)
 		die("open /proc:");
+}
+
+/* of /sys only what says nothing of the host: from the one below to the one above, by fds */
+static void
+cut_sys(struct run *r)
+{
+	static const char *const shown[] = { "block", "bus", "class", "dev", "devices", "kernel" };
+	int below, above;
+	size_t i;
+
+	if (!enter("/sys") || (below = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		die("enter /sys:");
+	must_attach("tmpfs", "/sys", NOTHING_SPECIAL, "mode=555,size=4m,nr_inodes=1k");
+	if (!enter("/sys") || (above = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		die("enter /sys:");
+	(void)!mkdir("fs", 0755);
+	(void)!mkdir("fs/cgroup", 0755);
+	for (i = 0; i < LEN(shown); i++)
+		(void)!mkdir(shown[i], 0755);
+	if (fchdir(r->procfs) < 0)
+		die("enter /proc:");
+	for (i = 0; i < LEN(shown); i++)
+		if (mount(fmt("self/fd/%d/%s", below, shown[i]), fmt("self/fd/%d/%s", above, shown[i]), NULL, MS_BIND | MS_REC, NULL) < 0)
+			say("no /sys/%s", shown[i]);
+	if (fchdir(above) < 0 || place_read_only(".", NOTHING_SPECIAL) < 0 || chdir("/") < 0)
+		die("make /sys read-only:");
+	close(below);
+	close(above);
 }
 
 void
 root_sys(const struct plan *p, struct run *r)
 {
-	static const char *const shown[] = { "block", "bus", "class", "dev", "devices", "kernel" };
-	size_t i;
-
 	if (p->api_vfs_writable == VFS_YES) {
 		must_attach("sysfs", "/sys", NOTHING_SPECIAL, NULL);
 		return;
@@ -794,26 +850,10 @@ root_sys(const struct plan *p, struct run *r)
 	if (r->sys >= 0)
 		attach_early(r->sys, "/sys");
 	else if (attach("sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
-	    && (errno != EBUSY || place_read_only("/sys", NOTHING_SPECIAL) < 0))
+	    && (errno != EBUSY || !enter("/sys") || place_read_only(".", NOTHING_SPECIAL) < 0 || chdir("/") < 0))
 		die("mount sysfs on /sys:");
-	if (!p->private_network)
-		return;
-	/* only what says nothing of the host: from the one below, where we stand, to the one above */
-	if (chdir("/sys") < 0)
-		die("enter /sys:");
-	must_attach("tmpfs", "/sys", NOTHING_SPECIAL, "mode=555,size=4m,nr_inodes=1k");
-	for (i = 0; i < LEN(shown); i++) {
-		char *path = fmt("/sys/%s", shown[i]);
-
-		if (attach(shown[i], path, NULL, MS_BIND | MS_REC, NULL) < 0)
-			say("no /sys/%s", shown[i]);
-	}
-	mkdir("/sys/fs", 0755);
-	mkdir("/sys/fs/cgroup", 0755);
-	if (place_read_only("/sys", NOTHING_SPECIAL) < 0)
-		die("make /sys read-only:");
-	if (chdir("/") < 0)
-		die("enter /:");
+	if (p->private_network)
+		cut_sys(r);
 }
 
 /*
@@ -847,7 +887,7 @@ root_dev(const struct plan *p, struct run *r)
 
 	(void)p;
 	must_attach("tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=64k");
-	if (chdir("/dev") < 0 || mkdir("char", 0755) < 0)
+	if (!enter("/dev") || mkdir("char", 0755) < 0)
 		die("make /dev/char:");
 	for (i = 0; i < LEN(nodes); i++) {
 		if (i == NODE_TUN && (!r->has_tun || mkdir("net", 0755) < 0))
@@ -885,10 +925,10 @@ make_file(const char *path, mode_t mode, const char *text)
 static void
 bind_notify(struct run *r)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/run/host/notify" };
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "notify" };
 
 	if (r->notify >= 0 && bind(r->notify, (struct sockaddr *)&a, sizeof(a)) < 0)
-		die("make %s:", a.sun_path);
+		die("make /run/host/%s:", a.sun_path);
 }
 
 /*
@@ -918,7 +958,7 @@ root_run(const struct plan *p, struct run *r)
 	if (p->tmpfs_tmp != NO)
 		must_attach("tmpfs", "/tmp", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_TMP);
 	must_attach("tmpfs", "/run", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755," SIZE_RUN);
-	if (mkdir("/run/host", 0755) < 0 || chdir("/run/host") < 0 || mkdir("inaccessible", 0755) < 0
+	if (!enter("/run") || mkdir("host", 0755) < 0 || chdir("host") < 0 || mkdir("inaccessible", 0755) < 0
 	    || mkdir("inaccessible/dir", 0) < 0 || mkdir("incoming", 0600) < 0 || mkdir("unix-export", 0755) < 0
 	    || (r->credential && mkdir("credentials", 0500) < 0))
 		die("make /run/host:");
@@ -935,13 +975,13 @@ root_run(const struct plan *p, struct run *r)
 	bind_notify(r);
 	if (r->userns && p->nesting == YES)
 		show_whole();
-	if (mount("/run/host", "/run/host", NULL, MS_BIND, NULL) < 0
-	    || place_read_only("/run/host", NOTHING_SPECIAL) < 0)
+	if (chdir("..") < 0 || mount("host", "host", NULL, MS_BIND, NULL) < 0 || chdir("host") < 0
+	    || place_read_only(".", NOTHING_SPECIAL) < 0)
 		die("make /run/host read-only:");
-	if (mount("tmpfs", "/run/host/unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
+	if (mount("tmpfs", "unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
-	r->run_host = openat(AT_FDCWD, "/run/host", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (r->run_host < 0)
+	r->run_host = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r->run_host < 0 || chdir("/") < 0)
 		die("open /run/host:");
 }
 
@@ -956,15 +996,16 @@ root_credentials(const struct plan *p, struct run *r)
 	if (!r->credential)
 		return;
 	/* ramfs: what is secret must not be swapped out */
-	if (mount("ramfs", dir, "ramfs", NOTHING_SPECIAL, "mode=0500") < 0)
+	if (fchdir(r->run_host) < 0 || mount("ramfs", "credentials", "ramfs", NOTHING_SPECIAL, "mode=0500") < 0
+	    || chdir("credentials") < 0)
 		die("mount ramfs on %s:", dir);
 	for (c = r->credential; c < r->credential + r->ncredential; c++) {
-		fd = openat(AT_FDCWD, fmt("%s/%s", dir, c->id), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0400);
+		fd = openat(AT_FDCWD, c->id, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0400);
 		if (fd < 0 || write(fd, c->data, c->size) != (ssize_t)c->size)
 			die("write credential %s:", c->id);
 		close(fd);
 	}
-	if (place_read_only(dir, NOTHING_SPECIAL) < 0)
+	if (place_read_only(".", NOTHING_SPECIAL) < 0 || chdir("/") < 0)
 		die("make %s read-only:", dir);
 }
 
@@ -1008,64 +1049,93 @@ root_masks(const struct plan *p, struct run *r)
 
 /* ---- files of the tree that follow the host ----------------------------------------------- */
 
-/* a file of ours in /run/host, which is read-only by now, over path; path must be a file, or be made one */
-static void
-cover(const char *path, const char *name, const char *text, size_t len)
+/* a name of the tree, followed inside */
+static int
+open_inside(const char *path)
 {
-	char *ours = fmt("/run/%s", name);
-	int fd = openat(AT_FDCWD, ours, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	int root = open_root(), fd = sys_open_in(root, path, O_PATH, 0);
 
-	if (fd < 0 || write(fd, text, len) != (ssize_t)len) {
-		warn("write %s:", ours);
-		drop(fd);
+	close(root);
+	return fd;
+}
+
+/* a file of ours over one of the tree's /etc, which may be made */
+static void
+cover(struct run *r, int etc, const char *name, const char *text, size_t len)
+{
+	char *path = fmt("etc/%s", name), *ours = fmt(".%s", name);
+	int run = open_inside("run"), fd, at = open_inside(path);
+
+	if (at < 0 && errno == ENOENT && mknodat(etc, name, S_IFREG | 0644, 0) == 0)
+		at = open_inside(path);
+	if (at < 0) {
+		say("/etc/%s is not there to be covered", name);
+		drop(run);
 		return;
 	}
-	close(fd);
-	if (mount(ours, path, NULL, MS_BIND, NULL) < 0 && errno == ENOENT) {
-		mknod(path, S_IFREG | 0644, 0);
-		if (mount(ours, path, NULL, MS_BIND, NULL) < 0)
-			say("%s is not there to be covered", path);
-	}
-	place_read_only(path, NOTHING_SPECIAL);
-	unlink(ours);
+	if (fchdir(r->procfs) < 0)
+		die("enter /proc:");
+	fd = openat(run, ours, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len
+	    || mount(fmt("self/fd/%d/%s", run, ours), fmt("self/fd/%d", at), NULL, MS_BIND, NULL) < 0)
+		warn("cover /etc/%s:", name);
+	drop(fd);
+	drop(at);
+	at = open_inside(path);  /* what is on top now */
+	if (at >= 0)
+		place_read_only(fmt("self/fd/%d", at), NOTHING_SPECIAL);
+	drop(at);
+	unlinkat(run, ours, 0);
+	drop(run);
+	if (chdir("/") < 0)
+		die("enter /:");
 }
 
 static void
-set_resolv(const struct plan *p, struct run *r)
+set_resolv(const struct plan *p, struct run *r, int etc)
 {
-	static const char path[] = "/etc/resolv.conf";
+	static const char name[] = "resolv.conf";
 	static char now[16384];
 	struct stat st;
 	int mode = resolv_mode(p, r);
 
 	if (mode == RESOLV_DELETE) {
-		if (unlink(path) < 0 && errno != ENOENT)
-			warn("delete %s:", path);
+		if (unlinkat(etc, name, 0) < 0 && errno != ENOENT)
+			warn("delete /etc/%s:", name);
 		return;
 	}
 	if (mode == RESOLV_OFF || !r->host_resolv)
 		return;
 	if (mode >= RESOLV_BIND_HOST) {
-		cover(path, ".resolv.conf", r->host_resolv, strlen(r->host_resolv));
+		cover(r, etc, name, r->host_resolv, strlen(r->host_resolv));
 		return;
 	}
-	if (lstat(path, &st) == 0) {
+	if (fstatat(etc, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISLNK(st.st_mode) && mode < RESOLV_REPLACE_HOST)
 			return;
-		if (S_ISREG(st.st_mode) && read_at(AT_FDCWD, path, now, sizeof(now)) >= 0 && streq(now, r->host_resolv))
+		if (S_ISREG(st.st_mode) && read_at(etc, name, now, sizeof(now)) >= 0 && streq(now, r->host_resolv))
 			return;  /* flash wears */
-		if (!S_ISREG(st.st_mode) && unlink(path) < 0)
+		if (!S_ISREG(st.st_mode) && unlinkat(etc, name, 0) < 0)
 			return;
 	}
-	if (write_at(AT_FDCWD, path, 0644, r->host_resolv) < 0 && p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
-		warn("write %s:", path);
+	if (write_at(etc, name, 0644, r->host_resolv) < 0 && p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
+		warn("write /etc/%s:", name);
+}
+
+static bool
+has_zone(const char *zone)
+{
+	int fd = zone ? open_inside(fmt("usr/share/zoneinfo/%s", zone)) : -1;
+
+	drop(fd);
+	return fd >= 0;
 }
 
 static void
-set_zone(const struct plan *p, struct run *r)
+set_zone(const struct plan *p, struct run *r, int etc)
 {
-	static const char path[] = "/etc/localtime";
-	int mode = p->timezone ? p->timezone : ZONE_AUTO;
+	static const char name[] = "localtime";
+	int mode = p->timezone ? p->timezone : ZONE_AUTO, fd;
 	char now[PATH_MAX], *want;
 	ssize_t n;
 
@@ -1076,35 +1146,33 @@ set_zone(const struct plan *p, struct run *r)
 			mode = r->read_only ? ZONE_OFF : ZONE_DELETE;
 		else if (!r->host_zone && !r->read_only)
 			mode = ZONE_COPY;
-		else if (r->read_only || access(fmt("/usr/share/zoneinfo/%s", r->host_zone), F_OK) < 0)
+		else if (r->read_only || !has_zone(r->host_zone))
 			mode = ZONE_BIND;
 		else
 			mode = ZONE_SYMLINK;
 	}
-	if (mode == ZONE_DELETE && unlink(path) < 0 && errno != ENOENT)
-		warn("delete %s:", path);
+	if (mode == ZONE_DELETE && unlinkat(etc, name, 0) < 0 && errno != ENOENT)
+		warn("delete /etc/%s:", name);
 	if (mode == ZONE_SYMLINK) {
-		if (!r->host_zone || access(fmt("/usr/share/zoneinfo/%s", r->host_zone), F_OK) < 0)
+		if (!has_zone(r->host_zone))
 			return;
 		want = fmt("../usr/share/zoneinfo/%s", r->host_zone);
-		n = readlink(path, now, sizeof(now) - 1);
+		n = readlinkat(etc, name, now, sizeof(now) - 1);
 		if (n > 0 && (now[n] = 0, streq(now, want)))
 			return;
-		unlink(path);
-		if (symlink(want, path) < 0)
-			warn("link %s:", path);
+		unlinkat(etc, name, 0);
+		if (symlinkat(want, etc, name) < 0)
+			warn("link /etc/%s:", name);
 	}
 	if (!r->host_zone_size)
 		return;
 	if (mode == ZONE_BIND)
-		cover(path, ".localtime", r->host_zone_data, r->host_zone_size);
+		cover(r, etc, name, r->host_zone_data, r->host_zone_size);
 	if (mode == ZONE_COPY) {
-		int fd;
-
-		unlink(path);
-		fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		unlinkat(etc, name, 0);
+		fd = openat(etc, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 		if (fd < 0 || write(fd, r->host_zone_data, r->host_zone_size) != (ssize_t)r->host_zone_size)
-			warn("write %s:", path);
+			warn("write /etc/%s:", name);
 		drop(fd);
 	}
 }
@@ -1112,9 +1180,12 @@ set_zone(const struct plan *p, struct run *r)
 void
 root_files(const struct plan *p, struct run *r)
 {
+	int etc = open_inside("etc/.");
+
 	/* what was asked for to be there is not written to */
-	if (!mount_on(r, "/etc/resolv.conf"))
-		set_resolv(p, r);
-	if (!mount_on(r, "/etc/localtime"))
-		set_zone(p, r);
+	if (etc >= 0 && !mount_on(r, "/etc/resolv.conf"))
+		set_resolv(p, r, etc);
+	if (etc >= 0 && !mount_on(r, "/etc/localtime"))
+		set_zone(p, r, etc);
+	drop(etc);
 }

@@ -256,6 +256,22 @@ owned(const struct run *r, const struct stat *tree)
 	    && tree->st_gid >= r->id_base && tree->st_gid - r->id_base < r->id_count;
 }
 
+/* root inside has the host's root's id, then, which is all that much of /proc asks for */
+static void
+mind_host_root(const struct plan *p, int mode)
+{
+	static const char why[] = "with ids from 0 on, which are the host's own: root inside would";
+
+	if (p->nesting == YES)
+		die("--nesting=yes %s write the host's settings; take other ids, as -U does", why);
+	if (p->share_pid == YES)
+		die("--share-pid=yes %s rule the host's processes; take other ids, as -U does", why);
+	if (p->api_vfs_writable == VFS_NETWORK && !p->private_network)
+		die("--api-vfs-writable=network %s write the host's settings; add --private-network", why);
+	if (mode == USERS_YES)
+		warn("--private-users=yes: the tree belongs to the host's root, so ids are the same on both sides; -U takes others");
+}
+
 void
 userns_choose(const struct plan *p, struct run *r)
 {
@@ -295,6 +311,8 @@ userns_choose(const struct plan *p, struct run *r)
 		    (unsigned int)r->id_base, (unsigned int)(r->id_base + r->id_count - 1));
 	if (mode == USERS_YES || mode == USERS_BASE)
 		claim_told(r);
+	if (r->id_base == 0)
+		mind_host_root(p, mode);
 	r->userns = true;
 	r->ownership = p->private_users_ownership ? p->private_users_ownership
 	             : mode == USERS_PICK || mode == USERS_AUTO ? OWNERSHIP_AUTO : OWNERSHIP_OFF;

@@ -47,6 +47,37 @@ for way in '' open_tree new; do
 		rm -rf "$t.link"
 	done
 done
+# processes of its /proc whose root is the host's still: who waits while mounts are made, or the host's own
+for o in -U '-U -x' '-U --read-only' '-U --private-network' '--share-pid=yes' '' '--private-users=pick --nesting=yes'; do
+	case $o in *share-pid*) host=$$ ;; *) host=1 ;; esac
+	for way in root cwd root/proc/self/root fd/3 cwd/../../../../..; do
+		fresh_victim
+		cp -a "$t" "$t.link"
+		rm -rf "${t:?}.link/etc"
+		case $way in cwd*) to=/proc/$host/$way/$up$victim ;; *) to=/proc/$host/$way$victim ;; esac
+		ln -s "$to" "$t.link/etc"
+		for m in '--resolv-conf=replace-host --timezone=copy' '--resolv-conf=delete --timezone=delete' \
+			'--resolv-conf=bind-host --timezone=bind' '--resolv-conf=copy-host'; do
+			# shellcheck disable=SC2086 # words
+			timeout 20 "$NL" -q $o $m -D "$t.link" true >/dev/null 2>&1
+		done
+		[ "$(cat "$victim/resolv.conf" "$victim/localtime" 2>&1 | tr '\n' ' ')$(ls "$victim" | wc -l)" = 'own own 3' ] ||
+			is "/etc as a link to /proc/$host/$way changes nothing of the host ($o)" 'own own 3' "$(ls -ln "$victim")"
+		for d in proc sys dev run tmp var; do
+			rm -rf "${t:?}.link/$d"
+			ln -s "${to%/victim}/made" "$t.link/$d"
+			# shellcheck disable=SC2086 # words
+			timeout 20 "$NL" -q $o --volatile=state -D "$t.link" true >/dev/null 2>&1
+			rm -f "$t.link/$d"
+			mkdir "$t.link/$d"
+		done
+		[ ! -e "$T/made" ] || is "nor is anything made there ($o, $way)" '' "$(ls -ld "$T/made")"
+		rm -rf "$t.link" "$T/made"
+	done
+done
+fresh_victim
+is 'no link through a process of its /proc changed anything of the host' 'own own 3' \
+	"$(cat "$victim/resolv.conf" "$victim/localtime" | tr '\n' ' ' | sed 's/ $//') $(ls "$victim" | wc -l | tr -d ' ')"
 fresh_victim
 for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do
 	cp -a "$t" "$t.link"

@@ -220,6 +220,18 @@ if command -v strace >/dev/null; then
 	wait $tracer
 fi
 
+# ---- ids from 0 on, which are the host's own -----------------------------------------------------------
+
+for b in identity 0 0:65536; do
+	for o in --nesting=yes --share-pid=yes --api-vfs-writable=network; do
+		stops "--private-users=$b with $o would be root of the host" 'ids from 0 on' --private-users=$b $o
+	done
+done
+like 'yes on a tree of the host'"'"'s root says what it comes to' '*so ids are the same on both sides*' \
+	"$(guest --private-users=yes true 2>&1)"
+is '--private-users=help lists the words' 'no yes pick auto identity BASE[:N]' "$(guest --private-users=help | tr '\n' ' ' | sed 's/ $//')"
+stops 'an empty value says nothing' 'an empty value' --private-users=
+
 # ---- kernels without, and words ----------------------------------------------------------------------
 
 is '-U goes on without, and says so' '0 0 4294967295 1' \
