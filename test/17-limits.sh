@@ -58,6 +58,7 @@ lift='mkdir /tmp/b; mount -t cgroup -o blkio c /tmp/b 2>/dev/null && for f in /t
 for users in no 1048576; do
 	loop=$(losetup -f --show "$T/disk" 2>/dev/null) || break
 	number=$(cat "/sys/block/${loop#/dev/}/dev")
+	: >"$T/up"
 	"$NL" -q -P -M io -D "$t" --private-users=$users --property="IOWriteBandwidthMax=$loop 64K" --property="IOReadIOPSMax=$loop 50" \
 		sh -c "$lift" - "$number" >"$T/up" 2>"$T/err" </dev/null &
 	machine=$!
