@@ -123,6 +123,7 @@ struct run {
 	int hand[2];          /* from who builds the mounts to init, which waits for them */
 	bool network_joined;  /* the builder is in its network */
 	int init_pidfd, init_ns;  /* init's, and the directory of its namespaces in the host's /proc */
+	int top;              /* the tree's root, once it is one */
 	int procfs, run_host; /* the guest's /proc and /run/host, whatever is called that in its tree */
 	int init_namespaces;  /* CLONE_NEW*: those that init is born in */
 	int namespaces;       /* those of them that a builder joins */

@@ -360,14 +360,15 @@ root_look(const struct plan *p, struct run *r)
 /* ---- mounting ---------------------------------------------------------------------- */
 
 /* mount at path of the tree, which is made if it is not there */
+/* the tree's root, for as long as we build */
 static int
-open_root(void)
+top(struct run *r)
 {
-	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (root < 0)
+	if (r->top < 0)
+		r->top = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r->top < 0)
 		die("open the root:");
-	return root;
+	return r->top;
 }
 
 /*
@@ -375,49 +376,41 @@ open_root(void)
  * whose root is still the host's, and links of that kind are not followed.
  */
 static bool
-enter(const char *path)
+enter(struct run *r, const char *path)
 {
-	int root = open_root(), dir = sys_open_in(root, path, O_PATH, IN_DIR);
+	int dir = sys_open_in(top(r), path, O_PATH, IN_DIR);
 	bool in;
 
 	if (dir < 0 && errno == ENOENT)
-		dir = place_make(root, path, S_IFDIR, NULL);
+		dir = place_make(top(r), path, S_IFDIR, NULL);
 	in = dir >= 0 && fchdir(dir) == 0;
 	drop(dir);
-	close(root);
 	return in;
 }
 
-/* mount at path, which is below where we stand or, from the root on, a directory of the tree; we stand in "/" then */
+/* mount at path, which is below where we stand or, from the root on, a directory of the tree; we stand below it then */
 static int
-attach(const char *source, const char *path, const char *type, unsigned long flags, const char *data)
+attach(struct run *r, const char *source, const char *path, const char *type, unsigned long flags, const char *data)
 {
-	int ret;
-
 	if (apifs_label && (streq(type, "tmpfs") || streq(type, "devpts") || streq(type, "mqueue")))
 		data = fmt("%s%scontext=\"%s\"", data ? data : "", data ? "," : "", apifs_label);
-	if (*path != '/')
-		return mount(source, path, type, flags, data);
-	if (!enter(path))
+	if (*path == '/' && !enter(r, path))
 		return -1;
-	ret = mount(source, ".", type, flags, data);
-	if (chdir("/") < 0)
-		die("enter /:");
-	return ret;
+	return mount(source, *path == '/' ? "." : path, type, flags, data);
 }
 
 static void
-must_attach(const char *type, const char *path, unsigned long flags, const char *data)
+must_attach(struct run *r, const char *type, const char *path, unsigned long flags, const char *data)
 {
-	if (attach(type, path, type, flags, data) < 0)
+	if (attach(r, type, path, type, flags, data) < 0)
 		die("mount %s on %s:", type, path);
 }
 
 /* mount what root_enter made before the mounts around us went */
 static void
-attach_early(int mount_fd, const char *path)
+attach_early(struct run *r, int mount_fd, const char *path)
 {
-	if (!enter(path) || sys_move_mount(mount_fd, "", AT_FDCWD, ".", FROM_FD) < 0 || chdir("/") < 0)
+	if (!enter(r, path) || sys_move_mount(mount_fd, "", AT_FDCWD, ".", FROM_FD) < 0)
 		die("mount %s:", path);
 	close(mount_fd);
 }
@@ -793,7 +786,7 @@ root_volatile(const struct plan *p, struct run *r)
 {
 	(void)r;
 	if (p->volat == VOLATILE_STATE)
-		must_attach("tmpfs", "/var", MS_STRICTATIME, "mode=755," SIZE_ROOT);
+		must_attach(r, "tmpfs", "/var", MS_STRICTATIME, "mode=755," SIZE_ROOT);
 }
 
 /* ---- API file systems: features of the Container Interface ------------------------------ */
@@ -803,11 +796,11 @@ root_proc(const struct plan *p, struct run *r)
 {
 	(void)p;
 	if (r->proc < 0)
-		must_attach("proc", "/proc", NOTHING_SPECIAL, NULL);
+		must_attach(r, "proc", "/proc", NOTHING_SPECIAL, NULL);
 	else
-		attach_early(r->proc, "/proc");
+		attach_early(r, r->proc, "/proc");
 	/* links of the tree may make its name mean another place once more is mounted */
-	if (!enter("/proc") || (r->procfs = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0 || chdir("/") < 0)
+	if (!enter(r, "/proc") || (r->procfs = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		die("open /proc:");
 }
 
@@ -819,10 +812,10 @@ cut_sys(struct run *r)
 	int below, above;
 	size_t i;
 
-	if (!enter("/sys") || (below = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+	if (!enter(r, "/sys") || (below = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		die("enter /sys:");
-	must_attach("tmpfs", "/sys", NOTHING_SPECIAL, "mode=555,size=4m,nr_inodes=1k");
-	if (!enter("/sys") || (above = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+	must_attach(r, "tmpfs", "/sys", NOTHING_SPECIAL, "mode=555,size=4m,nr_inodes=1k");
+	if (!enter(r, "/sys") || (above = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		die("enter /sys:");
 	(void)!mkdir("fs", 0755);
 	(void)!mkdir("fs/cgroup", 0755);
@@ -833,7 +826,7 @@ cut_sys(struct run *r)
 	for (i = 0; i < LEN(shown); i++)
 		if (mount(fmt("self/fd/%d/%s", below, shown[i]), fmt("self/fd/%d/%s", above, shown[i]), NULL, MS_BIND | MS_REC, NULL) < 0)
 			say("no /sys/%s", shown[i]);
-	if (fchdir(above) < 0 || place_read_only(".", NOTHING_SPECIAL) < 0 || chdir("/") < 0)
+	if (fchdir(above) < 0 || place_read_only(".", NOTHING_SPECIAL) < 0)
 		die("make /sys read-only:");
 	close(below);
 	close(above);
@@ -843,14 +836,14 @@ void
 root_sys(const struct plan *p, struct run *r)
 {
 	if (p->api_vfs_writable == VFS_YES) {
-		must_attach("sysfs", "/sys", NOTHING_SPECIAL, NULL);
+		must_attach(r, "sysfs", "/sys", NOTHING_SPECIAL, NULL);
 		return;
 	}
 	/* busy: the tree has the very same file system there already */
 	if (r->sys >= 0)
-		attach_early(r->sys, "/sys");
-	else if (attach("sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
-	    && (errno != EBUSY || !enter("/sys") || place_read_only(".", NOTHING_SPECIAL) < 0 || chdir("/") < 0))
+		attach_early(r, r->sys, "/sys");
+	else if (attach(r, "sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
+	    && (errno != EBUSY || !enter(r, "/sys") || place_read_only(".", NOTHING_SPECIAL) < 0))
 		die("mount sysfs on /sys:");
 	if (p->private_network)
 		cut_sys(r);
@@ -886,8 +879,8 @@ root_dev(const struct plan *p, struct run *r)
 	size_t i;
 
 	(void)p;
-	must_attach("tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=64k");
-	if (!enter("/dev") || mkdir("char", 0755) < 0)
+	must_attach(r, "tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=64k");
+	if (!enter(r, "/dev") || mkdir("char", 0755) < 0)
 		die("make /dev/char:");
 	for (i = 0; i < LEN(nodes); i++) {
 		if (i == NODE_TUN && (!r->has_tun || mkdir("net", 0755) < 0))
@@ -900,12 +893,12 @@ root_dev(const struct plan *p, struct run *r)
 			die("make link /dev/%s:", links[i].name);
 	if (mkdir("pts", 0755) < 0 || mkdir("shm", 01777) < 0 || mkdir("mqueue", 01777) < 0)
 		die("make directories in /dev:");
-	if (attach("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC,
+	if (attach(r, "devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC,
 	           fmt("newinstance,ptmxmode=0666,mode=620%s", gid)) < 0)
 		die("mount devpts on /dev/pts:");
-	if (attach("tmpfs", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_SHM) < 0)
+	if (attach(r, "tmpfs", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_SHM) < 0)
 		die("mount tmpfs on /dev/shm:");
-	if (attach("mqueue", "mqueue", "mqueue", NOTHING_SPECIAL, NULL) < 0) {
+	if (attach(r, "mqueue", "mqueue", "mqueue", NOTHING_SPECIAL, NULL) < 0) {
 		say("no /dev/mqueue (CONFIG_POSIX_MQUEUE)");
 		rmdir("mqueue");
 	}
@@ -956,9 +949,9 @@ root_run(const struct plan *p, struct run *r)
 	size_t i;
 
 	if (p->tmpfs_tmp != NO)
-		must_attach("tmpfs", "/tmp", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_TMP);
-	must_attach("tmpfs", "/run", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755," SIZE_RUN);
-	if (!enter("/run") || mkdir("host", 0755) < 0 || chdir("host") < 0 || mkdir("inaccessible", 0755) < 0
+		must_attach(r, "tmpfs", "/tmp", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_TMP);
+	must_attach(r, "tmpfs", "/run", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755," SIZE_RUN);
+	if (!enter(r, "/run") || mkdir("host", 0755) < 0 || chdir("host") < 0 || mkdir("inaccessible", 0755) < 0
 	    || mkdir("inaccessible/dir", 0) < 0 || mkdir("incoming", 0600) < 0 || mkdir("unix-export", 0755) < 0
 	    || (r->credential && mkdir("credentials", 0500) < 0))
 		die("make /run/host:");
@@ -981,7 +974,7 @@ root_run(const struct plan *p, struct run *r)
 	if (mount("tmpfs", "unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
 	r->run_host = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (r->run_host < 0 || chdir("/") < 0)
+	if (r->run_host < 0)
 		die("open /run/host:");
 }
 
@@ -1051,12 +1044,9 @@ root_masks(const struct plan *p, struct run *r)
 
 /* a name of the tree, followed inside */
 static int
-open_inside(const char *path)
+open_inside(struct run *r, const char *path)
 {
-	int root = open_root(), fd = sys_open_in(root, path, O_PATH, 0);
-
-	close(root);
-	return fd;
+	return sys_open_in(top(r), path, O_PATH, 0);
 }
 
 /* a file of ours over one of the tree's /etc, which may be made */
@@ -1064,10 +1054,10 @@ static void
 cover(struct run *r, int etc, const char *name, const char *text, size_t len)
 {
 	char *path = fmt("etc/%s", name), *ours = fmt(".%s", name);
-	int run = open_inside("run"), fd, at = open_inside(path);
+	int run = open_inside(r, "run"), fd, at = open_inside(r, path);
 
 	if (at < 0 && errno == ENOENT && mknodat(etc, name, S_IFREG | 0644, 0) == 0)
-		at = open_inside(path);
+		at = open_inside(r, path);
 	if (at < 0) {
 		say("/etc/%s is not there to be covered", name);
 		drop(run);
@@ -1081,7 +1071,7 @@ cover(struct run *r, int etc, const char *name, const char *text, size_t len)
 		warn("cover /etc/%s:", name);
 	drop(fd);
 	drop(at);
-	at = open_inside(path);  /* what is on top now */
+	at = open_inside(r, path);  /* what is on top now */
 	if (at >= 0)
 		place_read_only(fmt("self/fd/%d", at), NOTHING_SPECIAL);
 	drop(at);
@@ -1123,9 +1113,9 @@ set_resolv(const struct plan *p, struct run *r, int etc)
 }
 
 static bool
-has_zone(const char *zone)
+has_zone(struct run *r, const char *zone)
 {
-	int fd = zone ? open_inside(fmt("usr/share/zoneinfo/%s", zone)) : -1;
+	int fd = zone ? open_inside(r, fmt("usr/share/zoneinfo/%s", zone)) : -1;
 
 	drop(fd);
 	return fd >= 0;
@@ -1146,7 +1136,7 @@ set_zone(const struct plan *p, struct run *r, int etc)
 			mode = r->read_only ? ZONE_OFF : ZONE_DELETE;
 		else if (!r->host_zone && !r->read_only)
 			mode = ZONE_COPY;
-		else if (r->read_only || !has_zone(r->host_zone))
+		else if (r->read_only || !has_zone(r, r->host_zone))
 			mode = ZONE_BIND;
 		else
 			mode = ZONE_SYMLINK;
@@ -1154,7 +1144,7 @@ set_zone(const struct plan *p, struct run *r, int etc)
 	if (mode == ZONE_DELETE && unlinkat(etc, name, 0) < 0 && errno != ENOENT)
 		warn("delete /etc/%s:", name);
 	if (mode == ZONE_SYMLINK) {
-		if (!has_zone(r->host_zone))
+		if (!has_zone(r, r->host_zone))
 			return;
 		want = fmt("../usr/share/zoneinfo/%s", r->host_zone);
 		n = readlinkat(etc, name, now, sizeof(now) - 1);
@@ -1180,7 +1170,7 @@ set_zone(const struct plan *p, struct run *r, int etc)
 void
 root_files(const struct plan *p, struct run *r)
 {
-	int etc = open_inside("etc/.");
+	int etc = open_inside(r, "etc/.");
 
 	/* what was asked for to be there is not written to */
 	if (etc >= 0 && !mount_on(r, "/etc/resolv.conf"))

@@ -59,7 +59,7 @@ run_begin(struct run *r)
 {
 	int *const fds[] = {
 		&r->tree, &r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
-		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
+		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->top, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
 		&r->proc, &r->sys, &r->device_policy, &r->gathered,
 	};
 	size_t i;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trees and guests that mean harm. Each first shows, where it can, that the harm
 # would be seen: the mark is there, the file can be changed.
-# shellcheck source=test/lib.sh disable=SC2016
+# shellcheck source=test/lib.sh disable=SC2016,SC2012
 . "$(dirname "$0")/lib.sh"
 need_root
 
