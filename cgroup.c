@@ -1016,7 +1016,7 @@ move_one(const char *process, void *arg)
 	if (belongs(process, m->to))
 		return false;
 	if (put_at(m->s->payload, "cgroup.procs", process) == 0)
-		return true;
+		return belongs(process, m->to);  /* one that has ended stays where it was */
 	if (errno != ESRCH)
 		m->err = errno;
 	return false;
@@ -1034,7 +1034,9 @@ move_in(const struct run *r, const struct share *s)
 	for (rounds = 0, moved = 1; moved && rounds < ROUNDS; rounds++)
 		moved = each_process(&m, move_one, &move);
 	errno = move.err;
-	if (move.err || moved)
+	if (moved && !move.err)
+		warn("%s makes processes faster than they are moved into control group %s", r->name, s->path);
+	if (move.err)
 		warn("move all processes of %s into control group %s:", r->name, s->path);
 }
 
