@@ -180,6 +180,18 @@ else
 	skip 'OpenRC boots within limits' 'its tree cannot be made here'
 fi
 
+# ---- a process that has ended and is not waited for ------------------------------------------
+
+t=$(tree busybox)
+mkfifo "$T/up"
+"$NL" -q -M dead -D "$t" sh -c 'true & until grep -q "^State:.Z" /proc/2/status; do :; done; echo up; exec sleep 1000' \
+	>"$T/up" </dev/null &
+pid=$!
+read -r _ <"$T/up"
+is 'set-property moves all but what has ended' '' "$("$NL" set-property dead TasksMax=50 2>&1)"
+kill -9 $pid
+wait $pid 2>/dev/null
+
 # ---- what the emulated machines saw -------------------------------------------------------
 
 if [ "$lab" ]; then
