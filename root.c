@@ -430,14 +430,14 @@ lay_tmpfs(const char *stage)
 static void
 lay_mirror(const char *stage, int tree)
 {
-	int top;
+	int above;
 
 	lay_tmpfs(stage);
-	top = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (top < 0)
+	above = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (above < 0)
 		die("open the root in memory:");
-	place_mirror_all(FDS, tree, top);
-	close(top);
+	place_mirror_all(FDS, tree, above);
+	close(above);
 }
 
 /* a root in memory with only the tree's /usr in it, read-only */
@@ -1008,9 +1008,8 @@ root_masks(const struct plan *p, struct run *r)
 {
 	static const char *const fixed[] = { "acpi", "apm", "asound", "bus", "fs", "irq", "scsi" };
 	static const char *const hidden[] = { "kallsyms", "kcore", "keys", "sysrq-trigger", "timer_list" };
-	size_t i;
-
 	char *covers;
+	size_t i;
 
 	/* by fds, both ends: their names may mean other places by now */
 	if (fchdir(r->procfs) < 0)
