@@ -192,7 +192,7 @@ undead() {	# its first child, as the host sees it
 }
 wait_for undead || note 'it was not seen'
 is 'set-property moves all but what has ended' '' "$("$NL" set-property dead TasksMax=50 2>&1)"
-kill -9 $pid
+kill $pid
 wait $pid 2>/dev/null
 
 # ---- what the emulated machines saw -------------------------------------------------------
