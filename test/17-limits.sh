@@ -160,13 +160,17 @@ boot() {	# boot NAME TREE OPTION... : after a login, what it shows of what has f
 		--property=MemoryMax=1G --property=TasksMax=2000 --property=CPUQuota=150% 2>"$T/err")
 }
 if tree=$("$TESTDIR/trees" systemd 2>"$T/err"); then
-	printf '%s\n' 'wait login:' 'send root\n' 'wait #' 'send systemctl is-system-running --wait\n' 'wait running' \
-		"send echo failed: \$(systemctl --failed --no-legend --no-pager | wc -l) shown: \$(stat -fc %T /sys/fs/cgroup)\n" \
-		'wait shown: ' 'send poweroff\n' exit >"$T/script"
 	for view in '' no; do
+		end='poweroff\n'
+		shown=cgroup2fs
+		# with v1 systemd 252 may wait two minutes for a user's session to end, in the original as well
+		[ -z "$view" ] || { end='\x1d\x1d\x1d'; shown=tmpfs; }
+		printf '%s\n' 'wait login:' 'send root\n' 'wait #' 'send systemctl is-system-running --wait\n' 'wait running' \
+			"send echo failed: \$(systemctl --failed --no-legend --no-pager | wc -l) shown: \$(stat -fc %T /sys/fs/cgroup)\n" \
+			"wait shown: $shown" "send $end" exit >"$T/script"
 		boot systemd "$tree" ${view:+--unified-hierarchy=$view}
 		like "systemd boots within limits, and nothing fails (unified: ${view:-as the host})" \
-			"*failed: 0 shown: $([ "$view" ] && echo tmpfs || echo cgroup2fs)*" "$(echo "$out" | grep 'failed: [0-9]')"
+			"*failed: 0 shown: $shown*" "$(echo "$out" | grep 'failed: [0-9]')"
 	done
 else
 	skip 'systemd boots within limits' 'its tree cannot be made here'
