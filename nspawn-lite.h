@@ -110,7 +110,7 @@ struct run {
 	uid_t uid;
 	gid_t gid, groups[64];
 	size_t ngroups;
-	char *user, *home, *shell;
+	char *user, *home;
 	uint64_t keep;        /* capabilities */
 	struct rlimit nproc, sigpending;  /* those of the host's PID 1 */
 	/* its user namespace: see userns.c */
@@ -169,7 +169,7 @@ struct run {
 	int status;           /* of wait(2), once it has ended */
 	int wire[2], notify;
 	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
-	bool ready, exec_done;
+	bool ready;
 	int halting;          /* how often it was asked to end, or to begin again */
 	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
 	bool ending;          /* it is to end: a reboot is no new beginning */
@@ -192,7 +192,6 @@ struct run {
 	size_t nundo;
 	struct watch { int fd; short events; void (*fn)(struct run *, int fd, short revents); } watch[16];
 	size_t nwatch;
-	bool done;
 	int listen_fds;
 };
 

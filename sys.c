@@ -426,19 +426,29 @@ sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear)
 }
 
 int
-sys_fsmount(const char *type, unsigned int attributes)
+sys_fsmount(const char *type, const char *options, unsigned int attributes)
 {
-	enum { CLOEXEC = 1, CREATE = 6 };  /* FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC, FSCONFIG_CMD_CREATE */
-	int fs = missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, CLOEXEC), fd;
+	enum { FLAG = 0, STRING = 1, CREATE = 6 };  /* FSCONFIG_* */
+	char word[64], *value;
+	size_t n;
+	int fs, fd;
 
+	fs = missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, 1 /* FSOPEN_CLOEXEC */);
 	if (fs < 0)
 		return -1;
+	for (; *options; options += n + (options[n] == ',')) {
+		n = strcspn(options, ",");
+		snprintf(word, sizeof(word), "%.*s", (int)n, options);
+		value = strchr(word, '=');
+		if (value)
+			*value++ = 0;
+		if (syscall(NR_fsconfig, fs, value ? STRING : FLAG, word, value, 0) < 0)
+			return drop(fs);
+	}
 	if (syscall(NR_fsconfig, fs, CREATE, NULL, NULL, 0) < 0)
 		return drop(fs);
-	fd = (int)syscall(NR_fsmount, fs, CLOEXEC, attributes);
-	if (fd < 0)
-		return drop(fs);
-	close(fs);
+	fd = (int)syscall(NR_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attributes);
+	drop(fs);
 	return fd;
 }
 
@@ -504,39 +514,12 @@ mount_and_open(void *arg)
 	_exit(0);
 }
 
-/* 5.2: a mount that is attached nowhere. Options are flags, or keys with values */
-static int
-mount_detached(const char *type, const char *options)
-{
-	enum { FLAG = 0, STRING = 1, CREATE = 6, NODEV_NOSUID_NOEXEC = 0xe };
-	char word[64], *value;
-	size_t n;
-	int fs, fd;
-
-	fs = missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, 1 /* FSOPEN_CLOEXEC */);
-	if (fs < 0)
-		return -1;
-	for (; *options; options += n + (options[n] == ',')) {
-		n = strcspn(options, ",");
-		snprintf(word, sizeof(word), "%.*s", (int)n, options);
-		value = strchr(word, '=');
-		if (value)
-			*value++ = 0;
-		if (syscall(NR_fsconfig, fs, value ? STRING : FLAG, word, value, 0) < 0)
-			return drop(fs);
-	}
-	if (syscall(NR_fsconfig, fs, CREATE, NULL, NULL, 0) < 0)
-		return drop(fs);
-	fd = (int)syscall(NR_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, NODEV_NOSUID_NOEXEC);
-	drop(fs);
-	return fd;
-}
-
 int
 sys_mount_private(const char *type, const char *options)
 {
+	enum { NODEV_NOSUID_NOEXEC = 0xe };  /* MOUNT_ATTR_* */
 	static char small[8192] __attribute__((aligned(16)));
-	struct private_mount m = { type, options, sys_denied("private") ? -2 : mount_detached(type, options) };
+	struct private_mount m = { type, options, sys_denied("private") ? -2 : sys_fsmount(type, options, NODEV_NOSUID_NOEXEC) };
 	int saved;
 	pid_t pid;
 

@@ -272,15 +272,13 @@ mind_host_root(const struct plan *p, int mode)
 		warn("--private-users=yes: the tree belongs to the host's root, so ids are the same on both sides; -U takes others");
 }
 
-void
-userns_choose(const struct plan *p, struct run *r)
+static void
+choose(const struct plan *p, struct run *r)
 {
 	uint32_t base, n;
 	int mode = parse(p->private_users, &base, &n);
 	struct stat tree;
 
-	if (mode == USERS_NO && p->nesting == YES)
-		warn("--nesting without users of its own (-U): root inside may use bpf(2), and read the kernel's memory");
 	if (mode == USERS_NO)
 		return;
 	if (!supported()) {
@@ -323,6 +321,14 @@ userns_choose(const struct plan *p, struct run *r)
 		    p->volat > VOLATILE_NO ? "--volatile=" : p->ephemeral ? "--ephemeral" : "--read-only");
 	if (mode == USERS_PICK || mode == USERS_AUTO)
 		r->range_picked = true;
+}
+
+void
+userns_choose(const struct plan *p, struct run *r)
+{
+	choose(p, r);
+	if (!r->userns && p->nesting == YES)
+		warn("--nesting without users of its own (-U): root inside may use bpf(2), and read the kernel's memory");
 }
 
 /* ---- the supervisor's part, once init waits ------------------------------------------ */

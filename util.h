@@ -110,8 +110,11 @@ enum { CLONE_TREE = 1, RECURSIVE = 0x8000, FROM_FD = 4, TO_FD = 0x40, ATTR_RDONL
 /* a copy of a mount, not attached anywhere, as an fd. 5.2 */
 int sys_open_tree(int dir, const char *path, unsigned int flags);
 int sys_move_mount(int from, const char *fromname, int to, const char *toname, unsigned int flags);
-/* a mount of a new file system, not attached anywhere, as an fd; attributes are MOUNT_ATTR_* of mount_setattr(2). 5.2 */
-int sys_fsmount(const char *type, unsigned int attributes);
+/*
+ * A mount of a new file system, not attached anywhere, as an fd. Options are those of mount(2); attributes are
+ * MOUNT_ATTR_* of mount_setattr(2). 5.2
+ */
+int sys_fsmount(const char *type, const char *options, unsigned int attributes);
 /* set or clear MOUNT_ATTR_* below path with all under it. 5.12 */
 int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
 /*
