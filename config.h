@@ -28,6 +28,12 @@
 #define SIZE_SHM  "size=10%,nr_inodes=400k"
 #define SIZE_ROOT "size=25%,nr_inodes=1m"
 
+/* networks of -n and of zones are taken out of these, the first that the host has no route into */
+#define ADDRESS_POOLS "10.64.0.0/10", "172.24.0.0/14", "192.168.128.0/17"
+#define ZONE_PREFIX 24  /* of each zone: 253 machines */
+#define VETH_PREFIX 28  /* of each -n */
+#define LEASE_SECONDS 3600
+
 /* seconds that the stub of -a gives the other processes when it is told to end */
 #define STUB_PATIENCE 10
 

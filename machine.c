@@ -15,24 +15,46 @@
 
 #include "nspawn-lite.h"
 
-static int
-make_dirs(const char *path)
+/* what a killed supervisor left, by the key of its line. They say true once it is gone; held: a tree whose lock we have, or -1 */
+static bool
+sweep_work(const char *note, int held)
 {
-	char *step = xstrdup(path);
-	char *slash;
-
-	for (slash = strchr(step + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = 0;
-		mkdir(step, 0755);
-		*slash = '/';
-	}
-	return mkdir(step, 0755) < 0 && errno != EEXIST ? -1 : 0;
+	work_sweep(note, held);
+	return true;
 }
 
-static int
-open_state(const char *path)
+static const struct { const char *key; bool (*fn)(const char *note, int held); } sweepers[] = {
+	{ "WORK=", sweep_work },
+	{ "LINK=", net_sweep_link },
+	{ "MOVED=", move_sweep },
+	{ "TABLE=", port_sweep },
+	{ "HOSTS=", address_sweep_hosts },
+	/* and in files of what they share */
+	{ "ZONE=", net_sweep_zone },
+	{ "FORWARD=", address_sweep_forward },
+};
+
+static bool
+sweep_line(const char *line, int held)
 {
-	return openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	const char *note;
+	size_t i;
+
+	for (i = 0; i < LEN(sweepers); i++)
+		if ((note = after(line, sweepers[i].key)))
+			return sweepers[i].fn(note, held);
+	return true;
+}
+
+static bool
+unmake_shared(char *text)
+{
+	bool all = true;
+	char *line;
+
+	while ((line = next_line(&text)))
+		all &= sweep_line(line, -1);
+	return all;
 }
 
 /* the text of the file, until the next call */
@@ -77,12 +99,11 @@ static bool
 sweep_leftovers(int fd, int held)
 {
 	char *rest = facts_of(fd), *line;
-	const char *work;
+	bool all = true;
 
 	while ((line = next_line(&rest)))
-		if ((work = after(line, "WORK=")))
-			work_sweep(work, held);
-	return each_group(fd, thaw) && each_group(fd, cgroup_remove);
+		all &= sweep_line(line, held);
+	return each_group(fd, thaw) && each_group(fd, cgroup_remove) && all;
 }
 
 /* the whole file anew; what may be left behind by kill -9 stands in it before it is made */
@@ -90,20 +111,20 @@ static void
 write_facts(struct run *r)
 {
 	struct timespec now;
-	char id[33], *text, *groups = xstrdup(""), *work = xstrdup(""), **w;
+	char id[33], *text, *groups = xstrdup(""), *notes = xstrdup(""), **w;
 	size_t i;
 
 	for (i = 0; i < r->nshares; i++)
 		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
 	r->nnoted = r->nshares;
-	for (w = r->work; w && *w; w++)
-		work = fmt("%sWORK=%s\n", work, *w);
-	r->work_noted = true;
+	for (w = r->notes; w && *w; w++)
+		notes = fmt("%s%s\n", notes, *w);
+	r->nnotes_noted = count(r->notes);
 	clock_gettime(CLOCK_REALTIME, &now);
 	format_id128(r->uuid, id);
 	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nHIDDEN=%d\nSUPERVISOR=%d\nLEADER=%d\n%s",
 	           r->name, groups, r->root, id, (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, r->hidden,
-	           (int)getpid(), (int)r->pid, work);  /* last: paths of the user's, as long as they are */
+	           (int)getpid(), (int)r->pid, notes);  /* last: paths of the user's, as long as they are */
 	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
 		die("write %s:", r->claim_path);
 	if (strlen(text) < r->claim_size && ftruncate(r->claim, (off_t)strlen(text)) < 0)
@@ -154,9 +175,7 @@ machine_lock(const char *path, off_t *size)
 	int fd;
 
 	for (;;) {
-		fd = open_state(path);
-		if (fd < 0 && errno == ENOENT && make_dirs(run_state_dir()) == 0)
-			fd = open_state(path);
+		fd = run_open_state(path);
 		if (fd < 0)
 			die("make %s:", path);
 		if (!lock(fd))
@@ -201,7 +220,7 @@ void
 machine_note(const struct plan *p, struct run *r)
 {
 	(void)p;
-	if (r->nshares != r->nnoted || !r->work_noted)
+	if (r->nshares != r->nnoted || count(r->notes) != r->nnotes_noted)
 		write_facts(r);
 }
 
@@ -210,8 +229,13 @@ static void
 sweep_one(int dir, const char *name)
 {
 	struct stat st;
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd;
 
+	if (after(name, SHARED_PREFIX)) {
+		share_sweep(dir, name, unmake_shared);
+		return;
+	}
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0 && sweep_leftovers(fd, -1))
@@ -241,7 +265,7 @@ machine_sweep(const struct run *r)
 			e = (struct entry *)(void *)(names + at);
 			if (streq(e->name, ".mounts.new"))  /* mntns.c was killed while it wrote; if not, it is no loss */
 				unlinkat(dir, e->name, 0);
-			if ((*e->name == '.' && !after(e->name, IDS_PREFIX)) || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
+			if ((*e->name == '.' && !after(e->name, IDS_PREFIX) && !after(e->name, SHARED_PREFIX)) || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
 				continue;
 			/* one sweeper at a time */
 			if (seen++ == 0 && flock(dir, LOCK_EX | LOCK_NB) < 0)

@@ -579,11 +579,11 @@ remove_work(struct run *r)
 static void
 note_work(const struct plan *p, struct run *r, struct mount *m, const char *above)
 {
-	if (!r->work)
+	if (!r->works)
 		undo(r, remove_work);
+	r->works = true;
 	m->work = fmt("%s/%s", above, work_name(m->upper_name));
-	grow(&r->work, m->work);
-	r->work_noted = false;
+	grow(&r->notes, fmt("WORK=%s", m->work));
 	machine_note(p, r);
 }
 

@@ -90,7 +90,7 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
-		r->hand[0], r->hand[1], r->userns_fd, r->tree_mount, r->init_pidfd, r->init_ns,
+		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->lend_socket, r->userns_fd, r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 		r->sources[0], r->sources[1],
 	};
@@ -141,7 +141,7 @@ static void
 raise_loopback(const struct plan *p, struct run *r)
 {
 	(void)r;
-	if (p->private_network && nl_raise_loopback() < 0)
+	if (net_private(p) && nl_raise_loopback() < 0)
 		warn("raise the loopback:");
 }
 
@@ -192,6 +192,11 @@ static const struct step before_birth[] = {
 	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
 	{ BOTH, "claim the name",                     machine_claim },
+	{ BOTH, "look for its links",                 net_look },
+	{ BOTH, "look for links that move",           move_look },
+	{ BOTH, "choose its addresses",               address_choose },
+	{ BOTH, "choose whom it asks for names",      resolver_look },
+	{ BOTH, "look at its ports",                  port_look },
 	{ BOTH, "look at the host",                   root_look },
 	{ BOTH, "choose its users",                   userns_choose },
 	{ BOTH, "fence it in where it is root",       cgroup_fence },
@@ -206,7 +211,11 @@ static const struct step before_birth[] = {
 	{ BOTH, "open our binary",                    open_ourselves },
 	{ BOTH, "open the notify socket",             open_notify },
 	{ BOTH, "open the wire",                      open_wire },
-	{ BOTH, "note more control groups",           machine_note },
+	{ BOTH, "note what we might leave behind",    machine_note },
+	{ BOTH, "make the bridge of its zone",        net_make_zone },
+	{ BOTH, "lead packets on",                    address_forward },
+	{ BOTH, "open its ports",                     port_open },
+	{ BOTH, "listen to what it asks for",         lend_open },
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
@@ -227,6 +236,11 @@ static const struct step birth[] = {
 	{ BUILDER, "keep no state",                      root_volatile },
 	{ BUILDER, "mount /proc",                        root_proc },
 	{ BUILDER, "join its network",                   userns_join_network },
+	{ BUILDER, "make its links",                     net_make },
+	{ BUILDER, "move links of the host in",          move_into },
+	{ BUILDER, "give it addresses",                  address_host },
+	{ BUILDER, "bind what listens to its link",      lend_bind },
+	{ BUILDER, "hand its network over",              net_hand_over },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },
 	{ BUILDER, "make its devices",                   device_make },
@@ -251,6 +265,17 @@ static const struct step birth[] = {
 	{ INIT,    "become the payload's user",          user_become },  /* from here on it has no rights but its own */
 	{ INIT,    "die with the supervisor all the same", die_with_supervisor_again },
 	{ INIT,    "filter system calls",                seccomp_load },  /* what was to be done may be among those refused */
+};
+
+/* the supervisor again, once the payload runs */
+static const struct step after_birth[] = {
+	{ BOTH, "register it",                        machine_register },
+	{ BOTH, "look after its links",               net_begin },
+	{ BOTH, "look after links that moved",        move_begin },
+	{ BOTH, "follow the host's uplinks",          address_begin },
+	{ BOTH, "answer what it asks for",            lend_begin },
+	{ BOTH, "answer its questions for names",     resolver_begin },
+	{ BOTH, "follow its address",                 port_begin },
 };
 
 struct child { const struct plan *p; struct run *r; };
@@ -325,6 +350,10 @@ got_note(struct run *r, char kind, int fd, const char *text)
 		r->life_before = fd;
 		return;
 	}
+	if (kind == NOTE_NETWORK && fd >= 0 && r->net.fd < 0) {
+		r->net.fd = fd;
+		return;
+	}
 	drop(fd);
 	if (kind != NOTE_FOREIGN)
 		return;
@@ -397,7 +426,7 @@ spawn(const struct plan *p, struct run *r)
 	if (p->share_uts != YES)
 		r->namespaces |= CLONE_NEWUTS;
 	r->init_namespaces |= r->namespaces;
-	if (p->private_network && !r->userns)  /* else init makes it by and by */
+	if (net_private(p) && r->netns < 0 && !r->userns)  /* else init makes it by and by */
 		r->init_namespaces |= CLONE_NEWNET;
 	run_signals();
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
@@ -639,7 +668,7 @@ verb_run(char **words)
 	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
 	spawn(&p, &r);
 	lived = true;
-	machine_register(&p, &r);
+	take_steps(after_birth, LEN(after_birth), BOTH, &p, &r);
 	machine_sweep(&r);
 	mntns_learn();
 	live(&p, &r);

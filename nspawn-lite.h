@@ -55,7 +55,12 @@ struct plan {
 	bool keep_unit;
 	int registered;
 	/* network */
-	bool private_network;
+	bool private_network, network_veth;
+	char **network_veth_extra, **network_interface, **network_macvlan, **network_ipvlan;
+	char *network_bridge, *network_zone, *network_namespace_path;
+	char *network_veth_name, *network_mac;
+	char **network_address, **network_gateway, **network_dns;
+	char **port;
 	/* rights */
 	char **capability, **drop_capability, **ambient_capability;
 	char **system_call_filter, **restrict_address_families;
@@ -73,6 +78,13 @@ struct plan {
 	int tmpfs_tmp, share_ipc, share_pid, share_uts, cgroup_namespace, unified, lock, check_os_release;
 	int api_vfs_writable;
 	char *container_service;
+};
+
+/* something that machines share while one of them lives: see share.c */
+struct shared {
+	int fd;               /* -1: we are not in */
+	char *name, *path;
+	bool first;           /* nobody else was in when we came */
 };
 
 /* what became of it: owned by the supervisor, copied into the child; every fd is -1 until open */
@@ -133,9 +145,10 @@ struct run {
 	struct mount **mount;
 	size_t nmounts, nsources;
 	int sources[2];       /* they wait in this socket */
+	bool works;           /* some overlay has a work directory */
 	bool gather;          /* they do not: they must be gathered by who mounts (Linux before 5.2) */
-	char **work;          /* directories that overlays work in, as work_sweep has them */
-	bool work_noted;      /* they stand in the register */
+	char **notes;         /* what kill -9 of us would leave behind: "KEY=value" for the sweepers of machine.c */
+	size_t nnotes_noted;  /* so many of them stand in the register */
 	int gathered;
 	/* devices, and the policy that keeps others away: see device.c */
 	struct device *device;
@@ -147,6 +160,33 @@ struct run {
 	bool device_bare;     /* the kernel has none: nodes do not work but in /dev */
 	/* the filter of system calls: see seccomp.c */
 	struct filter *filter;
+	/* its network: see net.c */
+	struct nl host_net;   /* the host's: opened before birth */
+	struct nl net;        /* the machine's own, in the supervisor, from net_hand_over on; fd is -1 where nobody needs it */
+	int netns;            /* of --network-namespace-path */
+	struct link {
+		enum { LINK_VETH, LINK_EXTRA, LINK_MACVLAN, LINK_IPVLAN, LINK_MOVED } kind;
+		char *host;           /* the end on the host; of macvlan and ipvlan the parent; the old name of one that moves */
+		char *full;           /* its full name, where that was too long; else NULL */
+		char *guest;          /* its name inside */
+		uint8_t host_mac[6], mac[6];
+		bool has_mac;         /* else the kernel's choice */
+		int index, guest_index;  /* on the host, and inside; 0 until it is there */
+		bool made;            /* by us: it is to be unmade */
+	} *link;
+	size_t nlinks;
+	char *bridge;         /* that the first veth is a port of, or NULL */
+	int bridge_index;
+	struct shared zone;   /* held for life by the machines of a zone; its text begins with "ZONE=vz-NAME" */
+	/* what we lend the guest on its first link: see address.c */
+	struct lease lease;
+	struct link *lent;    /* that link; NULL: nothing is given */
+	struct shared subnets;
+	char *resolver_text;  /* what its resolv.conf says; NULL: as the host's */
+	int lend_socket;      /* packet(7), on the host's end of that link: see lend.c */
+	/* its ports: see port.c */
+	struct port *port;
+	size_t nports;
 	/* its share: one directory in each hierarchy that it takes. The first is the one that it sees */
 	struct share {
 		const char *kind;     /* "cgroup2", "name=systemd", or what a v1 hierarchy has: "cpu,cpuacct" */
@@ -188,9 +228,9 @@ struct run {
 	} *lane;
 	size_t nlane;
 	/* what is alive */
-	struct undo { void (*fn)(struct run *); } undo[16];
+	struct undo { void (*fn)(struct run *); } undo[32];
 	size_t nundo;
-	struct watch { int fd; short events; void (*fn)(struct run *, int fd, short revents); } watch[16];
+	struct watch { int fd; short events; void (*fn)(struct run *, int fd, short revents); } watch[32];
 	size_t nwatch;
 	int listen_fds;
 };
@@ -199,6 +239,7 @@ struct run {
 
 char *run_path(const char *path);                    /* below NSPAWN_LITE_ROOT, if that is set */
 const char *run_state_dir(void);
+int run_open_state(const char *path);                /* a file of the state directory, made with it; -1 with errno */
 void undo(struct run *r, void (*fn)(struct run *));  /* who makes a thing says here how it is unmade */
 void run_unwind(void);                               /* backwards, once; also by exit */
 void run_unwind_last(struct run *r);                 /* only what was said last */
@@ -215,6 +256,77 @@ bool run_told_to_end(void);                          /* by SIGTERM, SIGINT, SIGH
 int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
 /* the wire: notes of the child, until it has exec'd or ended */
 void run_listen(struct run *r, void (*got)(struct run *, char kind, int fd, const char *text));
+
+/* ---- share.c: what machines share while one of them lives -------------------- */
+
+#define SHARED_PREFIX ".shared."  /* of files in the state directory */
+/*
+ * Be in. Until share_open nobody else can come or go; s->first: nobody is in but us, and what it stands for is to be
+ * made, or is as a killed machine left it. The process ends: so do its locks. Dies when there can be no file.
+ */
+void share_join(struct shared *s, const char *name);
+void share_open(struct shared *s);
+void share_close(struct shared *s);                    /* again, for a while */
+/* numbers from 0 on, ours as long as we live, or shared by all who claim them together; false: others have one */
+bool share_claim(struct shared *s, off_t number, off_t count);
+bool share_claim_together(struct shared *s, off_t number, off_t count);
+void share_unclaim(struct shared *s, off_t number, off_t count);
+char *share_text(const struct shared *s);              /* what the first one wrote: "KEY=value" lines for who sweeps */
+void share_write(struct shared *s, const char *text);
+bool share_last(struct shared *s);                     /* closes it; true: nobody else is in, unmake what it stands for */
+void share_leave(struct shared *s, bool gone);         /* gone: and the file too. Does nothing if we are not in */
+void share_sweep(int dir, const char *file, bool (*unmake)(char *text));  /* if nobody is in */
+
+/* ---- move.c: links that belong to the host -------------------------------------- */
+
+void move_check(const struct plan *p);                   /* --network-interface */
+void move_look(const struct plan *p, struct run *r);     /* they are there; append them to r->link */
+void move_into(const struct plan *p, struct run *r);       /* builder: into the machine, under their new names */
+void move_begin(const struct plan *p, struct run *r);    /* supervisor: from here on they come back at the end */
+bool move_sweep(const char *note, int held);             /* "MOVED=..." of a killed machine; true: all are back */
+
+/* ---- net.c: its links -------------------------------------------------------------- */
+
+bool net_private(const struct plan *p);                  /* it has a network of its own */
+void net_check(const struct plan *p);
+/* of the host: /etc/machine-id, or one that we derive from what stays the same */
+void net_host_id(uint8_t id[16]);
+void net_look(const struct plan *p, struct run *r);      /* what they are called; is there what they need; join the zone */
+void net_make_zone(const struct plan *p, struct run *r); /* its bridge, if we are first */
+void net_make(const struct plan *p, struct run *r);      /* builder, in the machine's network */
+void net_hand_over(const struct plan *p, struct run *r); /* builder: r->net, where it is needed */
+void net_begin(const struct plan *p, struct run *r);     /* supervisor: tell of links that go */
+bool net_sweep_link(const char *note, int held);         /* "LINK=..." */
+bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */
+
+/* ---- address.c: what they are given ------------------------------------------------- */
+
+void address_check(const struct plan *p);
+void address_choose(const struct plan *p, struct run *r);  /* r->lease, claimed; nothing is set */
+void address_host(const struct plan *p, struct run *r);    /* builder: on the host's end; routes; inside, too */
+void address_forward(const struct plan *p, struct run *r); /* lead packets on: sysctls of the links concerned */
+void address_begin(const struct plan *p, struct run *r);   /* supervisor: follow the host's uplinks; the hosts file */
+bool address_sweep_forward(const char *note, int held);    /* "FORWARD=..." */
+bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
+
+/* ---- resolver.c: names for guests -------------------------------------------------------- */
+
+void resolver_look(const struct plan *p, struct run *r);   /* whom they ask: r->lease.dns, r->resolver_text */
+void resolver_begin(const struct plan *p, struct run *r);  /* the relay, where there has to be one */
+
+/* ---- lend.c: for guests that ask by DHCP and router solicitations --------------------------- */
+
+void lend_open(const struct plan *p, struct run *r);       /* r->lend_socket */
+void lend_bind(const struct plan *p, struct run *r);       /* builder: the link is there */
+void lend_begin(const struct plan *p, struct run *r);      /* supervisor: answer */
+
+/* ---- port.c: ports of the host that lead to the machine -------------------------------------- */
+
+void port_check(const struct plan *p);
+void port_look(const struct plan *p, struct run *r);       /* nobody else has them; r->port */
+void port_open(const struct plan *p, struct run *r);       /* masquerade and rules */
+void port_begin(const struct plan *p, struct run *r);      /* supervisor: relays; follow the guest's address */
+bool port_sweep(const char *note, int held);               /* "TABLE=..." of kernels without owners of tables */
 
 /* ---- image.c: which tree ---------------------------------------------- */
 

@@ -26,8 +26,6 @@
 #define REFUSED_BUT(w, arg) O_REFUSED, 0, w, arg
 #define KEY(text)      O_KEY, 0, text, NULL
 
-#define NO_LINKS "it gets a private network with nothing but a loopback"
-
 /* rows end where they have no more to say */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
@@ -141,15 +139,29 @@ static const struct option {
 	{ "Network", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "private-network",  0,  FLAG(private_network),       "a network of its own, with a loopback",
 	                                                       "Network.Private", K_NETWORK | K_PRIVATE | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.VirtualEthernet", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.VirtualEthernetExtra", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.Interface", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.MACVLAN", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.IPVLAN", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.Bridge", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.Zone", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY(NO_LINKS),               NULL, "Network.NamespacePath", K_NETWORK | K_TRUST },
-	{ NULL,               0,  KEY("nothing of the host leads to it"), NULL, "Network.Port", K_PORTS | K_TRUST },
+	{ "network-veth",    'n', FLAG(network_veth),          "a link to the host, called host0 inside, with an address",
+	                                                       "Network.VirtualEthernet", K_NETWORK | K_TRUST },
+	{ "network-bridge",   0,  STR(network_bridge, "BRIDGE"), "the same as a port of a bridge, which is the network's own affair",
+	                                                       "Network.Bridge", K_NETWORK | K_TRUST },
+	{ "network-zone",     0,  STR(network_zone, "ZONE"),   "the same on a bridge that all machines of the zone share",
+	                                                       "Network.Zone", K_NETWORK | K_TRUST },
+	{ "network-veth-extra", 0, LIST(network_veth_extra, "HOST[:GUEST]"), "a further link to the host, by these names",
+	                                                       "Network.VirtualEthernetExtra", K_NETWORK | K_TRUST },
+	{ "network-interface", 0, LIST(network_interface, "HOST[:GUEST]"), "hand over a network interface; it comes back at the end",
+	                                                       "Network.Interface", K_NETWORK | K_BLANKS | K_TRUST },
+	{ "network-macvlan",  0,  LIST(network_macvlan, "HOST[:GUEST]"), "a link on the network of an interface, with a MAC of its own",
+	                                                       "Network.MACVLAN", K_NETWORK | K_BLANKS | K_TRUST },
+	{ "network-ipvlan",   0,  LIST(network_ipvlan, "HOST[:GUEST]"), "the same with the interface's MAC",
+	                                                       "Network.IPVLAN", K_NETWORK | K_BLANKS | K_TRUST },
+	{ "network-namespace-path", 0, STR(network_namespace_path, "PATH"), "join a network that is there: /run/netns/NAME",
+	                                                       "Network.NamespacePath", K_NETWORK | K_TRUST },
+	{ "network-veth-name", 0, STR(network_veth_name, "NAME"), "what host0 is called inside" },
+	{ "network-mac",      0,  STR(network_mac, "MAC"),     "its MAC address" },
+	{ "network-address",  0,  LIST(network_address, "ADDR[/N]|auto|none"), "the address of its first link; auto is for -n and zones" },
+	{ "network-gateway",  0,  LIST(network_gateway, "ADDR|none"), "where its default route leads" },
+	{ "network-dns",      0,  LIST(network_dns, "ADDR|none"), "a name server for it" },
+	{ "port",            'p', LIST(port, "[tcp:|udp:][ADDR:]HOST[:GUEST]"), "a port, or FIRST-LAST, of the host that leads to it",
+	                                                       "Network.Port", K_PORTS | K_TRUST },
 
 	{ "Rights", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "capability",       0,  LIST(capability, "CAP,..."), "keep these capabilities too",
@@ -228,6 +240,7 @@ static const struct { const char *variable, *option; } environment[] = {
 	{ "SYSTEMD_NSPAWN_CONTAINER_SERVICE", "container-service" },
 	{ "SYSTEMD_NSPAWN_LOCK", "lock" },
 	{ "SYSTEMD_NSPAWN_CHECK_OS_RELEASE", "check-os-release" },
+	{ "SYSTEMD_NSPAWN_NETWORK_MAC", "network-mac" },
 	{ "SYSTEMD_SUPPRESS_SYNC", "suppress-sync" },
 };
 
@@ -247,6 +260,14 @@ static const struct { const char *a; int avalue; const char *b; int bvalue; cons
 		"--volatile= and --private-users-ownership=chown may not be combined." },
 	{ "volatile", VOLATILE_OVERLAY, "private-users-ownership", OWNERSHIP_CHOWN,
 		"--volatile= and --private-users-ownership=chown may not be combined." },
+	{ "network-bridge", 0, "network-zone", 0, "--network-bridge= and --network-zone= may not be combined." },
+	{ "network-namespace-path", 0, "network-veth", 0, "--network-namespace-path= cannot be combined with other network options." },
+	{ "network-namespace-path", 0, "network-bridge", 0, "--network-namespace-path= cannot be combined with other network options." },
+	{ "network-namespace-path", 0, "network-zone", 0, "--network-namespace-path= cannot be combined with other network options." },
+	{ "network-namespace-path", 0, "network-veth-extra", 0, "--network-namespace-path= cannot be combined with other network options." },
+	{ "network-namespace-path", 0, "network-interface", 0, "--network-namespace-path= cannot be combined with other network options." },
+	{ "network-namespace-path", 0, "network-macvlan", 0, "--network-namespace-path= cannot be combined with other network options." },
+	{ "network-namespace-path", 0, "network-ipvlan", 0, "--network-namespace-path= cannot be combined with other network options." },
 	{ "ephemeral", 0, "link-journal", JOURNAL_HOST, "--ephemeral and --link-journal={host,guest} may not be combined." },
 	{ "ephemeral", 0, "link-journal", JOURNAL_GUEST, "--ephemeral and --link-journal={host,guest} may not be combined." },
 };
@@ -825,6 +846,10 @@ plan_check(const struct plan *p)
 	mount_check(p);
 	userns_check(p);
 	user_check(p);
+	net_check(p);
+	move_check(p);
+	address_check(p);
+	port_check(p);
 	cgroup_check(p);
 	limit_check(p);
 	device_check(p);

@@ -111,7 +111,7 @@ resolv_mode(const struct plan *p, const struct run *r)
 {
 	if (p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
 		return p->resolv_conf;
-	return p->private_network ? RESOLV_OFF : r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
+	return net_private(p) ? RESOLV_OFF : r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
 }
 
 static void
@@ -332,7 +332,7 @@ look_at_sys(const struct plan *p, struct run *r)
 {
 	struct statvfs fs;
 
-	if (p->boot && !p->private_network && !p->private_users && statvfs("/sys", &fs) == 0 && !(fs.f_flag & ST_RDONLY))
+	if (p->boot && !net_private(p) && !p->private_users && statvfs("/sys", &fs) == 0 && !(fs.f_flag & ST_RDONLY))
 		undo(r, give_back_sys);
 }
 
@@ -845,7 +845,7 @@ root_sys(const struct plan *p, struct run *r)
 	else if (attach(r, "sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
 	    && (errno != EBUSY || !enter(r, "/sys") || place_read_only(".", NOTHING_SPECIAL) < 0))
 		die("mount sysfs on /sys:");
-	if (p->private_network)
+	if (net_private(p))
 		cut_sys(r);
 }
 
@@ -1018,7 +1018,7 @@ root_masks(const struct plan *p, struct run *r)
 	if (p->api_vfs_writable != VFS_YES) {
 		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || place_read_only("sys", NOTHING_SPECIAL) < 0)
 			die("make /proc/sys read-only:");
-		if ((p->private_network || p->api_vfs_writable == VFS_NETWORK)
+		if ((net_private(p) || p->api_vfs_writable == VFS_NETWORK)
 		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0
 		        || mount(NULL, "sys/net", NULL, MS_REMOUNT | MS_BIND | NOTHING_SPECIAL, NULL) < 0))
 			die("make /proc/sys/net writable:");

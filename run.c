@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: 0BSD */
 /* What is alive: the undo list, the watch list, signals, the wire */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,31 @@ run_state_dir(void)
 	static char *dir;
 
 	return dir ? dir : (dir = run_path(STATE_DIR));
+}
+
+static int
+make_dirs(const char *path)
+{
+	char *step = xstrdup(path);
+	char *slash;
+
+	for (slash = strchr(step + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(step, 0755);
+		*slash = '/';
+	}
+	return mkdir(step, 0755) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+int
+run_open_state(const char *path)
+{
+	enum { FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC };
+	int fd = openat(AT_FDCWD, path, FLAGS, 0644);
+
+	if (fd < 0 && errno == ENOENT && make_dirs(run_state_dir()) == 0)
+		fd = openat(AT_FDCWD, path, FLAGS, 0644);
+	return fd;
 }
 
 void
@@ -60,7 +87,8 @@ run_begin(struct run *r)
 	int *const fds[] = {
 		&r->tree, &r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
 		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->top, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
-		&r->proc, &r->sys, &r->device_policy, &r->gathered,
+		&r->proc, &r->sys, &r->device_policy, &r->gathered, &r->host_net.fd, &r->net.fd,
+		&r->netns, &r->zone.fd, &r->subnets.fd, &r->lend_socket,
 	};
 	size_t i;
 

@@ -266,7 +266,7 @@ mind_host_root(const struct plan *p, int mode)
 		die("--nesting=yes %s write the host's settings; take other ids, as -U does", why);
 	if (p->share_pid == YES)
 		die("--share-pid=yes %s rule the host's processes; take other ids, as -U does", why);
-	if (p->api_vfs_writable == VFS_NETWORK && !p->private_network)
+	if (p->api_vfs_writable == VFS_NETWORK && !net_private(p))
 		die("--api-vfs-writable=network %s write the host's settings; add --private-network", why);
 	if (mode == USERS_YES)
 		warn("--private-users=yes: the tree belongs to the host's root, so ids are the same on both sides; -U takes others");
@@ -456,7 +456,7 @@ userns_join_network(const struct plan *p, struct run *r)
 {
 	char note = 0;
 
-	if (!r->userns || !p->private_network || r->network_joined)
+	if (!r->userns || !net_private(p) || r->network_joined)
 		return;
 	if (sys_recv(r->hand[0], &note, 1, NULL, NULL) != 1)
 		_exit(FAIL);  /* it has said why */
@@ -535,7 +535,7 @@ userns_receive(const struct plan *p, struct run *r)
 	if (sys_send(r->hand[1], note, sizeof(note), -1) < 0)
 		die("tell that we wait for the mounts:");
 	/* it takes longer than all the rest, and there may be a second CPU */
-	if (p->private_network && (unshare(CLONE_NEWNET) < 0 || sys_send(r->hand[1], note, 1, -1) < 0))
+	if (net_private(p) && (unshare(CLONE_NEWNET) < 0 || sys_send(r->hand[1], note, 1, -1) < 0))
 		die("make a network namespace (CONFIG_NET_NS):");
 	got = sys_recv(r->hand[1], note, 1, &mounts, NULL);
 	if (got >= 0 && mounts < 0)

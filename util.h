@@ -26,7 +26,7 @@ extern int wirefd;
 /* notes on the wire: the first byte says which, the text follows (for DEATH after a status byte) */
 enum {
 	NOTE_WARN = 'w', NOTE_SAY = 'v', NOTE_DEATH = 'd', NOTE_FOREIGN = 'f',
-	NOTE_CONSOLE = 'c', NOTE_MOUNTS = 'm', NOTE_MAX = 2048,
+	NOTE_CONSOLE = 'c', NOTE_MOUNTS = 'm', NOTE_NETWORK = 'n', NOTE_MAX = 2048,
 };
 
 /* say it and end: status FAIL, or the one given; a trailing colon adds the text of errno */
@@ -184,6 +184,99 @@ void work_sweep(const char *note, int held);
  */
 int copy_tree(int from, int to, char **where);
 
-/* ---- netlink.c ------------------------------------------------------- */
+/* ---- netlink.c: netlink(7), rtnetlink(7) -------------------------------------- */
 
+struct nlmsghdr;
+struct nlattr;
+
+/* a socket, which belongs to the network namespace that it was opened in, whoever uses it */
+struct nl {
+	int fd;          /* -1: not open */
+	uint32_t seq;
+	char why[160];   /* after a failure the kernel's own words (extended ack, 4.12), else those of errno */
+};
+int nl_open(struct nl *nl, int protocol);  /* NETLINK_ROUTE, ...; -1 with errno */
+int nl_open_route(struct nl *nl);
+void nl_close(struct nl *nl);
+
+/* a message. Nothing need be checked while it is built: nl_talk says when it was too much */
+struct nl_msg {
+	bool over;
+	size_t len, depth, nest[8];
+	_Alignas(8) char buf[2000];
+};
+/* head is the struct that follows the header: struct ifinfomsg and the like */
+void nl_begin(struct nl_msg *m, int type, int flags, const void *head, size_t len);
+void nl_raw(struct nl_msg *m, int type, const void *data, size_t len);
+void nl_u8(struct nl_msg *m, int type, uint8_t n);    /* numbers in the order of the host: htonl first, if need be */
+void nl_u16(struct nl_msg *m, int type, uint16_t n);
+void nl_u32(struct nl_msg *m, int type, uint32_t n);
+void nl_str(struct nl_msg *m, int type, const char *s);
+void nl_nest(struct nl_msg *m, int type);  /* all until nl_end is within */
+void nl_bare(struct nl_msg *m, const void *data, size_t len);  /* without a header of its own */
+void nl_end(struct nl_msg *m);
+
+typedef void nl_reader(void *arg, const struct nlmsghdr *h);
+/*
+ * Send it, and hand each message of the answer to fn (may be NULL) until all is said: by an acknowledgement, or by
+ * the end of a dump (NLM_F_DUMP), which begins again when it was torn: fn may see things twice. -1 with errno and why.
+ */
+int nl_talk(struct nl *nl, struct nl_msg *m, nl_reader *fn, void *arg);
+
+/* attributes of what was received; all say NULL, 0 or "" for one that is not there or has another size */
+const struct nlattr *nl_find(const struct nlmsghdr *h, size_t head, int type);  /* behind a struct of so many bytes */
+const struct nlattr *nl_find_nested(const struct nlattr *a, int type);
+const struct nlattr *nl_find_in(const void *at, const void *end, int type);
+const struct nlattr *nl_next(const void *at, const void *end, const struct nlattr *a);  /* a is NULL for the first */
+const void *nl_data(const struct nlattr *a, size_t *len);  /* a is not NULL */
+const void *nl_get(const struct nlattr *a, size_t len);
+uint32_t nl_get_u32(const struct nlattr *a);
+void nl_get_str(const struct nlattr *a, char *out, size_t size);
+
+/* a link as the kernel tells it */
+struct nl_link {
+	int index, master, parent;  /* parent is a link of another namespace for a veth's end */
+	unsigned int flags, type;   /* IFF_*, ARPHRD_* */
+	uint32_t mtu;
+	uint8_t mac[6];
+	char name[16], kind[16];    /* kind is "" for hardware */
+};
+void nl_begin_link(struct nl_msg *m, int type, int flags, int index, unsigned int set, unsigned int mask);  /* IFF_* */
+void nl_read_link(const struct nlmsghdr *h, struct nl_link *l);  /* of RTM_NEWLINK; its index is 0 if it is none */
+int nl_find_link(struct nl *nl, const char *name, int index, struct nl_link *l);  /* by name, or else index; ENODEV */
+int nl_delete_link(struct nl *nl, int index);
+int nl_raise(struct nl *nl, int index);
 int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
+/* RTM_NEWADDR (again: no error) or RTM_DELADDR; addresses in the order of the wire */
+int nl_address(struct nl *nl, int type, int index, int family, const void *address, int prefix);
+/* RTM_NEWROUTE (again: no error) or RTM_DELROUTE in the main table; gateway may be NULL, metric 0 */
+int nl_route(struct nl *nl, int type, int index, int family, const void *to, int prefix, const void *gateway, uint32_t metric);
+
+/* ---- dhcp.c: what a guest asks for on its link, and our answers: frames in, frames out ---------------- */
+
+/* what one guest is lent on one link. Addresses are in the order of the wire */
+struct lease {
+	uint8_t mac[6], host_mac[6];     /* of the guest, and of us as it sees us */
+	/* each family by itself; prefix 0: none */
+	uint8_t address[4], router[4], address6[16], router6[16];  /* router6 is link-local */
+	int prefix, prefix6;
+	bool route, route6;              /* the router leads further */
+	uint8_t dns[3][4], dns6[3][16];
+	size_t ndns, ndns6;
+	uint32_t seconds;                /* it is good for */
+	uint32_t mtu;                    /* 0: not told */
+	const char *hostname, *timezone; /* or NULL */
+};
+/* an Ethernet frame that came from the guest; the answer's length, 0 for none. DHCP, DHCPv6, router solicitations */
+size_t dhcp_answer(const struct lease *l, const uint8_t *frame, size_t len, uint8_t *out, size_t room);
+size_t dhcp_advertise(const struct lease *l, uint8_t *out, size_t room);  /* a router advertisement to all; 0: none to make */
+
+/* ---- nft.c: nf_tables through nfnetlink ------------------------------------------------------------- */
+
+/* the rules of one machine: all in a table of its own for each family. See nft_set */
+struct nft_port { uint8_t proto; bool any; uint8_t to[16]; uint16_t first, last, guest; };  /* IPPROTO_*; any: all local addresses */
+struct nft {
+	struct nl nl;            /* open while the rules live: it owns the tables (5.12); else nft_remove is needed */
+	char table[80];
+	bool owned, ip, ip6;     /* which tables are there */
+};
