@@ -273,10 +273,38 @@ size_t dhcp_advertise(const struct lease *l, uint8_t *out, size_t room);  /* a r
 
 /* ---- nft.c: nf_tables through nfnetlink ------------------------------------------------------------- */
 
-/* the rules of one machine: all in a table of its own for each family. See nft_set */
-struct nft_port { uint8_t proto; bool any; uint8_t to[16]; uint16_t first, last, guest; };  /* IPPROTO_*; any: all local addresses */
-struct nft {
-	struct nl nl;            /* open while the rules live: it owns the tables (5.12); else nft_remove is needed */
-	char table[80];
-	bool owned, ip, ip6;     /* which tables are there */
+/* a port of the host, or several, that lead to the machine. Numbers are in the order of the host */
+struct nft_port {
+	uint8_t proto;           /* IPPROTO_TCP, IPPROTO_UDP */
+	uint8_t family;          /* AF_UNSPEC: at all local addresses of the host but loopback; else at address */
+	uint8_t address[16];
+	uint16_t first, last, guest;  /* first ... last lead to guest ... */
 };
+
+/* all rules of one machine */
+struct nft_rules {
+	const char *link;        /* of the host, that leads to the machine: ve-NAME, or a bridge */
+	uint8_t net[4], net6[16];
+	int prefix, prefix6;     /* what leaves the host from these networks is masqueraded; 0: nothing */
+	uint8_t guest[4], guest6[16];
+	bool has_guest, has_guest6;  /* where ports lead; without, none of that family do */
+	const struct nft_port *port;
+	size_t nports;
+};
+
+/* what is in force: a table "nspawn-lite-NAME" for each family */
+struct nft {
+	struct nl nl;            /* fd is -1: not open. It owns the tables (5.12): they go with it, whatever ends us */
+	char table[80];
+	bool owned, ip, ip6;     /* else nft_close removes them; which of them are there */
+};
+/* put the rules in force, all at once, in place of those before; -1 with errno and n->nl.why. name: of the machine */
+int nft_set(struct nft *n, const char *name, const struct nft_rules *rules);
+void nft_close(struct nft *n);
+/* tables of a machine that was killed, where the kernel knows no owners; -1 with errno, 0 if there are none */
+int nft_remove(const char *name);
+/*
+ * A base chain of somebody else that drops what is forwarded, unless its table speaks of link: "table inet fw4, chain
+ * forward (policy drop)" into text, or iptables' own. false: none
+ */
+bool nft_blocker(const char *link, char *text, size_t size);
