@@ -332,6 +332,10 @@ take_value(struct settings *s, const struct key *k)
 			list = list ? fmt("%s,%s", list, *words) : *words;
 		add(s, k, list ? list : "");
 		break;
+	case K_WORDS:
+		for (words = split(s, false); words && *words; words++)
+			add(s, k, *words);
+		break;
 	case K_YESNO:
 		add(s, k, yes < 0 ? s->value : yes ? "yes" : "no");
 		break;
