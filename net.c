@@ -67,7 +67,7 @@ link_name_valid(const char *s)
 	for (c = s; *c; c++)
 		if (*c <= ' ' || *c > '~' || strchr("/:%", *c))  /* the kernel would count at a % */
 			return false;
-	return c > s && c - s < IFNAMSIZ && !streq(s, ".") && !streq(s, "..");
+	return c > s && c - s < IFNAMSIZ && *s != '-' && !streq(s, ".") && !streq(s, "..");
 }
 
 static void
@@ -77,7 +77,7 @@ check_name(const char *option, const char *word, const char *name)
 	if (streq(name, "all") || streq(name, "default"))
 		die("--%s=%s: no link can be called %s", option, word, name);
 	if (!link_name_valid(name))
-		die("--%s=%s: %s is no name of a link: that has 1 to 15 of the printable ASCII characters, without / : %%",
+		die("--%s=%s: %s is no name of a link: that has 1 to 15 of the printable ASCII characters, without / : %%, and does not begin with -",
 		    option, word, *name ? name : "\"\"");
 }
 
@@ -157,7 +157,7 @@ net_check(const struct plan *p)
 
 	if (p->network_bridge)
 		check_name("network-bridge", p->network_bridge, p->network_bridge);
-	if (p->network_zone && (!*p->network_zone || !link_name_valid(fmt("vz-%s", p->network_zone))))
+	if (p->network_zone && (!*p->network_zone || *p->network_zone == '-' || !link_name_valid(fmt("vz-%s", p->network_zone))))
 		die("--network-zone=%s: a zone's name has 1 to 12 of the printable ASCII characters, without / : %%: "
 		    "its bridge is called vz- and that", p->network_zone);
 	if (p->network_veth_name)

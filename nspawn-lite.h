@@ -509,7 +509,7 @@ enum {
 	/* options of a group are taken together, of one source or of another; without one each by itself */
 	K_START = 1, K_CAPS, K_USERNS, K_MOUNTS, K_NETWORK, K_PORTS, K_LIMITS, K_GROUP = 7,
 	/* how a value becomes words; without: it is the option's value */
-	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_PRIVATE = 4 << 4, K_CHOWN = 5 << 4,
+	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_CHOWN = 5 << 4,
 	K_VARIABLES = 6 << 4,  /* NAME=VALUE words, with quotes and escapes */
 	K_BLANKS = 7 << 4,  /* a list with blanks where the option has commas */
 	K_YESNO = 8 << 4,   /* yes and no in any spelling, or something else */
@@ -543,7 +543,7 @@ struct settings {
 	int next, skipped;
 	int start;                  /* START_..., if any was said */
 	char **command;
-	struct setting { const char *key; char *word; int how; bool yes; } *said;
+	struct setting { const char *key; char *word; int how; } *said;
 	size_t nsaid, room;
 };
 

@@ -138,7 +138,7 @@ static const struct option {
 
 	{ "Network", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "private-network",  0,  FLAG(private_network),       "a network of its own, with a loopback",
-	                                                       "Network.Private", K_NETWORK | K_PRIVATE | K_TRUST },
+	                                                       "Network.Private", K_NETWORK | K_TRUST },
 	{ "network-veth",    'n', FLAG(network_veth),          "a link to the host, called host0 inside, with an address",
 	                                                       "Network.VirtualEthernet", K_NETWORK | K_TRUST },
 	{ "network-bridge",   0,  STR(network_bridge, "BRIDGE"), "the same as a port of a bridge, which is the network's own affair",
