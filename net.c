@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -390,7 +391,9 @@ unmake(struct run *r)
 	nl_close(&r->net);
 }
 
-/* "NAME KIND MAC" */
+static bool killed_upon;  /* there was a macvlan or ipvlan that the kernel may not have taken away yet */
+
+/* "NAME veth MAC", or "NAME macvlan" of one that was never on the host */
 bool
 net_sweep_link(const char *note, int held)
 {
@@ -402,6 +405,7 @@ net_sweep_link(const char *note, int held)
 	bool gone = true;
 
 	(void)held;
+	killed_upon |= !rest;
 	if (!rest || !link_name_valid(name) || !parse_mac(rest, mac))
 		return true;
 	if (nl_open_route(&nl) < 0)
@@ -592,6 +596,8 @@ net_look(const struct plan *p, struct run *r)
 	for (l = r->link; l < r->link + r->nlinks; l++)
 		if (is_pair(l))
 			grow(&r->notes, fmt("LINK=%s veth %s", l->host, mac_text(l->host_mac)));
+		else if (l->kind == LINK_MACVLAN)
+			grow(&r->notes, fmt("LINK=%s macvlan", l->guest));
 	if (r->nlinks)
 		undo(r, unmake);
 }
@@ -723,6 +729,20 @@ make_upon(struct run *r, struct link *l)
 	l->made = true;
 }
 
+/* one that was killed with its supervisor has the same address until the kernel has seen to it: wait for that */
+static void
+await_address(struct nl *nl, int index)
+{
+	enum { TRIES = 300, EACH_MS = 10 };
+	struct nl_msg m;
+	int i;
+
+	for (i = 0; i < TRIES && nl_raise(nl, index) < 0 && errno == EADDRINUSE; i++)
+		poll(NULL, 0, EACH_MS);
+	nl_begin_link(&m, RTM_NEWLINK, 0, index, 0, IFF_UP);
+	nl_talk(nl, &m, NULL, NULL);
+}
+
 /* its whole name as an alternative one: 5.5. The note has said what it is called, so it is no loss where that is unknown */
 static void
 name_whole(struct nl *nl, const struct link *l, int index)
@@ -764,6 +784,8 @@ net_make(const struct plan *p, struct run *r)
 		if (nl_find_link(&own, l->guest, 0, &inner) < 0)
 			die("find link %s inside: %s", l->guest, own.why);
 		l->guest_index = inner.index;
+		if (killed_upon && l->kind == LINK_MACVLAN)
+			await_address(&own, inner.index);
 		if (l->full)
 			name_whole(is_pair(l) ? &r->host_net : &own, l, is_pair(l) ? l->index : inner.index);
 	}
@@ -827,14 +849,17 @@ look_after(int index, bool parent, const char *what, const char *name, const cha
 		watched[nwatched++] = (struct watched){ index, 0, parent, what, name, guest };
 }
 
-/* its end takes its links with it */
+/* its end takes its links with it, a moment before we can see that it has ended: it has no network any more */
 static bool
 has_ended(const struct run *r)
 {
 	siginfo_t info;
+	char path[40], name[64];
 
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)r->pid);
 	info.si_pid = 0;
-	return waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid;
+	return waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid
+	    || (readlink(path, name, sizeof(name)) < 0 && access("/proc/self/ns/net", F_OK) == 0);
 }
 
 static void

@@ -303,7 +303,7 @@ void net_return(struct run *r);
 void net_make(const struct plan *p, struct run *r);      /* builder, in the machine's network */
 void net_hand_over(const struct plan *p, struct run *r); /* builder: r->net, where it is needed */
 void net_begin(const struct plan *p, struct run *r);     /* supervisor: tell of links that go */
-bool net_sweep_link(const char *note, int held);         /* "LINK=NAME veth MAC" */
+bool net_sweep_link(const char *note, int held);         /* "LINK=..." */
 bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */
 
 /* ---- address.c: what they are given ------------------------------------------------- */
