@@ -368,16 +368,14 @@ bool
 nl_permanent_mac(const char *name, uint8_t mac[6])
 {
 	static const uint8_t none[6];
-	struct { struct ethtool_perm_addr head; uint8_t data[32]; } a = {
-		.head = { .cmd = ETHTOOL_GPERMADDR, .size = sizeof(a.data) },
-	};
+	struct { uint32_t cmd, size; uint8_t data[32]; } a = { .cmd = ETHTOOL_GPERMADDR, .size = sizeof(a.data) };
 	struct ifreq q = { 0 };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);  /* any will do */
 	bool yes;
 
 	snprintf(q.ifr_name, sizeof(q.ifr_name), "%s", name);
 	q.ifr_data = (void *)&a;
-	yes = fd >= 0 && ioctl(fd, SIOCETHTOOL, &q) == 0 && a.head.size == 6 && memcmp(a.data, none, 6) != 0;
+	yes = fd >= 0 && ioctl(fd, SIOCETHTOOL, &q) == 0 && a.size == 6 && memcmp(a.data, none, 6) != 0;
 	if (yes)
 		memcpy(mac, a.data, 6);
 	drop(fd);

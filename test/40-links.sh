@@ -1,4 +1,6 @@
-# shellcheck shell=sh disable=SC2016 # scripts for the guest
+# shellcheck shell=sh disable=SC2016,SC2034 # scripts for the guest, numbers of rounds
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2154 # set by run
 # The links of a machine: what they are called, what they are, and that none stays. In a network of the test's own.
 if [ "${LINKS_OF:-}" != "$0" ] && [ "$(id -u)" = 0 ] && command -v unshare >/dev/null 2>&1; then
 	LINKS_OF=$0
@@ -43,7 +45,9 @@ end() {
 }
 inside() { nsenter -t "$(sed -n 's/^LEADER=//p' "$state/$1")" -n "$ip_program" -d -o link show dev "$2" 2>&1; }
 outside() { ip -d -o link show dev "$1" 2>&1; }
-links() { echo $(ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort); }
+links() { ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort | tr '\n' ' '; }
+# and LINK... : those that were there before, with these
+and() { printf '%s\n' "$host_links$*" | tr ' ' '\n' | sort | tr '\n' ' '; }
 addresses() { sed 's/.*link\/ether \([0-9a-f:]*\) .*/\1/'; }
 said() { tr -d '\r' <"$T/said"; }
 host_links=$(links)
@@ -61,7 +65,7 @@ leftovers_before
 # ---- one veth ------------------------------------------------------------------------------------------
 
 begin -n
-is '-n makes a link by the machine'"'"'s name' "$(echo $(printf '%s\n' $host_links ve-guest | sort))" "$(links)"
+is '-n makes a link by the machine'"'"'s name' "$(and ve-guest)" "$(links)"
 like 'it is a veth' '* veth *' "$(outside ve-guest)"
 like 'the end on the host is up' '*<*,UP*' "$(outside ve-guest)"
 is 'its MAC address is that of systemd-nspawn' a2:0e:78:9f:de:73 "$(outside ve-guest | addresses)"
@@ -166,7 +170,7 @@ is 'and nothing of it stays' "$host_links" "$(links)"
 # ---- further pairs -------------------------------------------------------------------------------------
 
 begin -n --network-veth-extra=a0:b0 --network-veth-extra=a1
-is 'further pairs have the names that were said' "$(echo $(printf '%s\n' $host_links a0 a1 ve-guest | sort))" "$(links)"
+is 'further pairs have the names that were said' "$(and a0 a1 ve-guest)" "$(links)"
 like 'up on the host' '*<*,UP*' "$(outside a0)"
 like 'inside too' '* veth *' "$(inside guest b0)"
 like 'both ends by one name if there is one' '* veth *' "$(inside guest a1)"
@@ -249,6 +253,7 @@ wait $other 2>/dev/null
 # ---- words ---------------------------------------------------------------------------------------------
 
 while read -r o; do
+	# shellcheck disable=SC2086 # words
 	run timeout 60 "$NL" plan $o
 	is "$o is refused in a line" '1 1 ' "$rc $(echo "$err" | wc -l | tr -d ' ') $out"
 	like "$o is named" "nspawn-lite: --network-*=*: *" "$err"
