@@ -51,6 +51,7 @@ and() { printf '%s\n' "$host_links$*" | tr ' ' '\n' | sort | tr '\n' ' '; }
 addresses() { sed 's/.*link\/ether \([0-9a-f:]*\) .*/\1/'; }
 said() { tr -d '\r' <"$T/said"; }
 host_links=$(links)
+# shellcheck disable=SC2317 # called by wait_for
 no_links() { [ "$(links)" = "$host_links" ]; }
 # refuses SENTENCE WANTED OPTION... : status 1, one line, nothing left
 refuses() {
