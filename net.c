@@ -437,7 +437,7 @@ got_port(void *arg, const struct nlmsghdr *h)
 	p->n += l.index > 0 && l.master == p->master;
 }
 
-/* true: it is gone, or none of ours */
+/* true: it is gone, or none of ours, which its address tells */
 static bool
 remove_bridge(struct nl *nl, const char *name)
 {
@@ -479,11 +479,7 @@ net_sweep_zone(const char *note, int held)
 static void
 leave_zone(struct run *r)
 {
-	bool gone = share_last(&r->zone);
-
-	if (gone && after(share_text(&r->zone), "ZONE="))
-		gone = remove_bridge(&r->host_net, r->bridge);
-	share_leave(&r->zone, gone);
+	share_leave(&r->zone, share_last(&r->zone) && remove_bridge(&r->host_net, r->bridge));
 }
 
 static void
@@ -618,7 +614,8 @@ die_of_link(struct run *r, const char *name, const char *what, const char *on)
 		die("make link %s: the host has one of that name, %s, and it is not ours to remove", name,
 		    *other.kind ? fmt("a %s", other.kind) : "a network card");
 	if (error == EOPNOTSUPP)
-		die("make link %s: this kernel knows no %s links (CONFIG_%s, module %s), or not here: %s", name, what, config, what, why);
+		die("make link %s: no %s in this kernel (CONFIG_%s; module %s, OpenWrt's package kmod-%s): %s",
+		    name, what, config, what, what, why);
 	if (error == EPERM)
 		die("make link %s: %s (it takes CAP_NET_ADMIN)", name, why);
 	if (error == EBUSY && on)

@@ -224,7 +224,7 @@ if ip link add link v0 name probe type ipvlan mode l2 2>/dev/null; then
 	is 'with its parent'"'"'s address' "$(outside v0 | addresses)" "$(inside guest iv-v0 | addresses)"
 	end
 else
-	refuses 'a kind that the kernel lacks' '*link iv-v0: this kernel knows no ipvlan links (CONFIG_IPVLAN, module ipvlan)*' --network-ipvlan=v0
+	refuses 'a kind that the kernel lacks' '*link iv-v0: no ipvlan in this kernel (CONFIG_IPVLAN; module ipvlan, *' --network-ipvlan=v0
 fi
 is 'nothing of these stays' "$host_links" "$(links)"
 
