@@ -338,6 +338,11 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 	guest -n --network-veth-extra=e0 /bin/true >"$T/again" || bad=$((bad + 1))
 done
 is 'nor one that is started as soon as it has ended' '0 ' "$bad $(cat "$T/again")"
+rm -f "$t/once"
+is 'nor one that begins again by itself' 'e0 host0 lo' "$(guest --network-zone=web --network-veth-extra=e0 sh -c '
+	[ ! -e /once ] || exec echo $(ls /sys/class/net)
+	touch /once; reboot -f; sleep 60')"
+is 'and that leaves nothing either' "$host_links" "$(links)"
 if ip link add link v0 name probe type macvlan 2>/dev/null; then
 	ip link delete probe
 	bad=0
