@@ -177,6 +177,7 @@ like 'inside too' '* veth *' "$(inside guest b0)"
 like 'both ends by one name if there is one' '* veth *' "$(inside guest a1)"
 is 'each has an address of its own' 5 "$({ outside a0; outside a1; inside guest b0; inside guest a1; inside guest host0; } | addresses | sort -u | wc -l | tr -d ' ')"
 extra=$(outside a1 | addresses)
+is 'the first of them without a number' a2:b5:c1:cc:67:65 "$(inside guest b0 | addresses)"
 end
 begin --network-veth-extra=x --network-veth-extra=y
 is 'by its place among them' "$extra" "$(outside y | addresses)"
