@@ -133,6 +133,8 @@ net_look(const struct plan *p, struct run *r)
 	if (p->network_zone) {
 		r->bridge = fmt("vz-%s", p->network_zone);
 		share_join(&r->zone, fmt("zone.%s", p->network_zone));
+		if (r->zone.first)
+			share_write(&r->zone, fmt("ZONE=%s\n", r->bridge));
 		share_open(&r->zone);
 	}
 	if (r->bridge && !p->network_zone) {
