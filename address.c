@@ -384,6 +384,21 @@ got_route(void *arg, const struct nlmsghdr *h)
 	r->route[r->n++].link = link;
 }
 
+/* what changes from here on is told: before they are read, so that nothing is missed */
+static void
+follow_routes(struct given *g)
+{
+	static const int groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK };
+	struct nl nl;
+	size_t i;
+
+	if (nl_open_route(&nl) < 0)
+		return;
+	g->events = nl.fd;
+	for (i = 0; i < LEN(groups); i++)
+		setsockopt(nl.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i]));
+}
+
 static int
 read_routes(struct nl *nl, struct routes *r)
 {
@@ -808,6 +823,7 @@ address_choose(const struct plan *p, struct run *r)
 			of[routes.nof].bits = own->bits ? own->bits : i == V6 ? 64 : p->network_zone ? ZONE_PREFIX : VETH_PREFIX;
 			routes.nof++;
 		}
+	follow_routes(g);
 	if (read_routes(&r->host_net, &routes) < 0)
 		die("read the host's routes: %s", r->host_net.why);
 	share_join(&r->subnets, "subnets");
@@ -1177,7 +1193,7 @@ write_hosts(const struct plan *p, struct run *r)
 
 /* wake us only for default routes, for those that may overlap our network, and for links of the way out */
 static void
-set_filter(struct run *r)
+set_filter(const struct run *r)
 {
 	struct given *g = r->given;
 	struct sock_filter code[20 + WAYS];
@@ -1196,9 +1212,9 @@ set_filter(struct run *r)
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_dst_len));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 7, 0, 8);
+	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 7, 0, 9);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_family));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 0, 5);
+	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 0, 6);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, NLMSG_HDRLEN + sizeof(struct rtmsg));
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, RTA_DST);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_NLATTR));
@@ -1277,25 +1293,6 @@ got_event(struct run *r, int fd, short revents)
 		look_again(r);
 }
 
-static void
-follow(struct run *r)
-{
-	static const int groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK };
-	struct nl nl;
-	size_t i;
-
-	if (nl_open_route(&nl) < 0) {
-		warn("follow the host's routes:");
-		return;
-	}
-	r->given->events = nl.fd;
-	set_filter(r);
-	for (i = 0; i < LEN(groups); i++)
-		setsockopt(nl.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i]));
-	watch(r, nl.fd, POLLIN, got_event);
-	look_again(r);  /* what came and went while it was born */
-}
-
 void
 address_begin(const struct plan *p, struct run *r)
 {
@@ -1312,6 +1309,7 @@ address_begin(const struct plan *p, struct run *r)
 		set_link(r, dir, p->network_zone ? r->bridge : r->lent->host);
 		drop(dir);
 	}
-	if (r->lease.route || r->lease.route6)
-		follow(r);
+	set_filter(r);
+	if (r->given->events >= 0)
+		watch(r, r->given->events, POLLIN, got_event);
 }
