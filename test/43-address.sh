@@ -12,7 +12,7 @@ outside
 ip -n outside route add default via 198.51.100.1
 ip -6 -n outside route add default via 2001:db8:1::1
 
-guest() { timeout 60 "$NL" -q -D "$t" "$@"; }
+guest() { timeout 60 "$NL" -q -x -D "$t" "$@"; }
 address() { sed -n "s/[[:space:]].*//;${2:-1}p" "$state/.hosts/$1"; }
 # start NAME OPTION... : it runs until stop NAME, and then the commands given by "last" run inside
 last=true
@@ -57,7 +57,7 @@ bad 'an address of nobody' '*10.0.0/24: not an address*' -n --network-address=10
 bad 'with zeros before' '*not an address*' -n --network-address=010.1.1.1/24
 bad 'with a blank' '*not an address*' -n '--network-address= 10.1.1.1/24'
 bad 'with more behind it' '*not an address*' -n --network-address=10.1.1.1.1/24
-bad 'an empty one' '*not an address*' -n --network-address=
+bad 'an empty one' '*says nothing*' -n --network-address=
 bad 'a scope' '*not an address*' -n --network-address=fd00::1%eth0/64
 bad 'a prefix of 0' '*no number from 1 to 32*' -n --network-address=10.1.1.1/0
 bad 'a prefix of 33' '*no number from 1 to 32*' -n --network-address=10.1.1.1/33
