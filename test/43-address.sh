@@ -19,7 +19,7 @@ last=true
 start() {
 	name=$1
 	shift
-	rm -f "$T/$name.out"
+	: >"$T/$name.out"
 	mkfifo "$T/$name.up"
 	guest -M "$name" -P "$@" sh -c "echo up; read -r x 2>/dev/null; $last" \
 		<"$T/stay" >"$T/$name.up" 2>"$T/$name.err" &
