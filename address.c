@@ -869,7 +869,7 @@ address_sweep_forward(const char *note, int held)
 	(void)held;
 	/* switched on for all since then, by somebody else */
 	if (path && !strstr(path, "..") && !(after(path, "ipv4/") && is_set(dir, "ipv4/ip_forward", '1')))
-		done = dir >= 0 && (put_at(dir, path, value + 1) == 0 || errno == ENOENT);
+		done = dir >= 0 && (is_set(dir, path, value[1]) || put_at(dir, path, value + 1) == 0 || errno == ENOENT);
 	drop(dir);
 	return done;
 }

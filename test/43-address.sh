@@ -260,5 +260,20 @@ is 'and no flag of the host is touched' 0 "$(netget ipv4/conf/br0/forwarding)"
 like 'two of them' '*10.200.0.5/24*10.200.0.6/24*' \
 	"$(guest -M a --network-bridge=br0 --network-address=10.200.0.5/24 --network-address=10.200.0.6/24 ip -4 addr)"
 ip link del br0
+if ip link add probe link uplink type macvlan 2>/dev/null; then
+	ip link del probe
+	like 'and so on a macvlan' '*198.51.100.9/24*2001:db8:1::9/64*2 packets*' "$(guest -M a --network-macvlan=uplink \
+		--network-address=198.51.100.9/24 --network-address=2001:db8:1::9/64 --network-gateway=198.51.100.2 \
+		sh -c 'ip addr; ping -c 1 -W 2 198.51.100.2; ping -c 1 -W 2 2001:db8:1::2' |
+		awk '/1 packets received/ { n++ } /inet/ { print } END { print n " packets" }')"
+else
+	skip 'and so on a macvlan' 'the kernel has none'
+fi
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
+run guest -M a -n ip -4 addr
+umount /proc/sys
+like 'where flags cannot be set one line says so, and the machine runs' "0 1 *cannot be set (Read-only file system)*inet *" \
+	"$rc $(echo "$err" | wc -l | tr -d ' ') $err $out"
 leftovers_after 'nothing stays'
 done_testing
