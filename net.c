@@ -533,6 +533,8 @@ look_at_veth(const struct plan *p, struct run *r)
 	if (p->network_zone) {
 		r->bridge = fmt("vz-%s", p->network_zone);
 		share_join(&r->zone, fmt("zone.%s", p->network_zone));
+		if (r->zone.first)  /* a killed one's bridge is still to be unmade, but addresses are chosen anew */
+			share_write(&r->zone, after(share_text(&r->zone), "ZONE=") ? fmt("ZONE=%s\n", r->bridge) : "");
 		undo(r, leave_zone);
 		share_open(&r->zone);
 	}
@@ -638,7 +640,7 @@ net_make_zone(const struct plan *p, struct run *r)
 	share_close(&r->zone);
 	if (nl_find_link(&r->host_net, r->bridge, 0, &bridge) < 0) {
 		if (!after(share_text(&r->zone), "ZONE="))
-			share_write(&r->zone, fmt("ZONE=%s\n", r->bridge));
+			share_write(&r->zone, fmt("ZONE=%s\n%s", r->bridge, share_text(&r->zone)));
 		/* of its own: else it would be that of a port, and change with them */
 		zone_mac(r->bridge, mac);
 		nl_begin_link(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, IFF_UP, IFF_UP);

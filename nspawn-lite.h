@@ -181,6 +181,7 @@ struct run {
 	/* what we lend the guest on its first link: see address.c */
 	struct lease lease;
 	struct link *lent;    /* that link; NULL: nothing is given */
+	struct given *given;
 	struct shared subnets;
 	char *resolver_text;  /* what its resolv.conf says; NULL: as the host's */
 	int lend_socket;      /* packet(7), on the host's end of that link: see lend.c */
@@ -309,6 +310,7 @@ bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */
 /* ---- address.c: what they are given ------------------------------------------------- */
 
 void address_check(const struct plan *p);
+int address_parse(const char *word, size_t len, uint8_t at[16]);  /* AF_INET or AF_INET6, at filled up with 0; 0: none */
 void address_choose(const struct plan *p, struct run *r);  /* r->lease, claimed; nothing is set */
 void address_host(const struct plan *p, struct run *r);    /* builder: on the host's end; routes; inside, too */
 void address_forward(const struct plan *p, struct run *r); /* lead packets on: sysctls of the links concerned */
