@@ -115,6 +115,7 @@ lend_bind(const struct plan *p, struct run *r)
 	a.sll_ifindex = r->lent->index;
 	if (bind(r->lend_socket, (struct sockaddr *)&a, sizeof(a)) < 0)
 		die("listen on link %s:", r->lent->host);
+	close(r->lend_socket);  /* the supervisor's own is the same socket, and bound now */
 }
 
 /* ---- in the supervisor's loop ------------------------------------------------------------ */

@@ -16,6 +16,15 @@ while read -r line; do
 	esac
 done <"$T/tap" | sed 's/  - / - /'
 
+# the same on a machine that puts the high byte first
+if command -v qemu-mips-static >/dev/null && [ -e "${LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nspawn-lite}/sysroot/mips/done" ]; then
+	ok 'and no other on a machine with the high byte first' sh -c "
+		unset CC CFLAGS CPPFLAGS LDFLAGS CROSS_COMPILE MAKEFLAGS MAKELEVEL
+		make -s -C '$TOP' TARGET=mips O='$T/mips' '$T/mips/test-dhcp' && qemu-mips-static '$T/mips/test-dhcp'"
+else
+	skip 'and no other on a machine with the high byte first' 'no qemu-mips-static or no toolchain for it'
+fi
+
 # the servers that guests are told of: this network's own
 echo 'nameserver 192.0.2.53' >"$T/resolv"
 mount --bind "$T/resolv" /etc/resolv.conf || skip_all 'cannot mount'
@@ -60,10 +69,10 @@ ended() {
 	kill "$client" 2>/dev/null
 	wait "$client" 2>/dev/null
 }
-global() { inside ip -o "$1" addr show dev host0 scope global | awk '{ print $4 }'; }
+global() { inside "$ip_program" -o "$1" addr show dev host0 scope global | awk '{ print $4 }'; }
 flush() {
-	inside ip -4 addr flush dev host0
-	inside ip -6 addr flush dev host0 scope global
+	inside "$ip_program" -4 addr flush dev host0
+	inside "$ip_program" -6 addr flush dev host0 scope global
 }
 unreachable() { awk '/^Icmp:/ { if (n++) print $c; else for (i = 1; i <= NF; i++) if ($i == "OutDestUnreachs") c = i }' /proc/net/snmp; }
 
@@ -93,7 +102,7 @@ before=$(unreachable)
 beside $udhcpc -i host0 -f -s "$t/said"
 wait_for grep -qs bound "$SAID"
 # what it asks over its own address, and not by a packet socket
-inside ip addr add "$was" dev host0
+inside "$ip_program" addr add "$was" dev host0
 kill -USR1 "$client"
 wait_for grep -qs renew "$SAID"
 like 'a lease is renewed' "renew $address *" "$(grep renew "$SAID")"
@@ -122,7 +131,7 @@ if command -v dhclient >/dev/null; then
 	wait_for grep -qs BOUND "$SAID"
 	like 'dhclient, which had another address: it is refused' '*DHCPNAK from*' "$(cat "$T/client")"
 	like 'and gets its own' "BOUND $address *$router dns=192.0.2.53 *" "$(grep BOUND "$SAID")"
-	inside ip addr add "$was" dev host0
+	inside "$ip_program" addr add "$was" dev host0
 	wait_for grep -qs RENEW "$SAID"
 	like 'and renews it' "RENEW $address *" "$(grep -m 1 RENEW "$SAID")"
 	ended
@@ -138,7 +147,7 @@ if command -v dhcpcd >/dev/null; then
 	apart "exec timeout 30 dhcpcd -4 -1 -B -L -f '$T/dhcpcd.conf' -c /bin/true host0" >"$T/dhcpcd" 2>&1
 	like 'dhcpcd gets its address' "*leased $address for 3600 seconds*" "$(cat "$T/dhcpcd")"
 	is 'and sets it' "$was" "$(global -4)"
-	like 'with the way on' "default via $router *proto dhcp*" "$(inside ip -4 route show default)"
+	like 'with the way on' "default via $router *proto dhcp*" "$(inside "$ip_program" -4 route show default)"
 	flush
 else
 	skip 'dhcpcd asks' 'it is not here'
@@ -148,16 +157,16 @@ fi
 
 # the kernel asks when its link comes up
 again() {
-	inside ip link set host0 down
-	inside ip link set host0 up
+	inside "$ip_program" link set host0 down
+	inside "$ip_program" link set host0 up
 }
 has_six() { [ "$(global -6 | head -n 1)" = "$six" ]; }
-has_link_local() { inside ip -6 addr show dev host0 scope link | grep inet6 | grep -qv tentative; }
+has_link_local() { inside "$ip_program" -6 addr show dev host0 scope link | grep inet6 | grep -qv tentative; }
 if [ -n "$six" ]; then
 	again
 	wait_for has_six
 	is 'a router advertisement makes the very address that it had' "$six" "$(global -6)"
-	like 'which is no longer one for ever' '*dynamic*' "$(inside ip -6 addr show dev host0 scope global)"
+	like 'which is no longer one for ever' '*dynamic*' "$(inside "$ip_program" -6 addr show dev host0 scope global)"
 	if command -v rdisc6 >/dev/null; then
 		wait_for has_link_local
 		out=$(inside rdisc6 -1 host0 2>&1)
@@ -246,12 +255,12 @@ if tree=$("$TESTDIR/trees" systemd 2>"$T/err"); then
 		</dev/null >"$T/networkd" 2>&1 &
 	supervisor=$!
 	has_leader() { leader=$(awk '{ print $1 }' "/proc/$supervisor/task/$supervisor/children"); [ -n "$leader" ]; }
-	leased() { inside ip -4 addr show dev host0 scope global 2>/dev/null | grep -q dynamic; }
+	leased() { inside "$ip_program" -4 addr show dev host0 scope global 2>/dev/null | grep -q dynamic; }
 	wait_for has_leader
 	wait_for leased
-	like 'networkd of a booted system leases an address' '*inet *dynamic*' "$(inside ip -o -4 addr show dev host0 scope global)"
+	like 'networkd of a booted system leases an address' '*inet *dynamic*' "$(inside "$ip_program" -o -4 addr show dev host0 scope global)"
 	is 'and has no other' 1 "$(global -4 | wc -l)"
-	like 'and the way on' 'default via *proto dhcp*' "$(inside ip -4 route show default)"
+	like 'and the way on' 'default via *proto dhcp*' "$(inside "$ip_program" -4 route show default)"
 	kill -9 "$leader"
 	wait "$supervisor" 2>/dev/null
 else
