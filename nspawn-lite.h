@@ -313,6 +313,7 @@ bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
 
 void resolver_look(const struct plan *p, struct run *r);   /* whom they ask: r->lease.dns, r->resolver_text */
 void resolver_begin(const struct plan *p, struct run *r);  /* the relay, where there has to be one */
+void resolver_follow(struct run *r);                       /* before an answer: r->lease as the host's resolv.conf is now */
 
 /* ---- lend.c: for guests that ask by DHCP and router solicitations --------------------------- */
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: 0BSD */
+/* relay LINK ADDRESS GUEST PREFIX : asked for names on a link that others made, as a supervisor is. Says what it decided */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../nspawn-lite.h"
+
+int
+main(int argc, char **argv)
+{
+	static struct link link;
+	static struct plan p;
+	static struct run r;
+	bool six;
+
+	if (argc < 5)
+		die("relay LINK ADDRESS GUEST PREFIX");
+	speaker = "relay: ";
+	verbose = true;
+	six = strchr(argv[2], ':');
+	run_begin(&r);
+	run_signals();
+	link.host = argv[1];
+	link.guest = xstrdup("host0");
+	r.lent = &link;
+	if (inet_pton(six ? AF_INET6 : AF_INET, argv[2], six ? r.lease.router6 : r.lease.router) != 1
+	    || inet_pton(six ? AF_INET6 : AF_INET, argv[3], six ? r.lease.address6 : r.lease.address) != 1)
+		die("%s, %s: no addresses", argv[2], argv[3]);
+	*(six ? &r.lease.prefix6 : &r.lease.prefix) = atoi(argv[4]);
+	*(six ? &r.lease.route6 : &r.lease.route) = true;
+	resolver_look(&p, &r);
+	print(1, "%s", r.resolver_text ? r.resolver_text : "none\n");
+	resolver_begin(&p, &r);
+	while (!run_told_to_end())
+		run_wait(&r, -1);
+	return 0;
+}
