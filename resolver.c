@@ -31,7 +31,7 @@ enum {
 	FORMERR = 1, SERVFAIL = 2, NOTIMP = 4,
 	QUERY_MOST = 512, ANSWER_MOST = 4096,  /* what is longer comes by TCP */
 	SERVERS = 3,           /* as many as resolv.conf(5) takes */
-	TICK_MS = 250, PATIENCE_MS = 5000, NEXT_MS = 1500, IDLE_MS = 10000, LOOK_MS = 1000,
+	TICK_MS = 250, WAIT_MS = 3000, PATIENCE_MS = 5000, NEXT_MS = 1500, IDLE_MS = 10000, LOOK_MS = 1000,
 	A_TURN = 16,           /* so much is done before others have theirs */
 	NAME_TTL = 5,
 };
@@ -87,7 +87,8 @@ static struct {
 	size_t nown;
 	bool needed, open;
 	int epoll, timer, listener[LISTENERS];
-	bool ticking, held;
+	int ticking;
+	bool held, waiting;            /* for tokens; for a resolver of the host to come up */
 	unsigned int tokens;
 	size_t good;                   /* the server that answered last */
 	struct query query[DNS_QUERIES];
@@ -432,15 +433,14 @@ look_for(int fd, int op, uint32_t events, uint64_t what)
 
 /* while something has an end, or others were told to wait */
 static void
-tick(bool on)
+tick(int ms)
 {
-	struct itimerspec t = { { 0, TICK_MS * 1000000L }, { 0, TICK_MS * 1000000L } };
+	struct itimerspec t = { .it_interval = { ms / 1000, ms % 1000 * 1000000L } };
 
-	if (!on)
-		memset(&t, 0, sizeof(t));
-	if (on != relay.ticking)
+	t.it_value = t.it_interval;
+	if (ms != relay.ticking)
 		timerfd_settime(relay.timer, 0, &t, NULL);
-	relay.ticking = on;
+	relay.ticking = ms;
 }
 
 /* all questions of a machine, or of a zone's that come to us, have so many in a second; the kernel drops what is beyond */
@@ -449,7 +449,7 @@ spend(void)
 {
 	size_t i;
 
-	tick(true);
+	tick(TICK_MS);
 	if (relay.tokens) {
 		relay.tokens--;
 		return true;
@@ -802,8 +802,81 @@ got_stream(struct pair *c)
 
 /* ---- all of it in one fd ------------------------------------------------------------------------ */
 
+/*
+ * All supervisors of a zone listen at the same address: SO_REUSEPORT lets in those who say so, too, and are the same
+ * user. EADDRINUSE: the host's own resolver is there, which needs no relay
+ */
+static int
+listen_at(const struct run *r, const struct server *own, int type)
+{
+	const char *link = r->bridge ? r->bridge : r->lent->host;
+	struct sockaddr_in6 at;
+	socklen_t len;
+	struct server s = *own;
+	int fd, on = 1;
+
+	if (is_link_local(&s))
+		s.scope = if_nametoindex(link);
+	len = fill_address(&at, &s);
+	fd = socket(s.family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link, (socklen_t)strlen(link) + 1) < 0
+	    || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+		return drop(fd);
+	/* what has just ended is in nobody's way, ours no more than others' */
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));  /* it may still be looked whether it is the only one */
+	if (bind(fd, (struct sockaddr *)&at, len) < 0 || (type == SOCK_STREAM && listen(fd, DNS_CONNECTIONS) < 0))
+		return drop(fd);
+	return fd;
+}
+
+/* a stream to a server on the loopback is there at once, or is not */
+static bool
+has_server(void)
+{
+	socklen_t len = sizeof(int);
+	int fd, failed;
+	size_t i;
+
+	for (i = 0; i < relay.names.n; i++) {
+		if (is_far(&relay.names.server[i]))
+			return true;
+		fd = ask_socket(i, SOCK_STREAM);
+		failed = fd < 0;
+		if (fd >= 0)
+			getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
+		drop(fd);
+		if (!failed)
+			return true;
+	}
+	return false;
+}
+
+/* not before there is somebody to ask: a resolver of the host that wants the port everywhere would find it taken */
 static void
-got_tick(void)
+try_listen(struct run *r)
+{
+	size_t i;
+	int fd;
+
+	relay.waiting = !has_server();
+	tick(relay.waiting ? WAIT_MS : 0);
+	for (i = 0; !relay.waiting && i < LISTENERS; i++) {
+		if (i % 2 >= relay.nown)
+			continue;
+		fd = relay.listener[i] = listen_at(r, &relay.own[i % 2], i < LISTEN_TCP ? SOCK_DGRAM : SOCK_STREAM);
+		if (fd >= 0)
+			look_for(fd, EPOLL_CTL_ADD, EPOLLIN, ON_LISTENER | i);
+		else if (errno == EADDRINUSE)
+			say("the host's own resolver is asked for names");
+		else
+			warn("listen for questions of names:");
+	}
+}
+
+static void
+got_tick(struct run *r)
 {
 	uint64_t ticks = 1, now = now_ms();
 	bool busy = false;
@@ -813,6 +886,11 @@ got_tick(void)
 
 	if (read(relay.timer, &ticks, sizeof(ticks)) < 0)
 		return;
+	if (relay.waiting) {
+		follow(r);
+		try_listen(r);
+		return;
+	}
 	ticks = ticks > 1000 / TICK_MS ? 1000 / TICK_MS : ticks;
 	relay.tokens += (unsigned int)ticks * (DNS_RATE * TICK_MS / 1000);
 	if (relay.tokens >= DNS_RATE)
@@ -838,7 +916,7 @@ got_tick(void)
 			part(c);
 		busy |= c->fd[0] >= 0;
 	}
-	tick(busy);
+	tick(busy ? TICK_MS : 0);
 }
 
 static void
@@ -853,7 +931,7 @@ got_events(struct run *r, int fd, short revents)
 		which = (unsigned int)e[i].data.u64 & 0xff;
 		switch (e[i].data.u64 & ~(uint64_t)0xff) {
 		case ON_TIMER:
-			got_tick();
+			got_tick(r);
 			break;
 		case ON_LISTENER:
 			which < LISTEN_TCP ? got_question(r, (int)which) : got_caller(r, (int)which);
@@ -869,37 +947,10 @@ got_events(struct run *r, int fd, short revents)
 	}
 }
 
-/*
- * All supervisors of a zone listen at the same address: SO_REUSEPORT lets in those who say so, too, and are the same
- * user. EADDRINUSE: the host's own resolver is there, which needs no relay
- */
-static int
-listen_at(const struct run *r, const struct server *own, int type)
-{
-	const char *link = r->bridge ? r->bridge : r->lent->host;
-	struct sockaddr_in6 at;
-	socklen_t len;
-	struct server s = *own;
-	int fd, on = 1;
-
-	if (is_link_local(&s))
-		s.scope = if_nametoindex(link);
-	len = fill_address(&at, &s);
-	fd = socket(s.family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link, (socklen_t)strlen(link) + 1) < 0
-	    || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
-		return drop(fd);
-	setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));  /* it may still be looked whether it is the only one */
-	if (bind(fd, (struct sockaddr *)&at, len) < 0 || (type == SOCK_STREAM && listen(fd, DNS_CONNECTIONS) < 0))
-		return drop(fd);
-	return fd;
-}
-
 static void
 listen_all(struct run *r)
 {
 	size_t i;
-	int fd;
 
 	if (relay.open)
 		return;
@@ -914,21 +965,11 @@ listen_all(struct run *r)
 		relay.query[i].fd = -1;
 	for (i = 0; i < DNS_CONNECTIONS; i++)
 		relay.pair[i].fd[0] = relay.pair[i].fd[1] = -1;
-	look_for(relay.timer, EPOLL_CTL_ADD, EPOLLIN, ON_TIMER);
+	memset(relay.listener, 0xff, sizeof(relay.listener));
 	relay.tokens = DNS_RATE;
-	for (i = 0; i < LISTENERS; i++) {
-		relay.listener[i] = -1;
-		if (i % 2 >= relay.nown)
-			continue;
-		fd = relay.listener[i] = listen_at(r, &relay.own[i % 2], i < LISTEN_TCP ? SOCK_DGRAM : SOCK_STREAM);
-		if (fd >= 0)
-			look_for(fd, EPOLL_CTL_ADD, EPOLLIN, ON_LISTENER | i);
-		else if (errno != EADDRINUSE)
-			warn("listen for questions of names (port %d):", PORT);
-		else
-			say("names: the host's own resolver listens");
-	}
+	look_for(relay.timer, EPOLL_CTL_ADD, EPOLLIN, ON_TIMER);
 	watch(r, relay.epoll, POLLIN, got_events);
+	try_listen(r);
 }
 
 void

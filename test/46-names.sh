@@ -209,6 +209,18 @@ wait_for sh -c 'nsenter --net=/run/netns/guest dig +short +tries=1 +time=1 @10.6
 is "the next server is asked when nobody listens at the first" 192.0.2.7 "$(ask @10.64.0.1 here.lan)"
 is "by TCP, too" 192.0.2.7 "$(ask +tcp @10.64.0.1 here.lan)"
 stop "$lo"
+stop "$relay_pid"
+start_relay ve-guest 10.64.0.1 10.64.0.2 28
+is "no port is taken while there is nobody to ask" 0 "$(ss -Hlun 'sport = :53' | wc -l)"
+serve host late --host-record=here.lan,192.0.2.8
+is "who comes up then is asked itself" 192.0.2.8 "$(ask @10.64.0.1 here.lan)"
+stop "$serve_pid"
+serve host lo --listen-address=127.0.0.1 --bind-interfaces "$@"
+lo=$serve_pid
+stop "$relay_pid"
+start_relay ve-guest 10.64.0.1 10.64.0.2 28
+is "or is relayed to" 192.0.2.7 "$(ask @10.64.0.1 here.lan)"
+stop "$lo"
 is "when none answers that is said" SERVFAIL \
 	"$(in_space guest dig +tries=1 +time=4 @10.64.0.1 here.lan 2>&1 | sed -n 's/.*status: \([A-Z]*\).*/\1/p')"
 stop "$relay_pid"
