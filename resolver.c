@@ -295,20 +295,19 @@ is_unchanged(void)
 void
 resolver_look(const struct plan *p, struct run *r)
 {
-	static const uint8_t none[16];
-	struct lease *l = &r->lease;
+	static const int families[] = { AF_INET, AF_INET6 };
+	const uint8_t *own;
+	size_t i;
 
 	relay.plan = p;
 	if (!r->lent && !p->network_dns)
 		return;
-	if (r->lent && !p->network_gateway && memcmp(l->router, none, 4) != 0 && l->prefix) {
-		relay.own[relay.nown].family = AF_INET;
-		memcpy(relay.own[relay.nown++].address, l->router, 4);
-	}
-	/* one will do: a link-local address is something that not every client keeps the interface of */
-	if (r->lent && !relay.nown && !p->network_gateway && memcmp(l->router6, none, 16) != 0 && l->prefix6) {
-		relay.own[relay.nown].family = AF_INET6;
-		memcpy(relay.own[relay.nown++].address, l->router6, 16);
+	for (i = 0; r->lent && i < LEN(families); i++) {
+		own = address_of_host(r, families[i]);
+		if (!own)
+			continue;
+		relay.own[relay.nown].family = families[i];
+		memcpy(relay.own[relay.nown++].address, own, families[i] == AF_INET ? 4 : 16);
 	}
 	is_unchanged();
 	decide(r);
@@ -386,7 +385,7 @@ answer_here(const struct lease *l, uint8_t *m, size_t end, size_t room)
 	memcpy(name, m + HEADER + 1, len);
 	name[len] = 0;
 	if (strlen(name) != len || !name_valid(name)
-	    || snprintf(path, sizeof(path), "%s/hosts.d/%s", run_state_dir(), name) >= (int)sizeof(path)
+	    || snprintf(path, sizeof(path), "%s/" HOSTS_DIR "/%s", run_state_dir(), name) >= (int)sizeof(path)
 	    || read_at(AT_FDCWD, path, file, sizeof(file)) < 0)
 		return 0;
 	memset(m + 6, 0, 6);

@@ -257,9 +257,9 @@ done >"$T/answers"
 is "the other goes on when one is killed" 6 "$(grep -c 192.0.2.7 "$T/answers")"
 
 # machines of the same network know each other by name
-mkdir -p "$NSPAWN_LITE_ROOT/run/nspawn-lite/hosts.d"
-printf '10.64.0.5\tweb\n2001:db8::5\tweb\n' >"$NSPAWN_LITE_ROOT/run/nspawn-lite/hosts.d/web"
-printf '10.65.0.5\tfar\n' >"$NSPAWN_LITE_ROOT/run/nspawn-lite/hosts.d/far"
+mkdir -p "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts"
+printf '10.64.0.5\tweb\n2001:db8::5\tweb\n' >"$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/web"
+printf '10.65.0.5\tfar\n' >"$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/far"
 is "a machine is known by its name" 10.64.0.5 "$(ask @10.64.0.1 web)"
 like "an address of another family it has not" '*NOERROR*ANSWER: 0,*' "$(in_space guest dig +tries=1 @10.64.0.1 web AAAA 2>&1 | tr '\n' ' ')"
 like "one of another network is not known" '*REFUSED*' "$(in_space guest dig +tries=1 @10.64.0.1 far 2>&1 | tr '\n' ' ')"
