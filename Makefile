@@ -74,6 +74,7 @@ programs: $(programs)
 	@:
 $(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
 $(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
+$(O)/test-dhcp: $(addprefix $(O)/,util.o dhcp.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
 $(O)/test-relay: $(filter-out %/nspawn-lite.o,$(obj))
