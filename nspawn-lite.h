@@ -184,6 +184,7 @@ struct run {
 	struct given *given;
 	struct shared subnets;
 	char *resolver_text;  /* what its resolv.conf says; NULL: as the host's */
+	int dns_socket[4];    /* where the relay for names is asked, see resolver.c: UDP, TCP of each family */
 	int lend_socket;      /* packet(7), on the host's end of that link: see lend.c */
 	/* its ports: see port.c */
 	struct port *port;
@@ -323,7 +324,9 @@ bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
 /* ---- resolver.c: names for guests -------------------------------------------------------- */
 
 void resolver_look(const struct plan *p, struct run *r);   /* whom they ask: r->lease.dns, r->resolver_text */
-void resolver_begin(const struct plan *p, struct run *r);  /* the relay, where there has to be one */
+void resolver_open(const struct plan *p, struct run *r);   /* the relay's sockets, where there has to be one */
+void resolver_bind(const struct plan *p, struct run *r);   /* builder: to the link */
+void resolver_begin(const struct plan *p, struct run *r);  /* the relay */
 void resolver_follow(struct run *r);                       /* before an answer: r->lease as the host's resolv.conf is now */
 
 /* ---- lend.c: for guests that ask by DHCP and router solicitations --------------------------- */

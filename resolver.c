@@ -86,7 +86,7 @@ static struct {
 	struct server own[2];          /* where it is asked: addresses of the host on the guest's link */
 	size_t nown;
 	bool needed, open;
-	int epoll, timer, listener[LISTENERS];
+	int epoll, timer, listener[LISTENERS], failed[LISTENERS];
 	int ticking;
 	bool held, waiting;            /* for tokens; for a resolver of the host to come up */
 	unsigned int tokens;
@@ -806,28 +806,52 @@ got_stream(struct pair *c)
  * user. EADDRINUSE: the host's own resolver is there, which needs no relay
  */
 static int
-listen_at(const struct run *r, const struct server *own, int type)
+make_socket(size_t n)
 {
-	const char *link = r->bridge ? r->bridge : r->lent->host;
-	struct sockaddr_in6 at;
-	socklen_t len;
-	struct server s = *own;
-	int fd, on = 1;
+	int type = n < LISTEN_TCP ? SOCK_DGRAM : SOCK_STREAM, on = 1;
+	int fd = socket(relay.own[n % 2].family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (is_link_local(&s))
-		s.scope = if_nametoindex(link);
-	len = fill_address(&at, &s);
-	fd = socket(s.family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link, (socklen_t)strlen(link) + 1) < 0
-	    || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		return drop(fd);
 	/* what has just ended is in nobody's way, ours no more than others' */
 	if (type == SOCK_STREAM)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));  /* it may still be looked whether it is the only one */
-	if (bind(fd, (struct sockaddr *)&at, len) < 0 || (type == SOCK_STREAM && listen(fd, DNS_CONNECTIONS) < 0))
-		return drop(fd);
 	return fd;
+}
+
+/* 0, or errno */
+static int
+bind_socket(const struct run *r, int fd, size_t n)
+{
+	const char *link = r->bridge ? r->bridge : r->lent->host;
+	struct server s = relay.own[n % 2];
+	struct sockaddr_in6 at;
+	socklen_t len;
+
+	if (is_link_local(&s))
+		s.scope = if_nametoindex(link);
+	len = fill_address(&at, &s);
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link, (socklen_t)strlen(link) + 1) < 0
+	       || bind(fd, (struct sockaddr *)&at, len) < 0
+	       || (n >= LISTEN_TCP && listen(fd, DNS_CONNECTIONS) < 0) ? errno : 0;
+}
+
+/* it is ours, or closed */
+static void
+take_socket(int fd, size_t n, int failed)
+{
+	relay.listener[n] = failed ? -1 : fd;
+	errno = failed;
+	if (!failed) {
+		look_for(fd, EPOLL_CTL_ADD, EPOLLIN, ON_LISTENER | n);
+		return;
+	}
+	if (failed == EADDRINUSE)
+		say("the host's own resolver is asked for names");
+	else
+		warn("listen for questions of names:");
+	drop(fd);
 }
 
 /* a stream to a server on the loopback is there at once, or is not */
@@ -864,13 +888,8 @@ try_listen(struct run *r)
 	for (i = 0; !relay.waiting && i < LISTENERS; i++) {
 		if (i % 2 >= relay.nown)
 			continue;
-		fd = relay.listener[i] = listen_at(r, &relay.own[i % 2], i < LISTEN_TCP ? SOCK_DGRAM : SOCK_STREAM);
-		if (fd >= 0)
-			look_for(fd, EPOLL_CTL_ADD, EPOLLIN, ON_LISTENER | i);
-		else if (errno == EADDRINUSE)
-			say("the host's own resolver is asked for names");
-		else
-			warn("listen for questions of names:");
+		fd = make_socket(i);
+		take_socket(fd, i, fd < 0 ? errno : bind_socket(r, fd, i));
 	}
 }
 
@@ -968,7 +987,34 @@ listen_all(struct run *r)
 	relay.tokens = DNS_RATE;
 	look_for(relay.timer, EPOLL_CTL_ADD, EPOLLIN, ON_TIMER);
 	watch(r, relay.epoll, POLLIN, got_events);
-	try_listen(r);
+	for (i = 0; i < LISTENERS; i++)
+		if (r->dns_socket[i] >= 0)
+			take_socket(r->dns_socket[i], i, relay.failed[i]);
+	if (r->dns_socket[0] < 0)
+		try_listen(r);
+}
+
+/* they are bound before the guest begins, whose first question waits there */
+void
+resolver_open(const struct plan *p, struct run *r)
+{
+	size_t i;
+
+	(void)p;
+	for (i = 0; i < LISTENERS; i++)
+		if (relay.needed && i % 2 < relay.nown && (i > 0 ? r->dns_socket[0] >= 0 : has_server()))
+			r->dns_socket[i] = make_socket(i);
+}
+
+void
+resolver_bind(const struct plan *p, struct run *r)
+{
+	size_t i;
+
+	(void)p;
+	for (i = 0; i < LISTENERS; i++)
+		if (r->dns_socket[i] >= 0)
+			relay.failed[i] = bind_socket(r, r->dns_socket[i], i);
 }
 
 void

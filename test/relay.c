@@ -42,6 +42,8 @@ main(int argc, char **argv)
 	*(six ? &r.lease.prefix6 : &r.lease.prefix) = atoi(argv[4]);
 	*(six ? &r.lease.route6 : &r.lease.route) = true;
 	resolver_look(&p, &r);
+	resolver_open(&p, &r);
+	resolver_bind(&p, &r);
 	resolver_begin(&p, &r);
 	print(1, "%s", r.resolver_text ? r.resolver_text : "none\n");  /* from here on it answers */
 	while (!run_told_to_end())
