@@ -195,6 +195,7 @@ got_frames(struct run *r, int fd, short revents)
 			return;
 		if (n <= 0)
 			continue;  /* the link went down: said once, and it may come up again */
+		resolver_follow(r);
 		len = dhcp_answer(&r->lease, in, (size_t)n, out, sizeof(out));
 		send_frame(r, out, len);
 		/* it asked for an advertisement, and has one */
