@@ -257,9 +257,14 @@ hold_port(const struct run *r)
 void
 lend_begin(const struct plan *p, struct run *r)
 {
+	struct nl_link bridge;
+
 	(void)p;
 	if (r->lend_socket < 0)
 		return;
+	/* in a zone it is the bridge that its router's addresses are on */
+	if (r->bridge && nl_find_link(&r->host_net, NULL, r->bridge_index, &bridge) == 0)
+		memcpy(r->lease.host_mac, bridge.mac, sizeof(bridge.mac));
 	lend.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (lend.timer < 0) {
 		warn("make a timer; it is not answered when it asks for an address by DHCP (CONFIG_TIMERFD):");

@@ -2,8 +2,9 @@
 # What a guest may ask for on its link: its address, way and servers of names by
 # DHCP and DHCPv6, and a prefix by router solicitations. Real clients ask.
 # shellcheck disable=SC2016,SC2317 # for shells inside; called by wait_for
-# shellcheck source-path=SCRIPTDIR source=lib.sh source=net.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=net.sh
 . "${0%/*}/net.sh"
 need ip nsenter
 
@@ -218,6 +219,21 @@ note "the flooder's processor time: $flooder ns, its supervisor's: $cost ns"
 ok 'and it cost less than a twentieth of what it cost the flooder' [ "$((cost * 20))" -lt "$flooder" ]
 stop
 
+# ---- with users of its own -------------------------------------------------------------------------
+
+if [ -e /proc/self/ns/user ]; then
+	rm -f "$t/told"
+	SAID=$T/told
+	start users 'ip -o -4 addr show dev host0 scope global >/was; ip -4 addr flush dev host0
+		udhcpc -i host0 -f -q -n -s /said >/udhcpc 2>&1' -n -U
+	like 'root of a machine with users of its own gets its address too' "bound $(awk '{ sub("/", " ", $4); print $4 }' "$t/was") *" \
+		"$(grep bound "$t/told")"
+	stop
+	chown -R 0:0 "$t"
+else
+	skip 'a machine with users of its own' 'the kernel has none'
+fi
+
 # ---- in a zone each is answered by its own ---------------------------------------------------------
 
 cp -a "$t" "$t.two"
@@ -237,6 +253,12 @@ for machine in "$one" "$t $supervisor $leader"; do
 	is "in a zone each gets its own address" "$was" "$(awk '/bound/ { print $2 "/" $3 }' "$SAID")"
 	others="${others:-} $was"
 done
+if [ -n "$six" ] && command -v rdisc6 >/dev/null; then
+	wait_for has_link_local
+	is 'and is told the MAC address of the bridge, which its router is' \
+		"$(ip -o link show dev vz-dhcp | sed 's|.*link/ether \([^ ]*\).*|\1|')" \
+		"$(inside rdisc6 -1 host0 | awk '/Source link-layer address/ { print tolower($NF) }')"
+fi
 # shellcheck disable=SC2086 # words
 set -- $others
 unlike 'and they are not the same' "$1" "${2:-$1}"
