@@ -42,10 +42,28 @@ served(const struct plan *p, const struct run *r)
 static int
 filter(int fd, const uint8_t mac[6])
 {
-	enum { REFUSE = 0xff, TAKE = 0xfe, IN = 6 /* of IPv4 */ };
+	enum { REFUSE = 0xff, OURS = 0xfe, IP6_AT = 8, OURS_AT = 15 };
 	const uint32_t high = (uint32_t)mac[0] << 24 | (uint32_t)mac[1] << 16 | (uint32_t)mac[2] << 8 | mac[3];
 	const uint32_t low = (uint32_t)mac[4] << 8 | mac[5];
+	/* it runs for each packet of the guest: what most of them are leaves it first */
 	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, IP6_AT - 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, REFUSE),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, REFUSE),
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 16),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 67, OURS, REFUSE),
+		/* IP6_AT */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 20),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 2),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 56),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 547, OURS, REFUSE),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, REFUSE),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 54),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 133, OURS, REFUSE),
+		/* OURS_AT */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_PKTTYPE),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, REFUSE, 0),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + VLAN_PRESENT),
@@ -54,33 +72,20 @@ filter(int fd, const uint8_t mac[6])
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, REFUSE),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 10),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, REFUSE),
-		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, IN + 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, REFUSE),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, REFUSE),
-		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14),
-		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 16),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 67, TAKE, REFUSE),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 20),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 2),
-		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 56),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 547, TAKE, REFUSE),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, REFUSE),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 54),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 133, TAKE, REFUSE),
-		BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, FRAME_MOST),
+		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	struct sock_fprog program = { LEN(f), f };
-	size_t i, refuse = LEN(f) - 2, take = LEN(f) - 1;
+	const size_t last = LEN(f) - 1;
+	size_t i;
 
-	for (i = 0; i < refuse; i++) {
+	for (i = 0; i < last; i++) {
 		if (BPF_CLASS(f[i].code) != BPF_JMP)
 			continue;
-		f[i].jt = f[i].jt >= TAKE ? (uint8_t)((f[i].jt == TAKE ? take : refuse) - i - 1) : f[i].jt;
-		f[i].jf = f[i].jf >= TAKE ? (uint8_t)((f[i].jf == TAKE ? take : refuse) - i - 1) : f[i].jf;
+		if (f[i].jt >= OURS)
+			f[i].jt = (uint8_t)((f[i].jt == OURS ? OURS_AT : last) - i - 1);
+		if (f[i].jf == REFUSE)
+			f[i].jf = (uint8_t)(last - i - 1);
 	}
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
