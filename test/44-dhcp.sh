@@ -200,6 +200,31 @@ else
 	skip 'IPv6' 'the machine has none here'
 fi
 
+# ---- who else asks over the same link ------------------------------------------------------------
+
+two_replies() { [ "$(grep -c 'DHCP, Reply' "$T/client")" -ge 2 ]; }
+# that nothing came is seen once what came later is there
+if command -v tcpdump >/dev/null; then
+	beside tcpdump -i host0 -n -l udp src port 67
+	wait_for grep -qs listening "$T/client"
+	inside "$(program flood)" host0 3 tagged >"$T/flood"
+	inside "$ip_program" link add link host0 name other address 02:00:00:00:00:05 type macvlan mode bridge
+	inside "$ip_program" link set other up
+	: >"$SAID"
+	for link in other host0; do
+		# shellcheck disable=SC2086 # words
+		inside $udhcpc -i $link -f -q -n -t 1 -T 1 -s "$t/said" </dev/null >"$T/udhcpc" 2>&1
+	done
+	# an offer and an acknowledgement
+	wait_for two_replies
+	ended
+	is 'neither a VLAN nor a macvlan inside is answered, the link itself is' '2 1' \
+		"$(grep -c 'DHCP, Reply' "$T/client") $(grep -c bound "$SAID")"
+	inside "$ip_program" link del other
+else
+	skip 'a VLAN inside' 'no tcpdump'
+fi
+
 # ---- a guest that asks and asks -----------------------------------------------------------------
 
 # processor time of a process in nanoseconds

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
-/* flood LINK N : asks N times for an address, as fast as can be, and prints the nanoseconds of processor time that took */
+/*
+ * flood LINK N [tagged] : asks N times for an address, as fast as can be, and prints the nanoseconds of processor time
+ * that took. Tagged: with a VLAN's tag
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +18,8 @@
 int
 main(int argc, char **argv)
 {
-	unsigned char f[342] = { 0 };
+	unsigned char f[346] = { 0 };
+	size_t len = 342;
 	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_halen = 6 };
 	struct timespec t;
 	struct ifreq link = { 0 };
@@ -23,7 +27,7 @@ main(int argc, char **argv)
 	long n;
 	int fd = socket(AF_PACKET, SOCK_RAW, 0), i;
 
-	if (argc != 3 || fd < 0)
+	if (argc < 3 || fd < 0)
 		return 2;
 	strncpy(link.ifr_name, argv[1], IFNAMSIZ - 1);
 	if (ioctl(fd, SIOCGIFHWADDR, &link) < 0) {
@@ -41,11 +45,16 @@ main(int argc, char **argv)
 	memcpy(f + 42, "\x01\x01\x06\0flod", 8);
 	memcpy(f + 70, f + 6, 6);
 	memcpy(f + 278, "\x63\x82\x53\x63\x35\x01\x01\xff", 8);
+	if (argc > 3) {
+		memmove(f + 16, f + 12, len - 12);
+		memcpy(f + 12, "\x81\0\0\x05", 4);
+		len += 4;
+	}
 	memcpy(to.sll_addr, f, 6);
-	to.sll_protocol = htons(ETH_P_IP);
+	to.sll_protocol = htons(argc > 3 ? ETH_P_8021Q : ETH_P_IP);
 	to.sll_ifindex = (int)if_nametoindex(argv[1]);
 	for (n = atol(argv[2]); n > 0; n--)
-		if (sendto(fd, f, sizeof(f), 0, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		if (sendto(fd, f, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0) {
 			perror("send");
 			return 1;
 		}
