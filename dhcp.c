@@ -131,7 +131,7 @@ static const struct {
 	[RAPID]    = { O_RAPID, 0 },
 };
 
-/* where the value of each is, behind the octet of its length; or NULL */
+/* where the octet of its length is, with the value behind it; or NULL */
 struct asked {
 	const uint8_t *at[NKNOWN];
 };
@@ -157,7 +157,7 @@ read_options(struct asked *a, const uint8_t *at, size_t len)
 				continue;
 			if (a->at[k] || (known[k].len >= 0 && (size_t)known[k].len != n))
 				return false;
-			a->at[k] = at + i;
+			a->at[k] = at + i - 1;
 		}
 		i += n;
 	}
@@ -195,15 +195,15 @@ find_message(const struct lease *l, const uint8_t *p, size_t *len)
 static int
 decide(const struct lease *l, const uint8_t *p, const struct asked *a)
 {
-	const uint8_t *address = a->at[WANTED];
+	const uint8_t *address = a->at[WANTED] ? a->at[WANTED] + 1 : NULL;
 
-	switch (*a->at[TYPE]) {
+	switch (a->at[TYPE][1]) {
 	case DISCOVER:
 		return a->at[RAPID] ? ACK : OFFER;
 	case INFORM:
 		return memcmp(p + CIADDR, nobody, 4) != 0 ? ACK : 0;
 	case REQUEST:
-		if (a->at[SERVER] && memcmp(a->at[SERVER], l->router, 4) != 0)
+		if (a->at[SERVER] && memcmp(a->at[SERVER] + 1, l->router, 4) != 0)
 			return 0;  /* it chose another */
 		if (!address && !a->at[SERVER] && memcmp(p + CIADDR, nobody, 4) != 0)
 			address = p + CIADDR;
@@ -262,7 +262,7 @@ put_settings(struct pen *o, const struct lease *l)
 static uint32_t
 lease_time(const struct lease *l, const uint8_t *asked)
 {
-	uint32_t n = asked ? get32(asked) : l->seconds;
+	uint32_t n = asked ? get32(asked + 1) : l->seconds;
 
 	if (asked && n > SECONDS_MOST)
 		n = SECONDS_MOST;
@@ -322,14 +322,14 @@ answer_dhcp(const struct lease *l, const uint8_t *p, size_t len, struct pen *o)
 	p = find_message(l, p, &len);
 	if (!p || l->prefix < 1 || l->prefix > 32 || !read_options(&a, p + OPTIONS, len - OPTIONS))
 		return;
-	overload = a.at[OVERLOAD] ? *a.at[OVERLOAD] : 0;
+	overload = a.at[OVERLOAD] ? a.at[OVERLOAD][1] : 0;
 	if ((overload & 1 && !read_options(&a, p + FILENAME, COOKIE - FILENAME))
 	    || (overload & 2 && !read_options(&a, p + SNAME, FILENAME - SNAME)) || !a.at[TYPE])
 		return;
 	kind = decide(l, p, &a);
 	if (!kind)
 		return;
-	lent = kind != NAK && *a.at[TYPE] != INFORM;
+	lent = kind != NAK && a.at[TYPE][1] != INFORM;
 	if (kind != NAK && memcmp(p + CIADDR, nobody, 4) != 0)
 		to = p + CIADDR;
 	else if (kind == NAK || p[FLAGS] & 0x80)
@@ -355,10 +355,10 @@ answer_dhcp(const struct lease *l, const uint8_t *p, size_t len, struct pen *o)
 		put_option32(o, O_T1, t / 2);
 		put_option32(o, O_T2, t - t / 8);
 	}
-	if (*a.at[TYPE] == DISCOVER && a.at[RAPID])
+	if (a.at[TYPE][1] == DISCOVER && a.at[RAPID])
 		put16(o, O_RAPID << 8);
 	if (a.at[CLIENT])
-		put_option(o, O_CLIENT, a.at[CLIENT], a.at[CLIENT][-1]);
+		put_option(o, O_CLIENT, a.at[CLIENT] + 1, *a.at[CLIENT]);
 	if (kind != NAK)
 		put_settings(o, l);
 	end_dhcp(o);

@@ -223,6 +223,7 @@ got_time(struct run *r, int fd, short revents)
 	uint8_t out[FRAME_MOST];
 	int64_t now = now_ms();
 	uint64_t times;
+	size_t len;
 
 	(void)revents;
 	(void)!read(fd, &times, sizeof(times));
@@ -231,7 +232,8 @@ got_time(struct run *r, int fd, short revents)
 		watch(r, r->lend_socket, POLLIN, got_frames);
 	}
 	if (lend.advertise && lend.advertise <= now) {
-		send_frame(r, out, dhcp_advertise(&r->lease, out, sizeof(out)));
+		len = dhcp_advertise(&r->lease, out, sizeof(out));
+		send_frame(r, out, len);
 		advertise_later(now);
 	}
 	arm();

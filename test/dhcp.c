@@ -410,7 +410,7 @@ test_dhcp6(void)
 		{ "a short association", "01000001 " CLIENT "00030008 0000000100000000", "" },
 		{ "an association whose option is cut off", "01000001 " CLIENT "00030010000000010000000000000000 00050018", "" },
 	};
-	uint8_t f[ROOM], o[ROOM], want[ROOM];
+	uint8_t f[ROOM], o[ROOM], want[ROOM] = { 0 };
 	size_t i, n;
 
 	for (i = 0; i < LEN(table); i++) {
