@@ -295,6 +295,19 @@ for machine in "$one" "$t $supervisor $leader"; do
 	stop
 done
 
+# ---- a bridge of the host's own has a server of its own, or none -------------------------------------
+
+t=${t%.two}
+rm -f "$t/told"
+ip link add br-dhcp type bridge && ip link set br-dhcp up
+start bridged : --network-bridge=br-dhcp --network-address=192.0.2.9/24
+SAID=$T/said.bridged
+# shellcheck disable=SC2086 # words
+inside $udhcpc -i host0 -f -q -n -t 2 -T 1 -s "$t/said" </dev/null >"$T/udhcpc" 2>&1
+is 'on a bridge of the host nobody answers, even for an address that we gave' '192.0.2.9/24 0' \
+	"$(global -4) $(grep -sc bound "$SAID")"
+stop
+
 # ---- a system that does all of it by itself ---------------------------------------------------------
 
 if tree=$("$TESTDIR/trees" systemd 2>"$T/err"); then
