@@ -74,8 +74,10 @@ programs: $(programs)
 	@:
 $(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
 $(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
+$(O)/test-dhcp: $(addprefix $(O)/,util.o dhcp.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
+$(O)/test-relay: $(addprefix $(O)/,util.o sys.o run.o resolver.o)
 $(O)/test-filter: $(filter-out %/nspawn-lite.o %/plan.o %/seccomp.o,$(obj))
 $(O)/test-%: test/%.c $(O)/flags
 	$(program)

@@ -28,7 +28,6 @@
 enum { V4, V6 };                        /* places in what there is one of for each family */
 enum { ULA_SUBNETS = 65536, WAYS = 8, HOST_METRIC = 1024 };
 #define ULA_NUMBERS ((off_t)1 << 40)    /* in the file of subnets; below are those of IPv4, by 16 addresses */
-#define HOSTS_DIR ".hosts"              /* in the state directory: no machine can be called that */
 
 struct net {
 	int family, bits;  /* bits 0: there is none */
@@ -1161,6 +1160,14 @@ address_sweep_hosts(const char *note, int held)
 	}
 	drop(dir);
 	return true;
+}
+
+const uint8_t *
+address_of_host(const struct run *r, int family)
+{
+	const struct net *n = r->given ? &r->given->host[family == AF_INET ? V4 : V6] : NULL;
+
+	return n && n->bits ? n->at : NULL;
 }
 
 static void

@@ -33,6 +33,10 @@
 #define ZONE_PREFIX 24  /* of each zone: 253 machines */
 #define VETH_PREFIX 28  /* of each -n */
 #define LEASE_SECONDS 3600
+/* of the relay for names: questions in a second, and at once; streams at once */
+#define DNS_RATE 500
+#define DNS_QUERIES 64
+#define DNS_CONNECTIONS 8
 
 /* seconds that the stub of -a gives the other processes when it is told to end */
 #define STUB_PATIENCE 10

@@ -232,6 +232,13 @@ nl_get_str(const struct nlattr *a, char *out, size_t size)
 
 /* ---- talking ------------------------------------------------------------------------ */
 
+/* of what a message says went wrong */
+static int
+errno_of(int error)
+{
+	return error < 0 && error >= -4095 ? -error : EPROTO;
+}
+
 /* 1: go on; 0: the answer is complete; -1: with errno and words */
 static int
 take_ack(struct nl *nl, const struct nlmsghdr *h)
@@ -250,7 +257,7 @@ take_ack(struct nl *nl, const struct nlmsghdr *h)
 		skip += e->msg.nlmsg_len - sizeof(e->msg);
 	a = h->nlmsg_flags & ACK_TLVS ? nl_find(h, skip, ACK_TEXT) : NULL;
 	nl_get_str(a, nl->why, sizeof(nl->why));
-	errno = -e->error;
+	errno = errno_of(e->error);
 	return -1;
 }
 
@@ -272,7 +279,7 @@ take(struct nl *nl, const char *buf, size_t n, nl_reader *fn, void *arg, bool *t
 		if (h->nlmsg_type == NLMSG_DONE) {
 			/* a dump that failed half-way says so here */
 			rc = h->nlmsg_len >= NLMSG_LENGTH(sizeof(int)) ? *(const int *)NLMSG_DATA(h) : 0;
-			errno = rc < 0 ? -rc : 0;
+			errno = rc < 0 ? errno_of(rc) : 0;
 			return rc < 0 ? -1 : 0;
 		}
 		if (h->nlmsg_type >= NLMSG_MIN_TYPE && fn)

@@ -90,7 +90,8 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
-		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->lend_socket, r->userns_fd, r->tree_mount, r->init_pidfd, r->init_ns,
+		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->lend_socket, r->userns_fd,
+		r->dns_socket[0], r->dns_socket[1], r->dns_socket[2], r->dns_socket[3], r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 		r->sources[0], r->sources[1],
 	};
@@ -215,6 +216,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "lead packets on",                    address_forward },
 	{ BOTH, "open its ports",                     port_open },
 	{ BOTH, "listen to what it asks for",         lend_open },
+	{ BOTH, "listen to its questions for names",  resolver_open },
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
@@ -239,6 +241,7 @@ static const struct step birth[] = {
 	{ BUILDER, "move links of the host in",          move_into },
 	{ BUILDER, "give it addresses",                  address_host },
 	{ BUILDER, "bind what listens to its link",      lend_bind },
+	{ BUILDER, "bind where it asks for names",           resolver_bind },
 	{ BUILDER, "hand its network over",              net_hand_over },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },

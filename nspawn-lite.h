@@ -184,6 +184,7 @@ struct run {
 	struct given *given;
 	struct shared subnets;
 	char *resolver_text;  /* what its resolv.conf says; NULL: as the host's */
+	int dns_socket[4];    /* where the relay for names is asked, see resolver.c: UDP, TCP of each family */
 	int lend_socket;      /* packet(7), on the host's end of that link: see lend.c */
 	/* its ports: see port.c */
 	struct port *port;
@@ -309,11 +310,13 @@ bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */
 
 /* ---- address.c: what they are given ------------------------------------------------- */
 
+#define HOSTS_DIR ".hosts"  /* in the state directory, where no machine is called that: a file of each, as hosts(5) */
 void address_check(const struct plan *p);
 int address_parse(const char *word, size_t len, uint8_t at[16]);  /* AF_INET or AF_INET6, at filled up with 0; 0: none */
 void address_choose(const struct plan *p, struct run *r);  /* r->lease, claimed; nothing is set */
 void address_host(const struct plan *p, struct run *r);    /* builder: on the host's end; routes; inside, too */
 void address_forward(const struct plan *p, struct run *r); /* lead packets on: sysctls of the links concerned */
+const uint8_t *address_of_host(const struct run *r, int family);  /* of its end of r->lent; NULL: it has none of ours */
 void address_begin(const struct plan *p, struct run *r);   /* supervisor: follow the host's uplinks; the hosts file */
 bool address_sweep_forward(const char *note, int held);    /* "FORWARD=..." */
 bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
@@ -321,7 +324,10 @@ bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
 /* ---- resolver.c: names for guests -------------------------------------------------------- */
 
 void resolver_look(const struct plan *p, struct run *r);   /* whom they ask: r->lease.dns, r->resolver_text */
-void resolver_begin(const struct plan *p, struct run *r);  /* the relay, where there has to be one */
+void resolver_open(const struct plan *p, struct run *r);   /* the relay's sockets, where there has to be one */
+void resolver_bind(const struct plan *p, struct run *r);   /* builder: to the link */
+void resolver_begin(const struct plan *p, struct run *r);  /* the relay */
+void resolver_follow(struct run *r);                       /* before an answer: r->lease as the host's resolv.conf is now */
 
 /* ---- lend.c: for guests that ask by DHCP and router solicitations --------------------------- */
 
