@@ -276,4 +276,57 @@ is "which answers" 192.0.2.7 "$(ask "@$mac6%host0" here.lan)"
 is "by TCP, too" 192.0.2.7 "$(ask +tcp "@$mac6%host0" here.lan)"
 stop "$relay_pid"
 
+# ---- machines -------------------------------------------------------------------------------------
+
+ip link del ve-guest
+root=$(tree busybox one)
+machine() {	# WORD...
+	timeout 20 "$NL" -q -D "$root" "$@" 2>&1
+}
+is "the first that a machine does is to ask" 192.0.2.7 \
+	"$(machine -n nslookup here.lan | sed -n '/^Name/,$ s/^Address: *\([0-9.]*\)$/\1/p')"
+like "of the host's end of its link" 'nameserver 10.*' "$(cat "$root/etc/resolv.conf")"
+inode=$(stat -c %i.%Y.%Z "$root/etc/resolv.conf")
+machine -n true
+is "a file that says so already is left alone" "$inode" "$(stat -c %i.%Y.%Z "$root/etc/resolv.conf")"
+like "one of a tree that is read-only is covered" 'nameserver 10.*' "$(
+	echo other >"$root/etc/resolv.conf"
+	machine -n --read-only cat /etc/resolv.conf
+)"
+is "and stays as it is" other "$(cat "$root/etc/resolv.conf")"
+is "servers that were said are asked" 'nameserver 192.0.2.53;nameserver 2001:db8::53;' \
+	"$(machine -n --network-dns=192.0.2.53 --network-dns=2001:db8::53 cat /etc/resolv.conf | tr '\n' ';')"
+echo other >"$root/etc/resolv.conf"
+is "none leaves the file to the guest" other "$(machine -n --network-dns=none cat /etc/resolv.conf)"
+is "off does, too" other "$(machine -n --resolv-conf=off cat /etc/resolv.conf)"
+is "a mode that was said is about the host's own" 'nameserver 127.0.0.1' "$(machine -n --resolv-conf=copy-host cat /etc/resolv.conf)"
+ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+machine -n true
+is "a guest with a resolver of its own keeps it" ../run/systemd/resolve/stub-resolv.conf "$(readlink "$root/etc/resolv.conf")"
+rm "$root/etc/resolv.conf"
+
+# two of a zone, with users of their own
+first=$(tree busybox first)
+"$NL" -q -D "$first" --private-users=pick --network-zone=names sleep 1000 >"$T/first.out" 2>&1 &
+first=$!
+background_pids="$background_pids $first"
+wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/first"
+second=$(tree busybox second)
+"$NL" -q -D "$second" --network-zone=names sleep 1000 >"$T/second.out" 2>&1 &
+background_pids="$background_pids $!"
+wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/second"
+leader=$(sed -n 's/^LEADER=//p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/second")
+server=$(awk '$1 == "nameserver" { print $2; exit }' "$second/etc/resolv.conf")
+of_second() {
+	nsenter -n -t "$leader" dig +short +tries=1 +time=4 "@$server" "$@" 2>&1
+}
+is "one machine of a zone finds the other" "$(awk '/\./ { print $1; exit }' "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/first")" \
+	"$(of_second first)"
+kill -9 "$first"
+wait "$first" 2>/dev/null
+for i in 1 2 3 4 5 6; do
+	of_second here.lan
+done >"$T/answers"
+is "and is answered when the other's supervisor was killed" 6 "$(grep -c 192.0.2.7 "$T/answers")"
+
 done_testing
