@@ -225,6 +225,7 @@ got_time(struct run *r, int fd, short revents)
 		watch(r, r->lend_socket, POLLIN, got_frames);
 	}
 	if (lend.advertise && lend.advertise <= now) {
+		resolver_follow(r);
 		send_frame(r, out, dhcp_advertise(&r->lease, out, sizeof(out)));
 		advertise_later(now);
 	}

@@ -217,6 +217,34 @@ host_asks 'nameserver 127.0.0.1'
 wait_for sh -c 'nsenter --net=/run/netns/guest dig +short +tries=1 +time=1 @10.64.0.1 here.lan | grep -q 192.0.2.7'
 is "the relay follows the host's file" 192.0.2.7 "$(ask @10.64.0.1 here.lan)"
 stop $deaf
+
+# a server that answers as it is told: what was asked, under another id, to another question
+cat >"$T/liar" <<'END'
+mode=$(cat "$0.mode")
+dd bs=512 count=1 2>/dev/null >"$0.asked"
+{
+	if [ "$mode" = id ]; then printf '\1\2'; else head -c 2 "$0.asked"; fi
+	printf '\201\200\0\1\0\1\0\0\0\0'
+	if [ "$mode" = question ]; then printf '\4hare\3lan\0\0\1\0\1'; else tail -c +13 "$0.asked" | head -c 14; fi
+	printf '\300\14\0\1\0\1\0\0\0\5\0\4\306\063\144\11'
+} >"$0.answer"
+exec cat "$0.answer"
+END
+told() {
+	echo "$1" >"$T/liar.mode"
+	ask +noedns +time=1 @10.64.0.1 here.lan
+}
+host_asks 'nameserver 198.51.100.2'
+at outside socat UDP-RECVFROM:53,fork EXEC:"sh $T/liar" &
+liar=$!
+background_pids="$background_pids $liar"
+wait_for listens outside
+follows() { told honestly | grep -q 198.51.100.9; }
+ok "a server outside is asked where the loopback is no more" wait_for follows
+like "an answer under another id is none" '*timed out*' "$(told id)"
+like "nor is one to another question" '*timed out*' "$(told question)"
+stop "$liar"
+host_asks 'nameserver 127.0.0.1'
 ok "what has not been answered is forgotten" wait_for calm
 
 # ---- servers that fail ------------------------------------------------------------------------
