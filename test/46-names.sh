@@ -350,22 +350,6 @@ machine -n true
 is "a guest with a resolver of its own keeps it" ../run/systemd/resolve/stub-resolv.conf "$(readlink "$root/etc/resolv.conf")"
 rm "$root/etc/resolv.conf"
 
-# a resolver that comes and goes, and takes addresses as they come
-stop "$serve_pid"
-serve host dynamic --bind-dynamic --host-record=here.lan,192.0.2.10
-dynamic=$serve_pid
-# shellcheck disable=SC2016 # for the guest
-"$NL" -q -D "$root" -n sh -c 'while [ ! -e /go ]; do sleep 0.1; done; nslookup here.lan' >"$T/waits" 2>&1 &
-waits=$!
-wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/one"
-stop "$dynamic"
-serve host again --bind-dynamic --host-record=here.lan,192.0.2.11
-: >"$root/go"
-wait "$waits"
-like "a resolver with bind-dynamic can be started again beside a machine" '*192.0.2.11*' "$(cat "$T/waits")"
-stop "$serve_pid"
-serve host lo3 --listen-address=127.0.0.1 --bind-interfaces --host-record=here.lan,192.0.2.7
-
 # two of a zone, with users of their own
 first=$(tree busybox first)
 "$NL" -q -D "$first" --private-users=pick --network-zone=names sleep 1000 >"$T/first.out" 2>&1 &
