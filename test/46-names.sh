@@ -268,6 +268,7 @@ is "or is relayed to" 192.0.2.7 "$(ask @10.64.0.1 here.lan)"
 stop "$lo"
 is "when none answers that is said" SERVFAIL \
 	"$(in_space guest dig +tries=1 +time=4 @10.64.0.1 here.lan 2>&1 | sed -n 's/.*status: \([A-Z]*\).*/\1/p')"
+is "and the port is free for who comes up" 0 "$(ss -Hlun 'sport = :53' | grep -c 10.64.0.1)"
 stop "$relay_pid"
 
 # ---- the host's own resolver, where it can be reached ---------------------------------------------
