@@ -232,6 +232,7 @@ got_time(struct run *r, int fd, short revents)
 		watch(r, r->lend_socket, POLLIN, got_frames);
 	}
 	if (lend.advertise && lend.advertise <= now) {
+		resolver_follow(r);
 		len = dhcp_advertise(&r->lease, out, sizeof(out));
 		send_frame(r, out, len);
 		advertise_later(now);

@@ -576,12 +576,52 @@ ask(struct query *q)
 	return false;
 }
 
+/* a stream to a server on the loopback is there at once, or is not */
+static bool
+has_server(void)
+{
+	socklen_t len = sizeof(int);
+	int fd, failed;
+	size_t i;
+
+	for (i = 0; i < relay.names.n; i++) {
+		if (is_far(&relay.names.server[i]))
+			return true;
+		fd = ask_socket(i, SOCK_STREAM);
+		failed = fd < 0;
+		if (fd >= 0)
+			getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
+		drop(fd);
+		if (!failed)
+			return true;
+	}
+	return false;
+}
+
+/* the host's resolver has ended: who comes up in its place finds the port free */
+static void
+step_aside(void)
+{
+	size_t i;
+
+	for (i = 0; i < LISTENERS; i++) {
+		drop(relay.listener[i]);
+		relay.listener[i] = -1;
+	}
+	for (i = 0; i < DNS_QUERIES; i++)
+		forget(&relay.query[i]);
+	relay.waiting = true;
+	tick(WAIT_MS);
+}
+
 static void
 give_up(struct query *q)
 {
 	memcpy(q->text, &q->id, 2);
 	reply(relay.listener[q->socket], &q->from, q->fromlen, q->text, refuse(q->text, q->question, SERVFAIL));
 	forget(q);
+	if (!relay.waiting && !has_server())
+		step_aside();
 }
 
 /* the lease and the servers as the host's files are now; one look in a while */
@@ -854,28 +894,6 @@ take_socket(int fd, size_t n, int failed)
 	drop(fd);
 }
 
-/* a stream to a server on the loopback is there at once, or is not */
-static bool
-has_server(void)
-{
-	socklen_t len = sizeof(int);
-	int fd, failed;
-	size_t i;
-
-	for (i = 0; i < relay.names.n; i++) {
-		if (is_far(&relay.names.server[i]))
-			return true;
-		fd = ask_socket(i, SOCK_STREAM);
-		failed = fd < 0;
-		if (fd >= 0)
-			getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
-		drop(fd);
-		if (!failed)
-			return true;
-	}
-	return false;
-}
-
 /* not before there is somebody to ask: a resolver of the host that wants the port everywhere would find it taken */
 static void
 try_listen(struct run *r)
@@ -934,7 +952,7 @@ got_tick(struct run *r)
 			part(c);
 		busy |= c->fd[0] >= 0;
 	}
-	tick(busy ? TICK_MS : 0);
+	tick(relay.waiting ? WAIT_MS : busy ? TICK_MS : 0);
 }
 
 static void

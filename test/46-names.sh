@@ -92,6 +92,7 @@ is "an IPv6 server is not said to who has no IPv6" 'nameserver 10.64.0.1;' "$(sa
 is "a link-local one is not said" 'nameserver 10.64.0.1;' "$(said 'nameserver fe80::1%ve-guest')"
 is "the search list goes with it" 'search lan example.org;nameserver 10.64.0.1;' \
 	"$(said 'domain old' 'search lan example.org ' 'nameserver 127.0.0.1')"
+# shellcheck disable=SC2016 # nobody is to expand it
 is "a strange search list does not" 'nameserver 10.64.0.1;' "$(said 'search $(reboot)' 'nameserver 127.0.0.1')"
 is "comments and what is no address are not looked at" 'nameserver 198.51.100.2;' \
 	"$(said '#nameserver 198.51.100.9' 'nameserver oops' 'nameserver 198.51.100.2 # here' 'nameservers 198.51.100.8')"
@@ -179,6 +180,21 @@ calm() { [ "$(fds)" -le "$quiet" ]; }
 ok "all is as it was when they have gone" wait_for calm
 
 
+# a flood of good questions: most of them go no further than a full queue
+printf '\1\2\1\0\0\1\0\0\0\0\0\0\5flood\3lan\0\0\1\0\1' >"$T/flood"
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	cat "$T/flood" "$T/flood" >"$T/flood2"
+	mv "$T/flood2" "$T/flood"
+done
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+	cat "$T/flood"
+done | in_space guest socat -u -b 27 - UDP:10.64.0.1:53
+came=$(grep -c 'query.*flood.lan' "$T/lo.log")
+ok "of 65536 questions at once a few are passed on: $came" test "$came" -gt 0 -a "$came" -lt 6500
+answered() { [ "$(ask +time=1 @10.64.0.1 here.lan)" = 192.0.2.7 ]; }
+ok "and who asks then is answered" wait_for answered
+ok "all is as it was after the flood" wait_for calm
+
 # questions that nobody answers, more than there are places: a server outside that is deaf
 host_asks 'nameserver 198.51.100.2'
 at outside socat -u UDP-RECV:53 OPEN:/dev/null &
@@ -189,6 +205,7 @@ wait_for sh -c '! dig +short +tries=1 +time=1 @10.64.0.1 one.lan >/dev/null'
 ask_many() {
 	i=0
 	while [ $i -lt 200 ]; do
+		# shellcheck disable=SC2059 # bytes are made of it
 		printf "$(printf '\\%o\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4here\\3lan\\0\\0\\1\\0\\1' $i)"
 		i=$((i + 1))
 	done | in_space guest socat -u -b 26 - UDP:10.64.0.1:53
@@ -200,6 +217,34 @@ host_asks 'nameserver 127.0.0.1'
 wait_for sh -c 'nsenter --net=/run/netns/guest dig +short +tries=1 +time=1 @10.64.0.1 here.lan | grep -q 192.0.2.7'
 is "the relay follows the host's file" 192.0.2.7 "$(ask @10.64.0.1 here.lan)"
 stop $deaf
+
+# a server that answers as it is told: what was asked, under another id, to another question
+cat >"$T/liar" <<'END'
+mode=$(cat "$0.mode")
+dd bs=512 count=1 2>/dev/null >"$0.asked"
+{
+	if [ "$mode" = id ]; then printf '\1\2'; else head -c 2 "$0.asked"; fi
+	printf '\201\200\0\1\0\1\0\0\0\0'
+	if [ "$mode" = question ]; then printf '\4hare\3lan\0\0\1\0\1'; else tail -c +13 "$0.asked" | head -c 14; fi
+	printf '\300\14\0\1\0\1\0\0\0\5\0\4\306\063\144\11'
+} >"$0.answer"
+exec cat "$0.answer"
+END
+told() {
+	echo "$1" >"$T/liar.mode"
+	ask +noedns +time=1 @10.64.0.1 here.lan
+}
+host_asks 'nameserver 198.51.100.2'
+at outside socat UDP-RECVFROM:53,fork EXEC:"sh $T/liar" &
+liar=$!
+background_pids="$background_pids $liar"
+wait_for listens outside
+follows() { told honestly | grep -q 198.51.100.9; }
+ok "a server outside is asked where the loopback is no more" wait_for follows
+like "an answer under another id is none" '*timed out*' "$(told id)"
+unlike "nor is one to another question" '*mismatch*' "$(told question)"
+stop "$liar"
+host_asks 'nameserver 127.0.0.1'
 ok "what has not been answered is forgotten" wait_for calm
 
 # ---- servers that fail ------------------------------------------------------------------------
@@ -223,6 +268,7 @@ is "or is relayed to" 192.0.2.7 "$(ask @10.64.0.1 here.lan)"
 stop "$lo"
 is "when none answers that is said" SERVFAIL \
 	"$(in_space guest dig +tries=1 +time=4 @10.64.0.1 here.lan 2>&1 | sed -n 's/.*status: \([A-Z]*\).*/\1/p')"
+is "and the port is free for who comes up" 0 "$(ss -Hlun 'sport = :53' | grep -c 10.64.0.1)"
 stop "$relay_pid"
 
 # ---- the host's own resolver, where it can be reached ---------------------------------------------
@@ -275,5 +321,58 @@ wait_for listens6
 is "which answers" 192.0.2.7 "$(ask "@$mac6%host0" here.lan)"
 is "by TCP, too" 192.0.2.7 "$(ask +tcp "@$mac6%host0" here.lan)"
 stop "$relay_pid"
+
+# ---- machines -------------------------------------------------------------------------------------
+
+ip link del ve-guest
+root=$(tree busybox one)
+machine() {	# WORD...
+	timeout 20 "$NL" -q -D "$root" "$@" 2>&1
+}
+is "the first that a machine does is to ask" 192.0.2.7 \
+	"$(machine -n nslookup here.lan | sed -n '/^Name/,$ s/^Address: *\([0-9.]*\)$/\1/p')"
+like "of the host's end of its link" 'nameserver 10.*' "$(cat "$root/etc/resolv.conf")"
+inode=$(stat -c %i.%Y.%Z "$root/etc/resolv.conf")
+machine -n true
+is "a file that says so already is left alone" "$inode" "$(stat -c %i.%Y.%Z "$root/etc/resolv.conf")"
+like "one of a tree that is read-only is covered" 'nameserver 10.*' "$(
+	echo other >"$root/etc/resolv.conf"
+	machine -n --read-only cat /etc/resolv.conf
+)"
+is "and stays as it is" other "$(cat "$root/etc/resolv.conf")"
+is "servers that were said are asked" 'nameserver 192.0.2.53;nameserver 2001:db8::53;' \
+	"$(machine -n --network-dns=192.0.2.53 --network-dns=2001:db8::53 cat /etc/resolv.conf | tr '\n' ';')"
+echo other >"$root/etc/resolv.conf"
+is "none leaves the file to the guest" other "$(machine -n --network-dns=none cat /etc/resolv.conf)"
+is "off does, too" other "$(machine -n --resolv-conf=off cat /etc/resolv.conf)"
+is "a mode that was said is about the host's own" 'nameserver 127.0.0.1' "$(machine -n --resolv-conf=copy-host cat /etc/resolv.conf)"
+ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+machine -n true
+is "a guest with a resolver of its own keeps it" ../run/systemd/resolve/stub-resolv.conf "$(readlink "$root/etc/resolv.conf")"
+rm "$root/etc/resolv.conf"
+
+# two of a zone, with users of their own
+first=$(tree busybox first)
+"$NL" -q -D "$first" --private-users=pick --network-zone=names sleep 1000 >"$T/first.out" 2>&1 &
+first=$!
+background_pids="$background_pids $first"
+wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/first"
+second=$(tree busybox second)
+"$NL" -q -D "$second" --network-zone=names sleep 1000 >"$T/second.out" 2>&1 &
+background_pids="$background_pids $!"
+wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/second"
+leader=$(sed -n 's/^LEADER=//p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/second")
+server=$(awk '$1 == "nameserver" { print $2; exit }' "$second/etc/resolv.conf")
+of_second() {
+	nsenter -n -t "$leader" dig +short +tries=1 +time=4 "@$server" "$@" 2>&1
+}
+is "one machine of a zone finds the other" "$(awk '/\./ { print $1; exit }' "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/first")" \
+	"$(of_second first)"
+kill -9 "$first"
+wait "$first" 2>/dev/null
+for i in 1 2 3 4 5 6; do
+	of_second here.lan
+done >"$T/answers"
+is "and is answered when the other's supervisor was killed" 6 "$(grep -c 192.0.2.7 "$T/answers")"
 
 done_testing
