@@ -76,6 +76,7 @@ $(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
 $(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
+$(O)/test-nft: $(addprefix $(O)/,util.o netlink.o nft.o)
 $(O)/test-filter: $(filter-out %/nspawn-lite.o %/plan.o %/seccomp.o,$(obj))
 $(O)/test-%: test/%.c $(O)/flags
 	$(program)
