@@ -15,6 +15,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 
 #include "util.h"
 
@@ -765,7 +766,7 @@ read_rule(void *arg, const struct nlmsghdr *h)
 {
 	struct search *s = arg;
 	const struct nlattr *list, *e = NULL, *data, *v;
-	char name[32], chain[NAME];
+	char name[32], chain[NAME], target[32];
 	const void *compared;
 	bool last, free_of_conditions = true;
 	uint32_t key = 0;
@@ -792,8 +793,9 @@ read_rule(void *arg, const struct nlmsghdr *h)
 		key = streq(name, "meta") ? number(nl_find_nested(data, NFTA_META_KEY)) : 0;
 		if (!last || !free_of_conditions || streq(name, "counter") || streq(name, "log"))
 			continue;
-		if (streq(name, "reject"))
-			s->end = ENDS_CLOSED;
+		nl_get_str(nl_find_nested(data, NFTA_TARGET_NAME), target, sizeof(target));
+		if (streq(name, "reject") || (streq(name, "target") && streq(target, "REJECT")))
+			s->end = ENDS_CLOSED;  /* the latter is iptables' */
 		else if (streq(name, "immediate"))
 			read_verdict(s, data);
 		free_of_conditions = false;

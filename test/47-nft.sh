@@ -13,7 +13,15 @@ need nft socat ip iptables-nft ss nsenter
 nft list ruleset >/dev/null 2>&1 || skip_all 'no nf_tables'
 prog=$(program nft)
 pids=''
-trap 'kill -9 $pids 2>/dev/null; clean_up' EXIT
+trap 'end_all' EXIT
+
+end_all() {
+	status=$?
+	# shellcheck disable=SC2086 # words
+	kill -9 $pids 2>/dev/null
+	(exit $status)
+	clean_up
+}
 
 # namespace : one with a process to call it by; sets pid
 namespace() {
@@ -93,6 +101,10 @@ ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 ip link add vz-z type bridge
+# else what stays on the bridge is translated there
+for f in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do
+	[ ! -e "$f" ] || echo 0 >"$f"
+done
 address '' vz-z 10.1.0.1/28 fd00:1::1/64
 i=2
 for name in web two; do
