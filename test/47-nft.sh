@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2016,SC2317 # functions are called by name, and words for eval
 # Rules of a machine in nf_tables, with real traffic: this namespace is the host, and has two guests on a bridge and
 # somebody outside who knows nothing of the guests' network.
 if [ -z "${APART-}" ] && unshare -n true 2>/dev/null; then
@@ -19,7 +20,7 @@ end_all() {
 	status=$?
 	# shellcheck disable=SC2086 # words
 	kill -9 $pids 2>/dev/null
-	(exit $status)
+	(exit "$status")
 	clean_up
 }
 
@@ -45,7 +46,10 @@ address() {
 	shift 2
 	inside "$at" ip link set "$link" up
 	for a; do
-		inside "$at" ip addr add "$a" dev "$link" $(case $a in *:*) echo nodad ;; esac)
+		dad=''
+		case $a in *:*) dad=nodad ;; esac
+		# shellcheck disable=SC2086 # a word or none
+		inside "$at" ip addr add "$a" dev "$link" $dad
 	done
 }
 
@@ -122,7 +126,6 @@ outside=$pid
 ip link add wan type veth peer name eth0 netns "$outside"
 address '' wan 192.0.2.1/24 192.0.2.9/24 2001:db8::1/64
 address "$outside" eth0 192.0.2.2/24 2001:db8::2/64
-inside "$outside" ip addr add 2001:db8::2/64 dev eth0 2>/dev/null
 # shellcheck disable=SC2154 # set above
 serve "$web" 80 web
 serve "$web" 3001 range
