@@ -142,6 +142,7 @@ is 'without rules the guest gets no answer' '' "$(hear "$web" TCP4:192.0.2.2:700
 begin web $net $to $ports
 is 'rules are put in force' 'set owned ip ip6 ' "$(cat "$T/said")"
 # shellcheck disable=SC2046 # words
+# shellcheck disable=SC2005 # on one line
 is 'two tables are made, and the kernel knows whose they are' \
 	'ip nspawn-lite-web flags owner ip6 nspawn-lite-web flags owner' \
 	"$(echo $(nft list ruleset | sed -n 's/^table \([^{]*\){.*/\1/p; s/^\t\(flags owner\)$/\1/p'))"
