@@ -13,6 +13,10 @@ need_root
 need nft socat ip iptables-nft ss nsenter
 nft list ruleset >/dev/null 2>&1 || skip_all 'no nf_tables'
 prog=$(program nft)
+# by its path: busybox's shell would take its own
+for ip in /usr/sbin/ip /sbin/ip /usr/bin/ip /bin/ip; do
+	[ ! -x "$ip" ] || break
+done
 pids=''
 trap 'end_all' EXIT
 
@@ -30,7 +34,7 @@ namespace() {
 	pid=$!
 	pids="$pids $pid"
 	wait_for eval '[ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
-	inside "$pid" ip link set lo up
+	inside "$pid" "$ip" link set lo up
 }
 
 inside() {
@@ -44,12 +48,12 @@ address() {
 	at=${1:-$$}
 	link=$2
 	shift 2
-	inside "$at" ip link set "$link" up
+	inside "$at" "$ip" link set "$link" up
 	for a; do
 		dad=''
 		case $a in *:*) dad=nodad ;; esac
 		# shellcheck disable=SC2086 # a word or none
-		inside "$at" ip addr add "$a" dev "$link" $dad
+		inside "$at" "$ip" addr add "$a" dev "$link" $dad
 	done
 }
 
@@ -101,10 +105,10 @@ none_left() {
 	[ -z "$(nft list tables)" ]
 }
 
-ip link set lo up
+"$ip" link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
-ip link add vz-z type bridge
+"$ip" link add vz-z type bridge
 # else what stays on the bridge is translated there
 for f in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do
 	[ ! -e "$f" ] || echo 0 >"$f"
@@ -114,16 +118,16 @@ i=2
 for name in web two; do
 	namespace
 	eval "$name=$pid"
-	ip link add "vb-$name" type veth peer name host0 netns "$pid"
-	ip link set "vb-$name" master vz-z up
+	"$ip" link add "vb-$name" type veth peer name host0 netns "$pid"
+	"$ip" link set "vb-$name" master vz-z up
 	address "$pid" host0 "10.1.0.$i/28" "fd00:1::$i/64"
-	inside "$pid" ip route add default via 10.1.0.1
-	inside "$pid" ip route add default via fd00:1::1
+	inside "$pid" "$ip" route add default via 10.1.0.1
+	inside "$pid" "$ip" route add default via fd00:1::1
 	i=$((i + 1))
 done
 namespace
 outside=$pid
-ip link add wan type veth peer name eth0 netns "$outside"
+"$ip" link add wan type veth peer name eth0 netns "$outside"
 address '' wan 192.0.2.1/24 192.0.2.9/24 2001:db8::1/64
 address "$outside" eth0 192.0.2.2/24 2001:db8::2/64
 # shellcheck disable=SC2154 # set above
