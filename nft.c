@@ -154,7 +154,8 @@ mask(struct nl_msg *m, const void *bits, size_t len)
 {
 	static const uint8_t none[16];
 
-	open_expr(m, "bitwise", NFTA_BITWISE_SREG, NFT_REG_1, NFTA_BITWISE_DREG, NFT_REG_1, NFTA_BITWISE_LEN, (uint32_t)len, 0);
+	open_expr(m, "bitwise", NFTA_BITWISE_SREG, NFT_REG_1, NFTA_BITWISE_DREG, NFT_REG_1,
+	          NFTA_BITWISE_LEN, (uint32_t)len, 0);
 	value(m, NFTA_BITWISE_MASK, bits, len);
 	value(m, NFTA_BITWISE_XOR, none, len);
 	end_expr(m);
@@ -366,7 +367,9 @@ concerns(const struct nft_port *p, int family)
 static void
 add_ports(struct batch *b, const struct nft_rules *r, const uint8_t *guest)
 {
-	static const struct { const char *name; int hook; } chains[] = { { "prerouting", PREROUTING }, { "output", OUTPUT } };
+	static const struct { const char *name; int hook; } chains[] = {
+		{ "prerouting", PREROUTING }, { "output", OUTPUT },
+	};
 	static const uint8_t loopback[] = { 127 }, loopback6[16] = { [15] = 1 }, link_local[16] = { 0xfe, 0x80 };
 	const struct nft_port *p;
 	char map[32];
@@ -471,7 +474,7 @@ tell_failed(struct batch *b, uint32_t seq)
 	}
 }
 
-/* all that the kernel has to say it has said when send comes back: the first error counts, and the last's acknowledgement */
+/* all that the kernel has to say it has said when send comes back: the first error, or the last's acknowledgement */
 static int
 hear(struct nl *nl, struct batch *b, uint32_t last)
 {
