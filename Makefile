@@ -78,6 +78,7 @@ $(O)/test-dhcp: $(addprefix $(O)/,util.o dhcp.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
 $(O)/test-relay: $(addprefix $(O)/,util.o sys.o run.o resolver.o)
+$(O)/test-nft: $(addprefix $(O)/,util.o netlink.o nft.o)
 $(O)/test-filter: $(filter-out %/nspawn-lite.o %/plan.o %/seccomp.o,$(obj))
 $(O)/test-%: test/%.c $(O)/flags
 	$(program)

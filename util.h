@@ -299,7 +299,11 @@ struct nft {
 	char table[80];
 	bool owned, ip, ip6;     /* else nft_close removes them; which of them are there */
 };
-/* put the rules in force, all at once, in place of those before; -1 with errno and n->nl.why. name: of the machine */
+/*
+ * Put the rules in force, all at once, in place of those before; a family that has none has no table. -1 with errno and
+ * n->nl.why, which names what the kernel lacks, and the rules before stay: without ports less is needed. 0 with words in
+ * n->nl.why: IPv6 was left out, for that reason. name: of the machine; n->nl.fd is -1 before the first
+ */
 int nft_set(struct nft *n, const char *name, const struct nft_rules *rules);
 void nft_close(struct nft *n);
 /* tables of a machine that was killed, where the kernel knows no owners; -1 with errno, 0 if there are none */
