@@ -443,7 +443,9 @@ give_name(struct nl *nl, const struct moved *v, struct nl_link *l)
 	char name[IFNAMSIZ];
 	int i;
 
-	for (i = 0; i < NAMES && !streq(l->name, v->old); i++)
+	if (streq(l->name, v->old))
+		return;
+	for (i = 0; i < NAMES; i++)
 		if (free_name(nl, v->old, i, name) && rename_link(nl, l->index, name) == 0) {
 			told_name(v, name);
 			return;
@@ -462,25 +464,18 @@ set_back(struct nl *nl, const struct moved *v, int index, int type, const void *
 		warn("%s is back, but %s is not as it was: %s", v->old, what, nl->why);
 }
 
-/* as it was on the host; it has been away, and is down */
+/* as it was on the host, whoever may have been interrupted in that */
 static void
 settle(struct nl *nl, const struct moved *v, int index)
 {
 	struct nl_link l, master;
 	uint32_t n = (uint32_t)v->mtu;
 	uint64_t bits = strtoull(v->mac, NULL, 16);
-	struct nl_msg m;
 	uint8_t mac[6];
 	int i;
 
 	if (nl_find_link(nl, NULL, index, &l) < 0)
 		return;
-	/* a program of the guest's would go on to see all packets. Most have none, and some drivers cannot */
-	nl_begin_link(&m, RTM_NEWLINK, 0, index, 0, 0);
-	nl_nest(&m, IFLA_XDP);
-		nl_u32(&m, IFLA_XDP_FD, (uint32_t)-1);
-	nl_end(&m);
-	nl_talk(nl, &m, NULL, NULL);
 	for (i = 0; i < 6; i++)
 		mac[i] = (uint8_t)(bits >> (40 - 8 * i));
 	if (bits && !same_mac(v, &l))
@@ -489,10 +484,24 @@ settle(struct nl *nl, const struct moved *v, int index)
 		set_back(nl, v, index, IFLA_MTU, &n, sizeof(n), "its MTU");
 	if (!streq(v->master, "/")) {
 		n = nl_find_link(nl, v->master, 0, &master) == 0 ? (uint32_t)master.index : UINT32_MAX;
-		set_back(nl, v, index, IFLA_MASTER, &n, sizeof(n), fmt("what it was a port of, %s,", v->master));
+		if (l.master != (int)n)
+			set_back(nl, v, index, IFLA_MASTER, &n, sizeof(n), fmt("what it was a port of, %s,", v->master));
 	}
-	if (v->up && nl_raise(nl, index) < 0)
+	if (v->up && !(l.flags & IFF_UP) && nl_raise(nl, index) < 0)
 		warn("%s is back, but not up: %s", v->old, nl->why);
+}
+
+/* a program of the guest's would go on to see all packets. Most have none, and some drivers cannot */
+static void
+remove_program(struct nl *nl, int index)
+{
+	struct nl_msg m;
+
+	nl_begin_link(&m, RTM_NEWLINK, 0, index, 0, 0);
+	nl_nest(&m, IFLA_XDP);
+		nl_u32(&m, IFLA_XDP_FD, (uint32_t)-1);
+	nl_end(&m);
+	nl_talk(nl, &m, NULL, NULL);
 }
 
 /* from the machine's network; -1 with errno */
@@ -503,6 +512,7 @@ fetch_home(struct way *w, const struct moved *v, int index)
 	struct nl_link l;
 	int i;
 
+	remove_program(&w->in, index);
 	errno = EEXIST;
 	for (i = 0; i < NAMES; i++) {
 		if (!free_name(&w->out, v->old, i, name))
@@ -529,10 +539,8 @@ found_home(struct way *w, const struct moved *v)
 
 	if (!find(&w->out, v, true, &l, &whole))
 		return whole ? 0 : -1;
-	if (!streq(l.name, v->old)) {
-		give_name(&w->out, v, &l);
-		settle(&w->out, v, l.index);
-	}
+	give_name(&w->out, v, &l);
+	settle(&w->out, v, l.index);
 	return 1;
 }
 
@@ -540,10 +548,11 @@ static int
 radio_home(struct way *w, const struct moved *v)
 {
 	struct station s = { .wdev = v->wdev };
-	bool away = w->wifi_in.nl.fd >= 0 && fetch_radio(&w->wifi_in, v->phy) == 0;
 	struct nl_link l;
 	struct nl_msg m;
 
+	if (w->wifi_in.nl.fd >= 0)
+		fetch_radio(&w->wifi_in, v->phy);
 	if (w->wifi_out.nl.fd < 0 || fetch_radio(&w->wifi_out, v->phy) < 0)  /* where it is already */
 		return 0;
 	if (!find_station(&w->wifi_out, &s)) {
@@ -559,10 +568,9 @@ radio_home(struct way *w, const struct moved *v)
 	}
 	if (nl_find_link(&w->out, NULL, s.index, &l) < 0)
 		return -1;
-	away |= !streq(l.name, v->old);
+	remove_program(&w->out, s.index);
 	give_name(&w->out, v, &l);
-	if (away)
-		settle(&w->out, v, l.index);
+	settle(&w->out, v, l.index);
 	return 1;
 }
 
