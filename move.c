@@ -39,7 +39,6 @@ struct moved {
 static struct moved *moved;
 static size_t nmoved, first;  /* so many, and where they begin among the links of the run */
 static const char *pin;  /* where the machine's network is kept */
-static bool asked;       /* from here on they may be away */
 static pid_t mover;
 static unsigned long long home_number;  /* of the network that they come from */
 
@@ -358,7 +357,8 @@ move_all(int ns, char *text, size_t size)
 {
 	struct wifi away = { .nl.fd = -1 }, here = { .nl.fd = -1 };
 	struct nl host, own;
-	const struct moved *v;
+	struct moved *v;
+	struct nl_link l;
 	struct station s;
 	bool radio;
 	int rc;
@@ -386,6 +386,8 @@ move_all(int ns, char *text, size_t size)
 		if (rc < 0)
 			return false;
 	}
+	for (v = moved; v < moved + nmoved; v++)
+		v->guest_index = nl_find_link(&own, v->name, 0, &l) == 0 ? l.index : 0;
 	return true;
 }
 
@@ -395,7 +397,9 @@ wait_and_move(int wire, pid_t supervisor)
 {
 	char text[NOTE_MAX] = "";
 	sigset_t all;
-	int ns;
+	int ns, index;
+	bool done;
+	size_t i;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
@@ -407,8 +411,12 @@ wait_and_move(int wire, pid_t supervisor)
 	if (keep_network(ns) < 0)
 		warn("links of the host are lost if we are killed: cannot mount on %s:", pin);
 	text[0] = 0;
-	move_all(ns, text, sizeof(text));
-	sys_send(wire, text, strlen(text) + 1, -1);
+	done = move_all(ns, text, sizeof(text));
+	sys_send(wire, text, strlen(text) + 1, -1);  /* for the builder */
+	for (i = 0; done && i < nmoved; i++) {       /* for the supervisor, which does not always share its memory */
+		index = (int)moved[i].guest_index;
+		sys_send(wire, &index, sizeof(index), -1);
+	}
 	_exit(0);
 }
 
@@ -732,9 +740,8 @@ static void
 bring_home(struct run *r)
 {
 	forget_mover(r);
-	if (asked && !come_home(note_text(r->name), r->net.fd >= 0 ? &r->net : NULL, true))
+	if (!come_home(note_text(r->name), r->net.fd >= 0 ? &r->net : NULL, true))
 		r->cgroup_stays = true;  /* the register is what leads the next command to them */
-	asked = false;
 }
 
 void
@@ -782,38 +789,35 @@ void
 move_into(const struct plan *p, struct run *r)
 {
 	char text[NOTE_MAX] = "";
-	struct nl_link l;
-	struct nl own;
-	char **w;
-	size_t i;
 	int ns;
 
 	(void)p;
 	if (!nmoved)
 		return;
 	ns = openat(r->procfs, "self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (ns < 0 || nl_open_route(&own) < 0)
+	if (ns < 0)
 		die("open the machine's network:");
-	asked = true;
 	if (sys_send(r->move_wire, "m", 1, ns) < 0 || sys_recv(r->move_wire, text, sizeof(text) - 1, NULL, NULL) <= 0)
 		die("move links: who does it was killed");
 	close(ns);
 	if (*text)
 		die("%s", text);
-	for (i = 0; i < nmoved; i++) {
-		if (nl_find_link(&own, moved[i].name, 0, &l) < 0)
-			die("find link %s inside: %s", moved[i].name, own.why);
-		r->link[first + i].guest_index = (int)(moved[i].guest_index = l.index);
-	}
-	nl_close(&own);
-	for (w = r->notes; w && *w; w++)
-		if (after(*w, "MOVED="))
-			*w = fmt("MOVED=%s", note_text(r->name));  /* the register is written again once it runs */
 }
 
+/* what they are in there stands in the register from here on: the guest may give them other names */
 void
 move_begin(const struct plan *p, struct run *r)
 {
+	char **w;
+	size_t i;
+	int index;
+
 	(void)p;
+	for (i = 0; i < nmoved; i++)
+		if (sys_recv(r->move_wire, &index, sizeof(index), NULL, NULL) == sizeof(index))
+			moved[i].guest_index = r->link[first + i].guest_index = index;
+	for (w = r->notes; w && *w; w++)
+		if (after(*w, "MOVED="))
+			*w = fmt("MOVED=%s", note_text(r->name));
 	forget_mover(r);
 }

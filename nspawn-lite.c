@@ -269,9 +269,9 @@ static const struct step birth[] = {
 
 /* the supervisor again, once the payload runs */
 static const struct step after_birth[] = {
+	{ BOTH, "see what links that moved are there", move_begin },
 	{ BOTH, "register it",                        machine_register },
 	{ BOTH, "look after its links",               net_begin },
-	{ BOTH, "look after links that moved",        move_begin },
 	{ BOTH, "follow the host's uplinks",          address_begin },
 	{ BOTH, "answer what it asks for",            lend_begin },
 	{ BOTH, "answer its questions for names",     resolver_begin },
