@@ -47,7 +47,8 @@ static unsigned long long home_number;  /* of the network that they come from */
 static bool
 link_valid(const char *name)
 {
-	return *name && strlen(name) < IFNAMSIZ && !streq(name, ".") && !streq(name, "..") && !name[strcspn(name, "/:% \t\n\v\f\r\240")];
+	return *name && strlen(name) < IFNAMSIZ && !streq(name, ".") && !streq(name, "..")
+	    && !name[strcspn(name, "/:% \t\n\v\f\r\240")];
 }
 
 /* "HOST[:GUEST]" */
@@ -364,7 +365,8 @@ move_all(int ns, char *text, size_t size)
 	int rc;
 
 	radio = open_wifi(&away);
-	if (nl_open_route(&host) < 0 || setns(ns, CLONE_NEWNET) < 0 || nl_open_route(&own) < 0 || (radio && !open_wifi(&here))) {
+	if (nl_open_route(&host) < 0 || setns(ns, CLONE_NEWNET) < 0 || nl_open_route(&own) < 0
+	    || (radio && !open_wifi(&here))) {
 		snprintf(text, size, "enter the machine's network: %s", strerror(errno));
 		return false;
 	}
@@ -612,8 +614,7 @@ link_home(struct way *w, const struct moved *v, bool patient)
 	else if (plugged)
 		warn("%s is not back: it is in a network that was made inside, and comes when that ends", v->old);
 	else
-		warn(streq(v->device, "/") ? "%s does not come back: it was removed inside" : "%s does not come back: it was unplugged",
-		     v->old);
+		warn("%s does not come back: it was %s", v->old, streq(v->device, "/") ? "removed inside" : "unplugged");
 	return found == 0 && whole && !plugged;
 }
 
@@ -748,9 +749,7 @@ void
 move_look(const struct plan *p, struct run *r)
 {
 	struct wifi wifi = { .nl.fd = -1 };
-	pid_t us = getpid();
 	struct stat st;
-	int wire[2];
 	char **w;
 	size_t i;
 
@@ -772,16 +771,27 @@ move_look(const struct plan *p, struct run *r)
 		r->link[r->nlinks++] = (struct link){ .kind = LINK_MOVED, .host = moved[i].old, .guest = moved[i].name };
 	pin = fmt("%s/.net.%s", run_state_dir(), r->name);
 	grow(&r->notes, fmt("MOVED=%s", note_text(r->name)));
+	undo(r, bring_home);
+}
+
+void
+move_prepare(const struct plan *p, struct run *r)
+{
+	pid_t us = getpid();
+	int wire[2];
+
+	(void)p;
+	if (!nmoved)
+		return;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, wire) < 0)
 		die("make the wire to who moves links:");
+	r->move_wire = wire[0];
 	mover = fork();
 	if (mover < 0)
 		die("fork:");
 	if (mover == 0)
 		wait_and_move(wire[1], us);
 	close(wire[1]);
-	r->move_wire = wire[0];
-	undo(r, bring_home);
 }
 
 /* ask the mover, which is where they are */

@@ -219,6 +219,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
+	{ BOTH, "wait for links to move",             move_prepare },
 };
 
 /*

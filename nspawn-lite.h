@@ -282,8 +282,9 @@ void share_sweep(int dir, const char *file, bool (*unmake)(char *text));  /* if 
 
 void move_check(const struct plan *p);                   /* --network-interface */
 void move_look(const struct plan *p, struct run *r);     /* they are there; append them to r->link */
-void move_into(const struct plan *p, struct run *r);       /* builder: into the machine, under their new names */
-void move_begin(const struct plan *p, struct run *r);    /* supervisor: from here on they come back at the end */
+void move_prepare(const struct plan *p, struct run *r);  /* the last to be done in the host's world: who moves them */
+void move_into(const struct plan *p, struct run *r);     /* builder: into the machine, under their new names */
+void move_begin(const struct plan *p, struct run *r);    /* supervisor, before it is registered: what they are inside */
 bool move_sweep(const char *note, int held);             /* "MOVED=..." of a killed machine; true: all are back */
 
 /* ---- net.c: its links -------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016 # what is expanded is expanded inside
+# shellcheck disable=SC2012,SC2016 # what is expanded is expanded inside
 # Links that move, of the kinds that need a kernel of their own: virtual ones
 # that it destroys with their network, a radio, and what is hardware to the
 # kernel. Prints TAP. Run by 42-move-lab.sh in an emulated machine, which
