@@ -484,8 +484,10 @@ settle(struct nl *nl, const struct moved *v, int index)
 	uint8_t mac[6];
 	int i;
 
-	if (nl_find_link(nl, NULL, index, &l) < 0)
+	if (nl_find_link(nl, NULL, index, &l) < 0) {
+		warn("%s is back, but cannot be looked at: %s", v->old, nl->why);
 		return;
+	}
 	for (i = 0; i < 6; i++)
 		mac[i] = (uint8_t)(bits >> (40 - 8 * i));
 	if (bits && !same_mac(v, &l))
@@ -535,8 +537,9 @@ fetch_home(struct way *w, const struct moved *v, int index)
 	if (i == NAMES)
 		return -1;
 	told_name(v, name);
-	if (nl_find_link(&w->out, name, 0, &l) == 0)
-		settle(&w->out, v, l.index);
+	if (nl_find_link(&w->out, name, 0, &l) < 0)
+		return -1;
+	settle(&w->out, v, l.index);
 	return 0;
 }
 
@@ -561,7 +564,9 @@ radio_home(struct way *w, const struct moved *v)
 	struct nl_link l;
 	struct nl_msg m;
 
-	if (w->wifi_in.nl.fd >= 0)
+	if (w->in.fd >= 0 && w->wifi_in.nl.fd < 0)
+		return -1;
+	if (w->in.fd >= 0)
 		fetch_radio(&w->wifi_in, v->phy);
 	if (w->wifi_out.nl.fd < 0 || fetch_radio(&w->wifi_out, v->phy) < 0)  /* where it is already */
 		return 0;
@@ -596,7 +601,7 @@ link_home(struct way *w, const struct moved *v, bool patient)
 	if (v->phy < 0 && w->in.fd >= 0 && find(&w->in, v, false, &l, &whole)) {
 		if (fetch_home(w, v, l.index) == 0)
 			return true;
-		warn("fetch %s back: %s", v->old, w->in.why);
+		warn("fetch %s back:", v->old);
 		return false;
 	}
 	for (i = 0;; i++) {
@@ -610,7 +615,7 @@ link_home(struct way *w, const struct moved *v, bool patient)
 		poll(NULL, 0, PAUSE_MS);
 	}
 	if (found < 0 || !whole)
-		warn("look for %s: too much happens there", v->old);
+		warn("look for %s: %s", v->old, !whole ? w->in.why : v->phy < 0 ? w->out.why : w->wifi_out.nl.why);
 	else if (plugged)
 		warn("%s is not back: it is in a network that was made inside, and comes when that ends", v->old);
 	else
@@ -681,7 +686,7 @@ come_home(const char *note, const struct nl *inside, bool patient)
 	char *rest = xstrdup(note), *name = next_word(&rest), *number = next_word(&rest);
 	int own = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC), home, kept;
 	struct moved v;
-	bool all;
+	bool all, there;
 
 	if (!name_valid(name))
 		return true;
@@ -693,10 +698,15 @@ come_home(const char *note, const struct nl *inside, bool patient)
 	if (kept >= 0 && enter(kept)) {
 		nl_open_route(&w.in);
 		open_wifi(&w.wifi_in);
-	} else if (inside) {
-		w.in = *inside;
+		there = true;
+	} else {
+		there = errno != (kept < 0 ? ENOENT : EINVAL);  /* there may be one, then */
 	}
-	all = enter(home) && nl_open_route(&w.out) == 0;
+	if (w.in.fd < 0 && inside)
+		w.in = *inside;
+	all = (w.in.fd >= 0 || !there) && enter(home) && nl_open_route(&w.out) == 0;
+	if (!all)
+		warn("look into the network of machine %s:", name);
 	open_wifi(&w.wifi_out);
 	while (all && read_moved(&rest, &v))
 		all &= link_home(&w, &v, patient);

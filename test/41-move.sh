@@ -198,6 +198,11 @@ if command -v strace >/dev/null; then
 		"$NL" -q -M move -D "$t" --network-interface=v0:in0 ls /sys/class/net
 	like 'where nothing can be mounted, that is told, and it goes on' "0 *in0*lo nspawn-lite: links of the host are lost if we are killed: cannot mount on $pin: Operation not permitted" "$rc $out $err"
 	is 'and it comes back' "$before" "$(home v0)"
+	held --network-interface=v0:in0 sh -c 'echo up; exec sleep 1000'
+	dies
+	like 'who cannot look into the network that is kept does not throw it away' '*look into the network of machine move: *what is left of a machine move that was killed does not go away*' \
+		"$(strace -f -qq -o /dev/null -P "$pin" -e trace=openat -e inject=openat:error=ENOMEM "$NL" -q -M move -D "$t" true 2>&1)"
+	is 'the next one can' "$before" "$(next; home v0)"
 else
 	skip 'where nothing can be mounted, that is told, and it goes on' 'no strace'
 fi
