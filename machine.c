@@ -98,12 +98,12 @@ thaw(const char *place)
 static bool
 sweep_leftovers(int fd, int held)
 {
+	bool all = each_group(fd, thaw) && each_group(fd, cgroup_remove);  /* first: who lives on might still use the rest */
 	char *rest = facts_of(fd), *line;
-	bool all = true;
 
 	while ((line = next_line(&rest)))
 		all &= sweep_line(line, held);
-	return each_group(fd, thaw) && each_group(fd, cgroup_remove) && all;
+	return all;
 }
 
 /* the whole file anew; what may be left behind by kill -9 stands in it before it is made */

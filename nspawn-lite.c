@@ -90,7 +90,7 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
-		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->lend_socket, r->userns_fd,
+		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->move_wire, r->lend_socket, r->userns_fd,
 		r->dns_socket[0], r->dns_socket[1], r->dns_socket[2], r->dns_socket[3], r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 		r->sources[0], r->sources[1],
@@ -220,6 +220,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
+	{ BOTH, "wait for links to move",             move_prepare },
 };
 
 /*
@@ -271,9 +272,9 @@ static const struct step birth[] = {
 
 /* the supervisor again, once the payload runs */
 static const struct step after_birth[] = {
+	{ BOTH, "see what links that moved are there", move_begin },
 	{ BOTH, "register it",                        machine_register },
 	{ BOTH, "look after its links",               net_begin },
-	{ BOTH, "look after links that moved",        move_begin },
 	{ BOTH, "follow the host's uplinks",          address_begin },
 	{ BOTH, "answer what it asks for",            lend_begin },
 	{ BOTH, "answer its questions for names",     resolver_begin },

@@ -164,6 +164,7 @@ struct run {
 	struct nl host_net;   /* the host's: opened before birth */
 	struct nl net;        /* the machine's own, in the supervisor, from net_hand_over on; fd is -1 where nobody needs it */
 	int netns, netns_kept;  /* of --network-namespace-path; our own, while we are in that */
+	int move_wire;        /* to the mover of links, which stays in the host's namespaces until they have moved: see move.c */
 	struct link {
 		enum { LINK_VETH, LINK_EXTRA, LINK_MACVLAN, LINK_IPVLAN, LINK_MOVED } kind;
 		char *host;           /* the end on the host; of macvlan and ipvlan the parent; the old name of one that moves */
@@ -202,7 +203,7 @@ struct run {
 	int cgroup;           /* the payload's directory in the first */
 	bool cgroup_v1;       /* which is name=systemd: nobody can be born in there */
 	bool placed;          /* the child was born in it */
-	bool cgroup_stays;    /* it could not be removed */
+	bool cgroup_stays;    /* it could not be removed, or a link is not back: the register stays, too */
 	bool cgroup_shown;    /* in the child: it has a view of its own to mount */
 	char *slice;          /* path of what it goes below; NULL: where we are ourselves */
 	char *aside, *aside_words;  /* where we made way for controllers, and what takes them back */
@@ -283,8 +284,9 @@ void share_sweep(int dir, const char *file, bool (*unmake)(char *text));  /* if 
 
 void move_check(const struct plan *p);                   /* --network-interface */
 void move_look(const struct plan *p, struct run *r);     /* they are there; append them to r->link */
-void move_into(const struct plan *p, struct run *r);       /* builder: into the machine, under their new names */
-void move_begin(const struct plan *p, struct run *r);    /* supervisor: from here on they come back at the end */
+void move_prepare(const struct plan *p, struct run *r);  /* the last to be done in the host's world: who moves them */
+void move_into(const struct plan *p, struct run *r);     /* builder: into the machine, under their new names */
+void move_begin(const struct plan *p, struct run *r);    /* supervisor, before it is registered: what they are inside */
 bool move_sweep(const char *note, int held);             /* "MOVED=..." of a killed machine; true: all are back */
 
 /* ---- net.c: its links -------------------------------------------------------------- */
