@@ -2,7 +2,7 @@
 /*
  * test-nft set NAME [WORD...] : puts rules in force, says "set owned|left ip|- ip6|- WHY", and keeps them until its
  * input ends. A line of words from there replaces them. Words: link=L net=A/N guest=A port=[ADDR,]PROTO:FIRST-LAST:GUEST
- * test-nft remove NAME | blocker LINK
+ * test-nft remove NAME | blocker LINK | move LINK PID
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 
 #include "../util.h"
 
@@ -105,6 +108,22 @@ put(struct nft *n, const char *name, char **words)
 		print(1, "set %s %s %s %s\n", n->owned ? "owned" : "left", n->ip ? "ip" : "-", n->ip6 ? "ip6" : "-", n->nl.why);
 }
 
+/* busybox of 2018 cannot */
+static int
+move(const char *link, const char *pid)
+{
+	struct nl_msg m;
+	struct nl nl;
+
+	if (nl_open_route(&nl) < 0)
+		die("rtnetlink:");
+	nl_begin_link(&m, RTM_NEWLINK, 0, (int)if_nametoindex(link), 0, 0);
+	nl_u32(&m, IFLA_NET_NS_PID, (uint32_t)atoi(pid));
+	if (nl_talk(&nl, &m, NULL, NULL) < 0)
+		die("move %s: %s", link, nl.why);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -124,6 +143,8 @@ main(int argc, char **argv)
 		print(1, "%s\n", text);
 		return 0;
 	}
+	if (streq(argv[1], "move") && argc == 4)
+		return move(argv[2], argv[3]);
 	put(&n, argv[2], argv + 3);
 	while (fgets(line, sizeof(line), stdin)) {
 		words = NULL;
