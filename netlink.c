@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <net/if.h>
+#include <linux/ethtool.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/if_addr.h>
+#include <linux/sockios.h>
 
 #include "util.h"
 
@@ -359,6 +362,26 @@ nl_raise(struct nl *nl, int index)
 
 	nl_begin_link(&m, RTM_NEWLINK, 0, index, IFF_UP, IFF_UP);
 	return nl_talk(nl, &m, NULL, NULL);
+}
+
+bool
+nl_permanent_mac(const char *name, uint8_t mac[6])
+{
+	static const uint8_t none[6];
+	struct { struct ethtool_perm_addr head; uint8_t data[32]; } a = {
+		.head = { .cmd = ETHTOOL_GPERMADDR, .size = sizeof(a.data) },
+	};
+	struct ifreq q = { 0 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);  /* any will do */
+	bool yes;
+
+	snprintf(q.ifr_name, sizeof(q.ifr_name), "%s", name);
+	q.ifr_data = (void *)&a;
+	yes = fd >= 0 && ioctl(fd, SIOCETHTOOL, &q) == 0 && a.head.size == 6 && memcmp(a.data, none, 6) != 0;
+	if (yes)
+		memcpy(mac, a.data, 6);
+	drop(fd);
+	return yes;
 }
 
 int

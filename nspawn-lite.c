@@ -140,8 +140,7 @@ die_with_supervisor_again(const struct plan *p, struct run *r)
 static void
 raise_loopback(const struct plan *p, struct run *r)
 {
-	(void)r;
-	if (net_private(p) && nl_raise_loopback() < 0)
+	if (net_private(p) && r->netns < 0 && nl_raise_loopback() < 0)
 		warn("raise the loopback:");
 }
 
@@ -429,6 +428,7 @@ spawn(const struct plan *p, struct run *r)
 	if (net_private(p) && r->netns < 0 && !r->userns)  /* else init makes it by and by */
 		r->init_namespaces |= CLONE_NEWNET;
 	run_signals();
+	net_enter(r);
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
 	if (r->userns)
 		r->pid = sys_fork(r->init_namespaces | CLONE_NEWUSER, r->cgroup_v1 ? -1 : r->cgroup, init_main, &c, &r->placed);
@@ -452,6 +452,7 @@ spawn(const struct plan *p, struct run *r)
 		user_give(p, r);
 		spawn_builder(&c);
 	}
+	net_return(r);
 	mount_forget(r);
 	listen_to_child(r);
 }

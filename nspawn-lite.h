@@ -163,7 +163,7 @@ struct run {
 	/* its network: see net.c */
 	struct nl host_net;   /* the host's: opened before birth */
 	struct nl net;        /* the machine's own, in the supervisor, from net_hand_over on; fd is -1 where nobody needs it */
-	int netns;            /* of --network-namespace-path */
+	int netns, netns_kept;  /* of --network-namespace-path; our own, while we are in that */
 	struct link {
 		enum { LINK_VETH, LINK_EXTRA, LINK_MACVLAN, LINK_IPVLAN, LINK_MOVED } kind;
 		char *host;           /* the end on the host; of macvlan and ipvlan the parent; the old name of one that moves */
@@ -181,6 +181,7 @@ struct run {
 	/* what we lend the guest on its first link: see address.c */
 	struct lease lease;
 	struct link *lent;    /* that link; NULL: nothing is given */
+	struct given *given;
 	struct shared subnets;
 	char *resolver_text;  /* what its resolv.conf says; NULL: as the host's */
 	int lend_socket;      /* packet(7), on the host's end of that link: see lend.c */
@@ -288,20 +289,28 @@ bool move_sweep(const char *note, int held);             /* "MOVED=..." of a kil
 /* ---- net.c: its links -------------------------------------------------------------- */
 
 bool net_private(const struct plan *p);                  /* it has a network of its own */
+bool net_rules(const struct plan *p);                    /* and its root may do there what it likes */
 void net_check(const struct plan *p);
+char *net_name(const char *full);                        /* a link's: of too long a one the beginning, and a hash */
+/* what stays the same for a machine on a host, and its nth link of a kind */
+enum { MAC_HOST, MAC_GUEST, MAC_EXTRA_HOST, MAC_EXTRA_GUEST, MAC_MACVLAN };
+void net_mac(const uint8_t host[16], int which, const char *name, uint64_t index, uint8_t mac[6]);
 /* of the host: /etc/machine-id, or one that we derive from what stays the same */
 void net_host_id(uint8_t id[16]);
 void net_look(const struct plan *p, struct run *r);      /* what they are called; is there what they need; join the zone */
 void net_make_zone(const struct plan *p, struct run *r); /* its bridge, if we are first */
+void net_enter(struct run *r);                           /* be in a network that is there, for a child to be born in */
+void net_return(struct run *r);
 void net_make(const struct plan *p, struct run *r);      /* builder, in the machine's network */
 void net_hand_over(const struct plan *p, struct run *r); /* builder: r->net, where it is needed */
 void net_begin(const struct plan *p, struct run *r);     /* supervisor: tell of links that go */
-bool net_sweep_link(const char *note, int held);         /* "LINK=..." */
+bool net_sweep_link(const char *note, int held);         /* "LINK=NAME veth MAC" */
 bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */
 
 /* ---- address.c: what they are given ------------------------------------------------- */
 
 void address_check(const struct plan *p);
+int address_parse(const char *word, size_t len, uint8_t at[16]);  /* AF_INET or AF_INET6, at filled up with 0; 0: none */
 void address_choose(const struct plan *p, struct run *r);  /* r->lease, claimed; nothing is set */
 void address_host(const struct plan *p, struct run *r);    /* builder: on the host's end; routes; inside, too */
 void address_forward(const struct plan *p, struct run *r); /* lead packets on: sysctls of the links concerned */
@@ -514,10 +523,11 @@ enum {
 	/* options of a group are taken together, of one source or of another; without one each by itself */
 	K_START = 1, K_CAPS, K_USERNS, K_MOUNTS, K_NETWORK, K_PORTS, K_LIMITS, K_GROUP = 7,
 	/* how a value becomes words; without: it is the option's value */
-	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_PRIVATE = 4 << 4, K_CHOWN = 5 << 4,
+	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_CHOWN = 5 << 4,
 	K_VARIABLES = 6 << 4,  /* NAME=VALUE words, with quotes and escapes */
 	K_BLANKS = 7 << 4,  /* a list with blanks where the option has commas */
 	K_YESNO = 8 << 4,   /* yes and no in any spelling, or something else */
+	K_WORDS = 10 << 4,  /* words with blanks between them, where the option is said once for each */
 	K_NAMED = 9 << 4,   /* the key is the beginning of a name, whose rest is the value's: LimitNOFILE */
 	K_FORM = 15 << 4,
 	/* whom we believe */
@@ -547,7 +557,7 @@ struct settings {
 	int next, skipped;
 	int start;                  /* START_..., if any was said */
 	char **command;
-	struct setting { const char *key; char *word; int how; bool yes; } *said;
+	struct setting { const char *key; char *word; int how; } *said;
 	size_t nsaid, room;
 };
 

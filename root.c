@@ -111,7 +111,7 @@ resolv_mode(const struct plan *p, const struct run *r)
 {
 	if (p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
 		return p->resolv_conf;
-	return net_private(p) ? RESOLV_OFF : r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
+	return net_private(p) && !p->network_namespace_path ? RESOLV_OFF : r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
 }
 
 static void
@@ -1018,7 +1018,7 @@ root_masks(const struct plan *p, struct run *r)
 	if (p->api_vfs_writable != VFS_YES) {
 		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || place_read_only("sys", NOTHING_SPECIAL) < 0)
 			die("make /proc/sys read-only:");
-		if ((net_private(p) || p->api_vfs_writable == VFS_NETWORK)
+		if ((net_rules(p) || p->api_vfs_writable == VFS_NETWORK)
 		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0
 		        || mount(NULL, "sys/net", NULL, MS_REMOUNT | MS_BIND | NOTHING_SPECIAL, NULL) < 0))
 			die("make /proc/sys/net writable:");

@@ -246,6 +246,7 @@ void nl_read_link(const struct nlmsghdr *h, struct nl_link *l);  /* of RTM_NEWLI
 int nl_find_link(struct nl *nl, const char *name, int index, struct nl_link *l);  /* by name, or else index; ENODEV */
 int nl_delete_link(struct nl *nl, int index);
 int nl_raise(struct nl *nl, int index);
+bool nl_permanent_mac(const char *name, uint8_t mac[6]);  /* that of the hardware, by ethtool */
 int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
 /* RTM_NEWADDR (again: no error) or RTM_DELADDR; addresses in the order of the wire */
 int nl_address(struct nl *nl, int type, int index, int family, const void *address, int prefix);
