@@ -99,7 +99,7 @@ parse(const char *word, struct port *p)
 		s = end + 1;
 	}
 	end = s + strcspn(s, ":");
-	if (s == word && *end && (*s < '0' || *s > '9'))
+	if (s == word && *end && ((*s | 32) >= 'a' && (*s | 32) <= 'z'))
 		return "the protocol is tcp or udp, in small letters";
 	if (!parse_range(s, end, &p->to.first, &p->to.last))
 		return "a port is a decimal number from 1 to 65535";
