@@ -26,8 +26,8 @@
 
 /* sockios.h of Linux 4.9; if_addr.h of 3.14; of an option whose header clashes with libc's */
 enum { GET_NAMESPACE = 0x894c, ADDR_FLAGS = 8, NL_GROUP = 1 };
-/* nobody follows more addresses than this of a family, nor more often than that */
-enum { CANDIDATES = 4, PAUSE_MS = 500, SHARE = 16, DRAIN = 4096 };
+/* so many addresses of a family are looked at; as often; and for such a part of our time */
+enum { CANDIDATES = 4, PAUSE_MS = 500, PART = 16, DRAIN = 4096 };
 
 struct port {
 	const char *word;
@@ -43,7 +43,9 @@ static struct {
 	struct nft_port *port;      /* those that nft leads */
 	size_t nports;
 	bool masquerade, leads;     /* what was put in force */
-	int change, pause;          /* sockets: of news in the machine's network, and a timer */
+	int change, pause;          /* a socket: news of the machine's network; a timer */
+	int64_t next;               /* not before this we look again, in ms */
+	bool told;                  /* of what went wrong, once */
 	int ours, theirs;
 	struct candidate seen[2 * CANDIDATES];
 	size_t nseen;
@@ -539,8 +541,8 @@ aim_relay(struct run *r, const struct candidate *good, size_t n, const struct se
 	relay_aim(aim, naims);
 }
 
-/* look at the guest's addresses, and lead the ports there */
-static void
+/* look at the guest's addresses, and lead the ports there; false: look again */
+static bool
 follow(struct run *r)
 {
 	struct candidate all[2 * CANDIDATES + 1], good[2] = { 0 };
@@ -553,8 +555,10 @@ follow(struct run *r)
 	memset(all, 0, sizeof(all));
 	nl_begin(&m, RTM_GETADDR, NLM_F_DUMP, &a, sizeof(a));
 	if (nl_talk(&r->net, &m, got_address, &s) < 0) {
-		warn("look at the addresses of machine %s: %s", r->name, r->net.why);
-		return;
+		if (!its.told)
+			warn("look at the addresses of machine %s: %s", r->name, r->net.why);
+		its.told = true;
+		return false;
 	}
 	for (i = 0; i < LEN(families); i++)
 		for (j = 0; j < s.n; j++)
@@ -564,32 +568,17 @@ follow(struct run *r)
 			}
 	aim_relay(r, good, n, &s);
 	if (!its.leads || !its.nports || (its.nseen == n && memcmp(its.seen, good, n * sizeof(*good)) == 0))
-		return;
+		return true;
+	if (set_rules(r, good, n) < 0) {
+		if (!its.told)
+			warn("lead the ports of machine %s to its new address: %s", r->name, its.nft.nl.why);
+		its.told = true;
+		return false;
+	}
 	memcpy(its.seen, good, sizeof(good));
 	its.nseen = n;
-	if (set_rules(r, good, n) < 0)
-		warn("lead the ports of machine %s to its new address: %s", r->name, its.nft.nl.why);
-	else
-		say("ports lead to %s", n ? "the guest's address" : "nowhere: the guest has no address");
-}
-
-static void on_change(struct run *r, int fd, short revents);
-
-/* a guest that changes its addresses all the time, or has a million, takes no more than a part of our time */
-static void
-on_pause(struct run *r, int fd, short revents)
-{
-	uint64_t times;
-	char one[16];
-	int i;
-
-	(void)revents;
-	(void)!read(fd, &times, sizeof(times));
-	for (i = 0; i < DRAIN; i++)  /* what they say is in the dump; ENOBUFS is one of them */
-		if (recv(its.change, one, sizeof(one), MSG_DONTWAIT) < 0 && errno == EAGAIN)
-			break;
-	watch(r, its.change, POLLIN, on_change);
-	follow(r);
+	its.told = false;
+	return true;
 }
 
 static int64_t
@@ -601,17 +590,38 @@ now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* a guest that changes its addresses all the time, or has a million, takes no more than a part of our time */
 static void
 on_change(struct run *r, int fd, short revents)
 {
-	static int64_t next;
-	int64_t now = now_ms(), ms = next > now ? next - now : 1;
-	struct itimerspec t = { .it_value = { ms / 1000, (long)(ms % 1000) * 1000000L } };
+	int64_t now = now_ms(), ms = its.next > now ? its.next - now : 1;
+	struct itimerspec t = { .it_value = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000L } };
 
 	(void)revents;
 	unwatch(r, fd, on_change);
 	timerfd_settime(its.pause, 0, &t, NULL);
-	next = now + ms + PAUSE_MS;
+}
+
+static void
+on_pause(struct run *r, int fd, short revents)
+{
+	int64_t began = now_ms(), took;
+	uint64_t times;
+	char one[16];
+	bool done;
+	int i;
+
+	(void)!read(fd, &times, sizeof(times));
+	for (i = 0; i < DRAIN; i++)  /* what they say is in the dump; ENOBUFS is one of them */
+		if (recv(its.change, one, sizeof(one), MSG_DONTWAIT) < 0 && errno == EAGAIN)
+			break;
+	done = follow(r);
+	took = now_ms() - began;
+	its.next = began + took + (took * PART > PAUSE_MS ? took * PART : PAUSE_MS);
+	if (done)
+		watch(r, its.change, POLLIN, on_change);
+	else
+		on_change(r, its.change, revents);
 }
 
 /* a socket of the machine's network that hears of its addresses */
@@ -653,9 +663,11 @@ port_begin(const struct plan *p, struct run *r)
 	if (!open_news())
 		die("listen to the network of machine %s:", r->name);
 	relay_begin(r);
-	follow(r);
 	watch(r, its.pause, POLLIN, on_pause);
-	watch(r, its.change, POLLIN, on_change);
+	if (follow(r))
+		watch(r, its.change, POLLIN, on_change);
+	else
+		on_change(r, its.change, 0);
 }
 
 bool

@@ -55,7 +55,7 @@ struct talk {
 /* what one client sends to one UDP port, and the answers */
 struct flow {
 	int fd;                   /* connected to the guest; -1: free */
-	size_t ear;
+	size_t ear, tried;        /* ways to the guest */
 	time_t seen;
 	union address peer;
 	union { struct in6_pktinfo six; struct in_pktinfo four; } local;  /* that it asked */
@@ -184,6 +184,12 @@ reach(size_t nth, bool six, int type, uint16_t port)
 	if (connect(fd, &a.sa, len) < 0 && errno != EINPROGRESS)
 		return drop(fd);
 	return fd;
+}
+
+static bool
+from_six(const union address *peer)
+{
+	return peer->sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&peer->in6.sin6_addr);
 }
 
 static void
@@ -410,7 +416,7 @@ accept_some(const struct ear *ear)
 		t->fd[0] = fd;
 		t->fd[1] = -1;
 		t->port = ear->port;
-		t->six = peer.sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&peer.in6.sin6_addr);
+		t->six = from_six(&peer);
 		its.talking++;
 		set_stream(fd);
 		call_guest(t);
@@ -436,12 +442,23 @@ end_flow(struct flow *f)
 	its.flowing--;
 }
 
+static bool
+call_flow(struct flow *f)
+{
+	while (f->fd < 0 && f->tried < 2 * its.naims)
+		f->fd = reach(f->tried++, from_six(&f->peer), SOCK_DGRAM, its.ear[f->ear].port);
+	if (f->fd < 0)
+		return false;
+	its.flowing++;
+	attend(f->fd, false, EPOLLIN, FLOW, (size_t)(f - its.flow), 0);
+	return true;
+}
+
 /* that of the same client, or a new one in the place that was used least lately; NULL: the guest cannot be reached */
 static struct flow *
 find_flow(const struct flow *like)
 {
 	struct flow *f, *oldest = NULL;
-	bool six = like->peer.sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&like->peer.in6.sin6_addr);
 	size_t i;
 
 	for (i = 0; i < its.nflows; i++) {
@@ -459,13 +476,7 @@ find_flow(const struct flow *like)
 		end_flow(f);
 	*f = *like;
 	f->fd = -1;
-	for (i = 0; f->fd < 0 && i < 2 * its.naims; i++)
-		f->fd = reach(i, six, SOCK_DGRAM, its.ear[f->ear].port);
-	if (f->fd < 0)
-		return NULL;
-	its.flowing++;
-	attend(f->fd, false, EPOLLIN, FLOW, (size_t)(f - its.flow), 0);
-	return f;
+	return call_flow(f) ? f : NULL;
 }
 
 static char packet[65536];
@@ -505,7 +516,12 @@ take_packets(size_t ear)
 		if (!f)
 			continue;
 		f->seen = like.seen;
-		(void)!send(f->fd, packet, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		/* word may have come that nobody listens there: by the next way, if there is one */
+		while (send(f->fd, packet, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED) {
+			end_flow(f);
+			if (!call_flow(f))
+				break;
+		}
 	}
 }
 
@@ -522,7 +538,7 @@ answer(struct flow *f)
 		.msg_control = control,
 	};
 	struct cmsghdr *c;
-	ssize_t n;
+	ssize_t n = 0;
 	int i;
 
 	memset(control, 0, sizeof(control));
@@ -535,10 +551,14 @@ answer(struct flow *f)
 	for (i = 0; f->fd >= 0 && i < SOME; i++) {
 		n = recv(f->fd, packet, sizeof(packet), MSG_DONTWAIT);
 		if (n < 0)
-			return;  /* nobody listens in there, among others */
+			break;
 		f->seen = seconds();
 		v.iov_len = (size_t)n;
 		(void)!sendmsg(its.ear[f->ear].fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	if (n < 0 && errno == ECONNREFUSED) {  /* the client will ask again, and then by another way */
+		end_flow(f);
+		call_flow(f);
 	}
 }
 

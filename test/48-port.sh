@@ -97,6 +97,8 @@ ok "UDP from outside" in_space outside sh -c 'echo question | timeout 8 socat -T
 fetch http://127.0.0.1:8080/big | cmp -s - "$guest/www/big"
 is "much comes through the relay unchanged" 0 $?
 
+is "a machine that is lent a network gets out" 0 "$(inside busybox ping -c 1 -W 2 198.51.100.2 >/dev/null; echo $?)"
+
 # ---- who has a port
 
 run timeout 20 "$NL" run -q -D "$guest" -x -M two -n -p 8080 /bin/true
@@ -111,6 +113,16 @@ like "a program of the host has a port" "*--port=8081: a program of the host*has
 kill "$program"
 run timeout 20 "$NL" run -q -D "$guest" -x -M two -n -p 8079 -p udp:8080 -p 3000-3999 /bin/true
 is "others are free, a thousand of them" "0 " "$rc $err"
+
+# both at once: the lock is the socket
+for name in two three; do
+	timeout 20 "$NL" run -q -D "$guest" -x -M "$name" --private-network -p 8078 /bin/sh -c 'echo ran; sleep 2' >"$T/race.$name" 2>&1 &
+	eval "pid_$name=\$!"
+done
+# shellcheck disable=SC2154 # by eval
+wait "$pid_two" "$pid_three"
+is "of two that start together one gets it" 1 "$(cat "$T/race.two" "$T/race.three" | grep -c ran)"
+is "and the other says why" 1 "$(cat "$T/race.two" "$T/race.three" | grep -c 'has tcp port 8078')"
 
 # ---- addresses that change
 
@@ -137,6 +149,24 @@ ok "a killed supervisor leaves no table" wait_for no_tables one
 ok "the port is free again at once" start one -n -p 8080:80
 stop
 ok "nor does an end" no_tables one
+
+nft add table inet fw9
+nft add chain inet fw9 forward '{ type filter hook forward priority 0; policy drop; }'
+ok "a firewall that drops all does not keep it from starting" start one -n -p 8080:80
+like "but is named" "*table inet fw9, chain forward*one*accept*ve-one*" "$notes"
+is "loopback does not go through it" hello "$(fetch http://127.0.0.1:8080/)"
+stop
+nft delete table inet fw9
+
+serve_once='if [ -e /tmp/again ]; then httpd -p 80 -h /www; echo up; sleep 1000; fi; touch /tmp/again; reboot -f'
+plain=$(tree busybox plain)
+cp -r "$guest/www" "$plain/www"
+"$NL" run -q -D "$plain" -M one -n --bind="$(scratch):/tmp" -p 8080:80 /bin/sh -c "$serve_once" >"$T/one.log" 2>&1 &
+supervisor=$!
+ok "a machine that reboots takes its ports again" wait_for grep -q '^up' "$T/one.log"
+is "on loopback" hello "$(fetch http://127.0.0.1:8080/)"
+is "and from outside" hello "$(from_outside http://198.51.100.1:8080/)"
+stop
 
 # ---- without nf_tables
 
@@ -192,6 +222,33 @@ timeout 8 socat -u SYSTEM:'echo x; echo y' TCP4:127.0.0.1:8083
 is "nor does a guest that resets" hello "$(fetch http://127.0.0.1:8080/)"
 kill "$writer" "$reader"
 wait "$writer" "$reader"
+stop
+
+# ---- addresses that others give
+
+ip link add br-lan type bridge
+ip addr add 192.0.2.1/24 dev br-lan
+ip link set br-lan up
+ok "a machine on a bridge" start one --network-bridge=br-lan --network-address=none -p 8080:80
+is "has no port as long as it has no address" "" "$(nft list ruleset | grep 'dnat to')"
+inside ip addr add 192.0.2.9/24 dev host0
+inside ip link set host0 up
+inside ip route add default via 192.0.2.1
+ok "and has it then" wait_for leads_to one 192.0.2.9
+is "from outside" hello "$(netset ipv4/ip_forward 1; from_outside http://198.51.100.1:8080/)"
+is "on loopback" hello "$(fetch http://127.0.0.1:8080/)"
+inside ip addr flush dev host0
+inside ip addr add 192.0.2.1/24 dev host0
+ok "but not by an address of the host" wait_for leads_nowhere
+stop
+ip link del br-lan
+
+ok "a machine with a macvlan" start one --network-macvlan=uplink -p 8080:80
+inside ip addr add 198.51.100.9/24 dev mv-uplink
+inside ip link set mv-uplink up
+macvlan_serves() { [ "$(fetch http://127.0.0.1:8080/)" = hello ]; }
+ok "is reached from inside" wait_for macvlan_serves
+is "for others, too" hello "$(from_outside http://198.51.100.1:8080/)"
 stop
 
 # ---- a zone
