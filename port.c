@@ -27,7 +27,7 @@
 /* sockios.h of Linux 4.9; if_addr.h of 3.14; of an option whose header clashes with libc's */
 enum { GET_NAMESPACE = 0x894c, ADDR_FLAGS = 8, NL_GROUP = 1 };
 /* so many addresses of a family are looked at; as often; and for such a part of our time */
-enum { CANDIDATES = 4, PAUSE_MS = 500, PART = 16, DRAIN = 4096 };
+enum { CANDIDATES = 8, PAUSE_MS = 500, PART = 16, DRAIN = 4096 };
 
 struct port {
 	const char *word;

@@ -131,12 +131,12 @@ ok "no address, no rules" wait_for sh -c '! nft list ruleset | grep -q "dnat to 
 inside ip addr add "${address%.*}.$((${address##*.} + 1))/28" dev host0
 ok "rules follow a changed address" wait_for leads_to one "${address%.*}.$((${address##*.} + 1))"
 inside ip addr flush dev host0
-inside ip addr add 198.51.100.1/32 dev host0
-inside ip addr add 127.0.0.9/32 dev host0
-inside ip addr add 198.51.100.2/32 dev host0
-wait_for leads_nowhere
-inside ip addr add 203.0.113.7/32 dev host0
-is "to no address that is not its own" "" "$(nft list ruleset | grep 'dnat to')"
+for bad in 198.51.100.1 127.0.0.9 198.51.100.2 203.0.113.7; do
+	inside ip addr add "$bad/32" dev host0
+done
+inside ip addr add "${address%.*}.$((${address##*.} + 1))/28" dev host0
+ok "but not to one that is not its own" wait_for leads_to one "${address%.*}.$((${address##*.} + 1))"
+is "nor to those beside it" 0 "$(nft list ruleset | grep -c -e 'dnat to 198' -e 'dnat to 127' -e 'dnat to 203')"
 inside ip addr flush dev host0
 inside ip addr add "$address/28" dev host0
 ok "and come back" wait_for leads_to one "$address"
@@ -161,6 +161,7 @@ nft delete table inet fw9
 serve_once='if [ -e /tmp/again ]; then httpd -p 80 -h /www; echo up; sleep 1000; fi; touch /tmp/again; reboot -f'
 plain=$(tree busybox plain)
 cp -r "$guest/www" "$plain/www"
+: >"$T/one.log"
 "$NL" run -q -D "$plain" -M one -n --bind="$(scratch):/tmp" -p 8080:80 /bin/sh -c "$serve_once" >"$T/one.log" 2>&1 &
 supervisor=$!
 ok "a machine that reboots takes its ports again" wait_for grep -q '^up' "$T/one.log"
@@ -237,8 +238,8 @@ inside ip route add default via 192.0.2.1
 ok "and has it then" wait_for leads_to one 192.0.2.9
 is "from outside" hello "$(netset ipv4/ip_forward 1; from_outside http://198.51.100.1:8080/)"
 is "on loopback" hello "$(fetch http://127.0.0.1:8080/)"
-inside ip addr flush dev host0
 inside ip addr add 192.0.2.1/24 dev host0
+inside ip addr del 192.0.2.9/24 dev host0
 ok "but not by an address of the host" wait_for leads_nowhere
 stop
 ip link del br-lan
@@ -264,8 +265,8 @@ stop
 leader=$inside_one
 is "from outside" hello "$(from_outside http://198.51.100.1:8080/)"
 is "on loopback" hello "$(fetch http://127.0.0.1:8080/)"
-inside ip -4 addr flush dev host0
-inside ip addr add "$other/24" dev host0
+inside ip addr add "$other/32" dev host0
+inside ip addr del "$address/24" dev host0
 ok "it cannot give away a port by taking another's address" wait_for sh -c '! nft list ruleset | grep -q "dnat to 1"'
 stop "$one"
 
