@@ -1,6 +1,9 @@
 #!/bin/sh
 # Ports of the host that lead to a machine: by nf_tables, by the relay, from everywhere
+# shellcheck disable=SC2317 # functions are called by ok and wait_for
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=net.sh
 . "${0%/*}/net.sh"
 
 need curl socat nft ss
@@ -20,10 +23,10 @@ start() {
 	: >"$T/$machine.log"
 	"$NL" run -q -D "$guest" -x -M "$machine" "$@" /bin/sh -c "$serve" >"$T/$machine.log" 2>&1 &
 	supervisor=$!
-	wait_for grep -q '^up' "$T/$machine.log" && wait_for grep -q '^LEADER=[1-9]' "$register/$machine" || {
+	if ! wait_for grep -q '^up' "$T/$machine.log" || ! wait_for grep -q '^LEADER=[1-9]' "$register/$machine"; then
 		note "$(cat "$T/$machine.log")"
 		return 1
-	}
+	fi
 	leader=$(sed -n 's/^LEADER=//p' "$register/$machine")
 	notes=$(grep -v '^up' "$T/$machine.log") || :
 }
