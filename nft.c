@@ -15,6 +15,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 
 #include "util.h"
 
@@ -153,7 +154,8 @@ mask(struct nl_msg *m, const void *bits, size_t len)
 {
 	static const uint8_t none[16];
 
-	open_expr(m, "bitwise", NFTA_BITWISE_SREG, NFT_REG_1, NFTA_BITWISE_DREG, NFT_REG_1, NFTA_BITWISE_LEN, (uint32_t)len, 0);
+	open_expr(m, "bitwise", NFTA_BITWISE_SREG, NFT_REG_1, NFTA_BITWISE_DREG, NFT_REG_1,
+	          NFTA_BITWISE_LEN, (uint32_t)len, 0);
 	value(m, NFTA_BITWISE_MASK, bits, len);
 	value(m, NFTA_BITWISE_XOR, none, len);
 	end_expr(m);
@@ -365,7 +367,9 @@ concerns(const struct nft_port *p, int family)
 static void
 add_ports(struct batch *b, const struct nft_rules *r, const uint8_t *guest)
 {
-	static const struct { const char *name; int hook; } chains[] = { { "prerouting", PREROUTING }, { "output", OUTPUT } };
+	static const struct { const char *name; int hook; } chains[] = {
+		{ "prerouting", PREROUTING }, { "output", OUTPUT },
+	};
 	static const uint8_t loopback[] = { 127 }, loopback6[16] = { [15] = 1 }, link_local[16] = { 0xfe, 0x80 };
 	const struct nft_port *p;
 	char map[32];
@@ -470,7 +474,7 @@ tell_failed(struct batch *b, uint32_t seq)
 	}
 }
 
-/* all that the kernel has to say it has said when send comes back: the first error counts, and the last's acknowledgement */
+/* all that the kernel has to say it has said when send comes back: the first error, or the last's acknowledgement */
 static int
 hear(struct nl *nl, struct batch *b, uint32_t last)
 {
@@ -765,7 +769,7 @@ read_rule(void *arg, const struct nlmsghdr *h)
 {
 	struct search *s = arg;
 	const struct nlattr *list, *e = NULL, *data, *v;
-	char name[32], chain[NAME];
+	char name[32], chain[NAME], target[32];
 	const void *compared;
 	bool last, free_of_conditions = true;
 	uint32_t key = 0;
@@ -792,8 +796,9 @@ read_rule(void *arg, const struct nlmsghdr *h)
 		key = streq(name, "meta") ? number(nl_find_nested(data, NFTA_META_KEY)) : 0;
 		if (!last || !free_of_conditions || streq(name, "counter") || streq(name, "log"))
 			continue;
-		if (streq(name, "reject"))
-			s->end = ENDS_CLOSED;
+		nl_get_str(nl_find_nested(data, NFTA_TARGET_NAME), target, sizeof(target));
+		if (streq(name, "reject") || (streq(name, "target") && streq(target, "REJECT")))
+			s->end = ENDS_CLOSED;  /* the latter is iptables' */
 		else if (streq(name, "immediate"))
 			read_verdict(s, data);
 		free_of_conditions = false;

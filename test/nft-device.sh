@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2086,SC2317 # words; called by name
 # nft-device.sh PROGRAM OWNED : in an emulated machine, with what busybox has. PROGRAM is test-nft, OWNED what it says
 # of its tables there: owned, or left. Prints TAP. The host is this namespace, and nobody outside knows the guest's network
 prog=$1
@@ -70,7 +71,7 @@ deaf() {
 }
 
 begin() {
-	rm -f /tmp/words
+	rm -f /tmp/words /tmp/said
 	mkfifo /tmp/words
 	$prog set "$@" <>/tmp/words >/tmp/said 2>&1 &
 	job=$!
