@@ -869,7 +869,7 @@ address_sweep_forward(const char *note, int held)
 	(void)held;
 	/* switched on for all since then, by somebody else */
 	if (path && !strstr(path, "..") && !(after(path, "ipv4/") && is_set(dir, "ipv4/ip_forward", '1')))
-		done = dir >= 0 && (put_at(dir, path, value + 1) == 0 || errno == ENOENT);
+		done = dir >= 0 && (is_set(dir, path, value[1]) || put_at(dir, path, value + 1) == 0 || errno == ENOENT);
 	drop(dir);
 	return done;
 }
@@ -918,31 +918,35 @@ warn_forward(struct given *g, const char *path)
 }
 
 /*
- * What stands at 0 (or, of accept_ra, at 1) is noted, then set to one more; the last machine that needs it puts it
- * back. false: something could not be set.
+ * What stands at 0 (or, of accept_ra, at 1) is noted, then set to one more, from the last on; the last machine that
+ * needs it puts it back, from the first on. false: something could not be set.
  */
 static bool
 turn_on(struct given *g, int dir, struct shared *s, const char *name, char **paths)
 {
-	char *text = xstrdup("");
+	size_t n = count(paths), i;
 	bool all = true;
-	char **w, old;
+	char *text, old;
 
 	share_join(s, fmt("forward.%s", name));
 	if (s->first) {
 		put_back(s);  /* as one that was killed left it */
-		for (w = paths; w && *w; w++) {
-			old = strstr(*w, "/accept_ra") ? '1' : '0';
-			if (is_set(dir, *w, old))
-				text = fmt("FORWARD=%s %c\n%s", *w, old, text);  /* the last is put back first */
+		share_write(s, "");
+	}
+	text = share_text(s);
+	if (streq(name, "all") && !is_set(dir, *paths, '0'))
+		n = 0;
+	for (i = n; i-- > 0;) {
+		old = strstr(paths[i], "/accept_ra") ? '1' : '0';
+		if (!is_set(dir, paths[i], old))
+			continue;
+		if (!strstr(text, paths[i])) {
+			text = fmt("FORWARD=%s %c\n%s", paths[i], old, text);
+			share_write(s, text);
 		}
-		share_write(s, text);
-		for (w = paths; w && *w; w++) {
-			old = strstr(*w, "/accept_ra") ? '1' : '0';
-			if (is_set(dir, *w, old) && put_at(dir, *w, fmt("%c", old + 1)) < 0) {
-				warn_forward(g, *w);
-				all = false;
-			}
+		if (put_at(dir, paths[i], fmt("%c", old + 1)) < 0) {
+			warn_forward(g, paths[i]);
+			all = false;
 		}
 	}
 	if (s->first && !*text)
@@ -974,12 +978,12 @@ turn_on_all6(struct given *g, int dir)
 	char **words = NULL;
 	size_t i;
 
-	if (g->all6.fd >= 0 || is_set(dir, "ipv6/conf/all/forwarding", '1'))
+	if (g->all6.fd >= 0)
 		return true;
+	grow(&words, xstrdup("ipv6/conf/all/forwarding"));
 	for (i = 0; i < g->nways; i++)
 		if (g->way[i].v6 && *g->way[i].name)
 			grow(&words, fmt("ipv6/conf/%s/accept_ra", g->way[i].name));
-	grow(&words, xstrdup("ipv6/conf/all/forwarding"));
 	return turn_on(g, dir, &g->all6, "all", words);
 }
 
