@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -407,7 +406,7 @@ port_open(const struct plan *p, struct run *r)
 
 struct search { const struct run *r; struct candidate *c; size_t n; };
 
-/* the hosts's way to an address, as the kernel tells it */
+/* the host's way to an address, as the kernel tells it */
 struct way { int index; uint8_t type; };
 
 static void
@@ -425,7 +424,8 @@ got_way(void *arg, const struct nlmsghdr *h)
 /*
  * The guest says itself what its addresses are, and must not send our clients to the host or into another network
  * by that: only what the host would look for on the machine's own link counts. In a zone, where others
- * are on that link, it is only the one that we lent it; on a bridge of the host, whose addresses are another's to give, any.
+ * are on that link, it is only the one that we lent it; on a bridge of the host, whose addresses are another's to
+ * give, any.
  */
 static bool
 is_reachable(struct run *r, const struct candidate *c)

@@ -70,13 +70,15 @@ for words in "80 80" "80 tcp:80:81" "80-90 85" "80 1.2.3.4:80" "[::1]:80 [::1]:8
 	run "$NL" plan -D "$guest" --private-network --port="${words% *}" --port="${words#* }"
 	is "$words is one port twice" "nspawn-lite: Duplicate port specification: ${words#* }" "$err"
 done
-run "$NL" plan -D "$guest" --private-network -p 80 -p udp:80 -p 1.2.3.4:81 -p 1.2.3.5:81 -p '[fe80::1]:82:83' -p 90-92:100-102
+run "$NL" plan -D "$guest" --private-network -p 80 -p udp:80 -p 1.2.3.4:81 -p 1.2.3.5:81 -p '[fe80::1]:82:83' \
+	-p 90-92:100-102
 is "what differs in anything is two ports" 0 "$rc"
 
 # ---- by nf_tables
 
 leftovers_before
-ok "a machine with ports starts" start one -n -p 8080:80 -p udp:5353:53 -p 2000-2002:80-82 -p 198.51.100.1:8090:80 -p udp:5354:53
+ok "a machine with ports starts" \
+	start one -n -p 8080:80 -p udp:5353:53 -p 2000-2002:80-82 -p 198.51.100.1:8090:80 -p udp:5354:53
 is "nothing is to be said of that" "" "$notes"
 inside socat UDP4-LISTEN:53,fork EXEC:cat &
 inside socat UDP6-LISTEN:53,fork,ipv6only EXEC:cat &
@@ -96,7 +98,8 @@ like "and nowhere else" "*onnect*" "$(fetch http://127.0.0.1:8090/)"
 ok "UDP on loopback" udp_answers UDP4:127.0.0.1:5353
 ok "UDP on that of IPv6" udp_answers 'UDP6:[::1]:5353'
 ok "UDP at the host's own address" udp_answers UDP4:198.51.100.1:5353
-ok "UDP from outside" in_space outside sh -c 'echo question | timeout 8 socat -T1 - UDP4:198.51.100.1:5354 | grep question'
+ok "UDP from outside" \
+	in_space outside sh -c 'echo question | timeout 8 socat -T1 - UDP4:198.51.100.1:5354 | grep question'
 fetch http://127.0.0.1:8080/big | cmp -s - "$guest/www/big"
 is "much comes through the relay unchanged" 0 $?
 
@@ -119,7 +122,8 @@ is "others are free, a thousand of them" "0 " "$rc $err"
 
 # both at once: the lock is the socket
 for name in two three; do
-	timeout 20 "$NL" run -q -D "$guest" -x -M "$name" --private-network -p 8078 /bin/sh -c 'echo ran; sleep 2' >"$T/race.$name" 2>&1 &
+	timeout 20 "$NL" run -q -D "$guest" -x -M "$name" --private-network -p 8078 \
+		/bin/sh -c 'echo ran; sleep 2' >"$T/race.$name" 2>&1 &
 	eval "pid_$name=\$!"
 done
 # shellcheck disable=SC2154 # by eval
@@ -195,7 +199,8 @@ is "which are relayed" hello "$(from_outside http://198.51.100.1:8080/)"
 inside socat TCP4-LISTEN:82,fork SYSTEM:'cat; echo end' &
 inside socat TCP4-LISTEN:83,fork,linger=0 SYSTEM:'read -r x' &
 wait_for sh -c "nsenter -t $leader -n ss -Hltn | grep -q ':82 ' && nsenter -t $leader -n ss -Hltn | grep -q ':83 '"
-is "one side may end before the other" "text end" "$(echo text | timeout 8 socat -t5 - TCP4:127.0.0.1:8082 | tr '\n' ' ' | sed 's/ $//')"
+is "one side may end before the other" "text end" \
+	"$(echo text | timeout 8 socat -t5 - TCP4:127.0.0.1:8082 | tr '\n' ' ' | sed 's/ $//')"
 run timeout 8 curl -s -m 5 http://127.0.0.1:8084/
 like "where nobody listens the connection ends" "[75]*" "$rc"
 timeout 20 curl -s -m 20 --limit-rate 2M http://127.0.0.1:8080/big >"$T/slow" &
