@@ -337,6 +337,18 @@ void lend_open(const struct plan *p, struct run *r);       /* r->lend_socket */
 void lend_bind(const struct plan *p, struct run *r);       /* builder: the link is there */
 void lend_begin(const struct plan *p, struct run *r);      /* supervisor: answer */
 
+/* ---- relay.c: ports of the host, served by ourselves ------------------------------------------ */
+
+/* an address of the guest, and whether to connect from inside its network */
+struct relay_aim { uint8_t family, address[16]; bool inside; };
+int relay_listen(int proto, int family, const void *address, uint16_t port);  /* AF_UNSPEC: on all; -1 with errno */
+void relay_port(int fd, int proto, uint16_t port);         /* what comes to it goes to this port of the guest */
+void relay_inside(int ours, int theirs);                   /* network namespaces: ours, and the machine's */
+int relay_socket_inside(int family, int type, int protocol);  /* -1 with errno */
+void relay_aim(const struct relay_aim *aim, size_t n);     /* one of each family at most */
+void relay_begin(struct run *r);
+void relay_end(struct run *r);
+
 /* ---- port.c: ports of the host that lead to the machine -------------------------------------- */
 
 void port_check(const struct plan *p);
