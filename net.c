@@ -139,7 +139,9 @@ check_inside(const struct plan *p)
 				parse_pair(k, *w, &host, &guest, &full);
 			}
 			for (other = inside; *other; other++)
-				if (streq(*other, guest))
+				if (streq(*other, guest) && streq(guest, "lo"))
+					die("--%s=%s: every network has its own lo, which stays", k->option, *w);
+				else if (streq(*other, guest))
 					die("--%s=%s: another link of the machine is called %s inside; name this one, as HOST:NAME",
 					    k->option, *w, guest);
 			grow(&inside, guest);
@@ -365,8 +367,9 @@ find_ours(struct nl *nl, const char *name, const uint8_t mac[6], struct nl_link 
 }
 
 /*
- * The kernel takes away the links of a namespace that has ended, in its own time. Who starts again at once would find
- * them: a name that is taken, a MAC that another macvlan has, an address that another ipvlan has.
+ * The kernel takes away the links of a namespace that has ended, in its own time, and to do it ourselves is to wait for
+ * every CPU. Who starts again at once looks for what is still there; only what others would see is worth the wait: a
+ * port of a zone's bridge, a MAC that another macvlan has, an address that another ipvlan has.
  */
 static void
 unmake(struct run *r)
@@ -381,6 +384,8 @@ unmake(struct run *r)
 				nl_delete_link(&r->net, l->guest_index);
 			continue;
 		}
+		if (l->kind != LINK_VETH || r->zone.fd < 0)
+			continue;
 		/* a birth that went wrong may not have told its index */
 		there = l->index ? nl_find_link(&r->host_net, NULL, l->index, &now) == 0 && streq(now.kind, "veth")
 		                 : find_ours(&r->host_net, l->host, l->host_mac, &now);
@@ -389,6 +394,16 @@ unmake(struct run *r)
 		l->index = 0;
 	}
 	nl_close(&r->net);
+}
+
+/* of our last life */
+static void
+remove_stale(struct run *r, const struct link *l)
+{
+	struct nl_link now;
+
+	if (find_ours(&r->host_net, l->host, l->host_mac, &now) && nl_delete_link(&r->host_net, now.index) < 0 && errno != ENODEV)
+		die("remove link %s, which an earlier life of machine %s left: %s", l->host, r->name, r->host_net.why);
 }
 
 static bool killed_upon;  /* there was a macvlan or ipvlan that the kernel may not have taken away yet */
@@ -592,10 +607,12 @@ net_look(const struct plan *p, struct run *r)
 		if (k->kind != LINK_MOVED)
 			look_at_pairs(p, r, k);
 	for (l = r->link; l < r->link + r->nlinks; l++)
-		if (is_pair(l))
+		if (is_pair(l)) {
+			remove_stale(r, l);
 			grow(&r->notes, fmt("LINK=%s veth %s", l->host, mac_text(l->host_mac)));
-		else if (l->kind == LINK_MACVLAN)
+		} else if (l->kind == LINK_MACVLAN) {
 			grow(&r->notes, fmt("LINK=%s macvlan", l->guest));
+		}
 	if (r->nlinks)
 		undo(r, unmake);
 }

@@ -84,8 +84,8 @@ stops 'one that is not there' '--network-interface=nope: there is no link nope h
 stops 'the loopback' 'every network has its own lo, which stays' --network-interface=lo
 stops 'as loopback' 'every network has its own lo, which stays' --network-interface=v0:lo
 stops 'twice' '--network-interface=v0:b: it is handed over already' --network-interface=v0:in0 --network-interface=v0:b
-stops 'two of one name inside' 'v0 is called v1 inside already; give another name: v1:NAME' --network-interface=v0:v1 --network-interface=v1
-stops 'as the machine'"'"'s own link' 'another link is called host0 inside' -n --network-interface=v0:host0
+stops 'two of one name inside' 'another link of the machine is called v1 inside; name this one, as HOST:NAME' --network-interface=v0:v1 --network-interface=v1
+stops 'as the machine'"'"'s own link' 'another link of the machine is called host0 inside' -n --network-interface=v0:host0
 for bad in : v0: :x v0:a:b v0:a/b 'v0:a b' v0:0123456789abcdef v0:.. v0:a%d; do
 	stops "bad: $bad" "--network-interface=$bad: no link can be called" --network-interface="$bad"
 done
