@@ -33,6 +33,18 @@
 #define ZONE_PREFIX 24  /* of each zone: 253 machines */
 #define VETH_PREFIX 28  /* of each -n */
 #define LEASE_SECONDS 3600
+/* of the relay for names: questions in a second, and at once; streams at once */
+#define DNS_RATE 500
+#define DNS_QUERIES 64
+#define DNS_CONNECTIONS 8
+
+/* --port: most ports of a range; most that are relayed by the supervisor where nf_tables does not lead them: a socket each */
+#define PORT_RANGE 1024
+#define RELAY_PORTS 128
+/* of a machine: connections, and clients of UDP ports, at once; fds for them; seconds after which such a client is forgotten */
+#define RELAY_MOST 256
+#define RELAY_FDS 4096
+#define RELAY_IDLE 30
 
 /* seconds that the stub of -a gives the other processes when it is told to end */
 #define STUB_PATIENCE 10

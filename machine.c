@@ -98,12 +98,12 @@ thaw(const char *place)
 static bool
 sweep_leftovers(int fd, int held)
 {
+	bool all = each_group(fd, thaw) && each_group(fd, cgroup_remove);  /* first: who lives on might still use the rest */
 	char *rest = facts_of(fd), *line;
-	bool all = true;
 
 	while ((line = next_line(&rest)))
 		all &= sweep_line(line, held);
-	return each_group(fd, thaw) && each_group(fd, cgroup_remove) && all;
+	return all;
 }
 
 /* the whole file anew; what may be left behind by kill -9 stands in it before it is made */
@@ -252,7 +252,8 @@ machine_sweep(const struct run *r)
 {
 	enum { AT_MOST = 4 };
 	static char names[4096];
-	int dir = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), seen = 0;
+	char *shared[AT_MOST];  /* after those who shared it: what they left may hold it */
+	int dir = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), seen = 0, n_shared = 0;
 	struct entry { uint64_t ino; int64_t off; uint16_t len; unsigned char type; char name[]; } *e;
 	size_t turn = (size_t)r->pid % 8;
 	long n, at;
@@ -270,10 +271,14 @@ machine_sweep(const struct run *r)
 			/* one sweeper at a time */
 			if (seen++ == 0 && flock(dir, LOCK_EX | LOCK_NB) < 0)
 				seen = AT_MOST;
+			else if (after(e->name, SHARED_PREFIX))
+				shared[n_shared++] = xstrdup(e->name);
 			else
 				sweep_one(dir, e->name);
 		}
 	} while (n > (long)sizeof(names) - 300 && seen < AT_MOST);
+	while (n_shared > 0)
+		sweep_one(dir, shared[--n_shared]);
 	close(dir);
 }
 

@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <net/if.h>
+#include <linux/ethtool.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/if_addr.h>
+#include <linux/sockios.h>
 
 #include "util.h"
 
@@ -229,6 +232,13 @@ nl_get_str(const struct nlattr *a, char *out, size_t size)
 
 /* ---- talking ------------------------------------------------------------------------ */
 
+/* of what a message says went wrong */
+static int
+errno_of(int error)
+{
+	return error < 0 && error >= -4095 ? -error : EPROTO;
+}
+
 /* 1: go on; 0: the answer is complete; -1: with errno and words */
 static int
 take_ack(struct nl *nl, const struct nlmsghdr *h)
@@ -247,7 +257,7 @@ take_ack(struct nl *nl, const struct nlmsghdr *h)
 		skip += e->msg.nlmsg_len - sizeof(e->msg);
 	a = h->nlmsg_flags & ACK_TLVS ? nl_find(h, skip, ACK_TEXT) : NULL;
 	nl_get_str(a, nl->why, sizeof(nl->why));
-	errno = -e->error;
+	errno = errno_of(e->error);
 	return -1;
 }
 
@@ -269,7 +279,7 @@ take(struct nl *nl, const char *buf, size_t n, nl_reader *fn, void *arg, bool *t
 		if (h->nlmsg_type == NLMSG_DONE) {
 			/* a dump that failed half-way says so here */
 			rc = h->nlmsg_len >= NLMSG_LENGTH(sizeof(int)) ? *(const int *)NLMSG_DATA(h) : 0;
-			errno = rc < 0 ? -rc : 0;
+			errno = rc < 0 ? errno_of(rc) : 0;
 			return rc < 0 ? -1 : 0;
 		}
 		if (h->nlmsg_type >= NLMSG_MIN_TYPE && fn)
@@ -359,6 +369,24 @@ nl_raise(struct nl *nl, int index)
 
 	nl_begin_link(&m, RTM_NEWLINK, 0, index, IFF_UP, IFF_UP);
 	return nl_talk(nl, &m, NULL, NULL);
+}
+
+bool
+nl_permanent_mac(const char *name, uint8_t mac[6])
+{
+	static const uint8_t none[6];
+	struct { uint32_t cmd, size; uint8_t data[32]; } a = { .cmd = ETHTOOL_GPERMADDR, .size = sizeof(a.data) };
+	struct ifreq q = { 0 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);  /* any will do */
+	bool yes;
+
+	snprintf(q.ifr_name, sizeof(q.ifr_name), "%s", name);
+	q.ifr_data = (void *)&a;
+	yes = fd >= 0 && ioctl(fd, SIOCETHTOOL, &q) == 0 && a.size == 6 && memcmp(a.data, none, 6) != 0;
+	if (yes)
+		memcpy(mac, a.data, 6);
+	drop(fd);
+	return yes;
 }
 
 int

@@ -90,7 +90,8 @@ shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
-		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->lend_socket, r->userns_fd, r->tree_mount, r->init_pidfd, r->init_ns,
+		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->move_wire, r->lend_socket, r->userns_fd,
+		r->dns_socket[0], r->dns_socket[1], r->dns_socket[2], r->dns_socket[3], r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 		r->sources[0], r->sources[1],
 	};
@@ -140,8 +141,7 @@ die_with_supervisor_again(const struct plan *p, struct run *r)
 static void
 raise_loopback(const struct plan *p, struct run *r)
 {
-	(void)r;
-	if (net_private(p) && nl_raise_loopback() < 0)
+	if (net_private(p) && r->netns < 0 && nl_raise_loopback() < 0)
 		warn("raise the loopback:");
 }
 
@@ -216,9 +216,11 @@ static const struct step before_birth[] = {
 	{ BOTH, "lead packets on",                    address_forward },
 	{ BOTH, "open its ports",                     port_open },
 	{ BOTH, "listen to what it asks for",         lend_open },
+	{ BOTH, "listen to its questions for names",  resolver_open },
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
+	{ BOTH, "wait for links to move",             move_prepare },
 };
 
 /*
@@ -240,6 +242,7 @@ static const struct step birth[] = {
 	{ BUILDER, "move links of the host in",          move_into },
 	{ BUILDER, "give it addresses",                  address_host },
 	{ BUILDER, "bind what listens to its link",      lend_bind },
+	{ BUILDER, "bind where it asks for names",           resolver_bind },
 	{ BUILDER, "hand its network over",              net_hand_over },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },
@@ -269,9 +272,9 @@ static const struct step birth[] = {
 
 /* the supervisor again, once the payload runs */
 static const struct step after_birth[] = {
+	{ BOTH, "see what links that moved are there", move_begin },
 	{ BOTH, "register it",                        machine_register },
 	{ BOTH, "look after its links",               net_begin },
-	{ BOTH, "look after links that moved",        move_begin },
 	{ BOTH, "follow the host's uplinks",          address_begin },
 	{ BOTH, "answer what it asks for",            lend_begin },
 	{ BOTH, "answer its questions for names",     resolver_begin },
@@ -429,6 +432,7 @@ spawn(const struct plan *p, struct run *r)
 	if (net_private(p) && r->netns < 0 && !r->userns)  /* else init makes it by and by */
 		r->init_namespaces |= CLONE_NEWNET;
 	run_signals();
+	net_enter(r);
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
 	if (r->userns)
 		r->pid = sys_fork(r->init_namespaces | CLONE_NEWUSER, r->cgroup_v1 ? -1 : r->cgroup, init_main, &c, &r->placed);
@@ -452,6 +456,7 @@ spawn(const struct plan *p, struct run *r)
 		user_give(p, r);
 		spawn_builder(&c);
 	}
+	net_return(r);
 	mount_forget(r);
 	listen_to_child(r);
 }

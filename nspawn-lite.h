@@ -163,7 +163,8 @@ struct run {
 	/* its network: see net.c */
 	struct nl host_net;   /* the host's: opened before birth */
 	struct nl net;        /* the machine's own, in the supervisor, from net_hand_over on; fd is -1 where nobody needs it */
-	int netns;            /* of --network-namespace-path */
+	int netns, netns_kept;  /* of --network-namespace-path; our own, while we are in that */
+	int move_wire;        /* to the mover of links, which stays in the host's namespaces until they have moved: see move.c */
 	struct link {
 		enum { LINK_VETH, LINK_EXTRA, LINK_MACVLAN, LINK_IPVLAN, LINK_MOVED } kind;
 		char *host;           /* the end on the host; of macvlan and ipvlan the parent; the old name of one that moves */
@@ -181,8 +182,10 @@ struct run {
 	/* what we lend the guest on its first link: see address.c */
 	struct lease lease;
 	struct link *lent;    /* that link; NULL: nothing is given */
+	struct given *given;
 	struct shared subnets;
 	char *resolver_text;  /* what its resolv.conf says; NULL: as the host's */
+	int dns_socket[4];    /* where the relay for names is asked, see resolver.c: UDP, TCP of each family */
 	int lend_socket;      /* packet(7), on the host's end of that link: see lend.c */
 	/* its ports: see port.c */
 	struct port *port;
@@ -200,7 +203,7 @@ struct run {
 	int cgroup;           /* the payload's directory in the first */
 	bool cgroup_v1;       /* which is name=systemd: nobody can be born in there */
 	bool placed;          /* the child was born in it */
-	bool cgroup_stays;    /* it could not be removed */
+	bool cgroup_stays;    /* it could not be removed, or a link is not back: the register stays, too */
 	bool cgroup_shown;    /* in the child: it has a view of its own to mount */
 	char *slice;          /* path of what it goes below; NULL: where we are ourselves */
 	char *aside, *aside_words;  /* where we made way for controllers, and what takes them back */
@@ -281,18 +284,26 @@ void share_sweep(int dir, const char *file, bool (*unmake)(char *text));  /* if 
 
 void move_check(const struct plan *p);                   /* --network-interface */
 void move_look(const struct plan *p, struct run *r);     /* they are there; append them to r->link */
-void move_into(const struct plan *p, struct run *r);       /* builder: into the machine, under their new names */
-void move_begin(const struct plan *p, struct run *r);    /* supervisor: from here on they come back at the end */
+void move_prepare(const struct plan *p, struct run *r);  /* the last to be done in the host's world: who moves them */
+void move_into(const struct plan *p, struct run *r);     /* builder: into the machine, under their new names */
+void move_begin(const struct plan *p, struct run *r);    /* supervisor, before it is registered: what they are inside */
 bool move_sweep(const char *note, int held);             /* "MOVED=..." of a killed machine; true: all are back */
 
 /* ---- net.c: its links -------------------------------------------------------------- */
 
 bool net_private(const struct plan *p);                  /* it has a network of its own */
+bool net_rules(const struct plan *p);                    /* and its root may do there what it likes */
 void net_check(const struct plan *p);
+char *net_name(const char *full);                        /* a link's: of too long a one the beginning, and a hash */
+/* what stays the same for a machine on a host, and its nth link of a kind */
+enum { MAC_HOST, MAC_GUEST, MAC_EXTRA_HOST, MAC_EXTRA_GUEST, MAC_MACVLAN };
+void net_mac(const uint8_t host[16], int which, const char *name, uint64_t index, uint8_t mac[6]);
 /* of the host: /etc/machine-id, or one that we derive from what stays the same */
 void net_host_id(uint8_t id[16]);
 void net_look(const struct plan *p, struct run *r);      /* what they are called; is there what they need; join the zone */
 void net_make_zone(const struct plan *p, struct run *r); /* its bridge, if we are first */
+void net_enter(struct run *r);                           /* be in a network that is there, for a child to be born in */
+void net_return(struct run *r);
 void net_make(const struct plan *p, struct run *r);      /* builder, in the machine's network */
 void net_hand_over(const struct plan *p, struct run *r); /* builder: r->net, where it is needed */
 void net_begin(const struct plan *p, struct run *r);     /* supervisor: tell of links that go */
@@ -301,10 +312,13 @@ bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */
 
 /* ---- address.c: what they are given ------------------------------------------------- */
 
+#define HOSTS_DIR ".hosts"  /* in the state directory, where no machine is called that: a file of each, as hosts(5) */
 void address_check(const struct plan *p);
+int address_parse(const char *word, size_t len, uint8_t at[16]);  /* AF_INET or AF_INET6, at filled up with 0; 0: none */
 void address_choose(const struct plan *p, struct run *r);  /* r->lease, claimed; nothing is set */
 void address_host(const struct plan *p, struct run *r);    /* builder: on the host's end; routes; inside, too */
 void address_forward(const struct plan *p, struct run *r); /* lead packets on: sysctls of the links concerned */
+const uint8_t *address_of_host(const struct run *r, int family);  /* of its end of r->lent; NULL: it has none of ours */
 void address_begin(const struct plan *p, struct run *r);   /* supervisor: follow the host's uplinks; the hosts file */
 bool address_sweep_forward(const char *note, int held);    /* "FORWARD=..." */
 bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
@@ -312,13 +326,28 @@ bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
 /* ---- resolver.c: names for guests -------------------------------------------------------- */
 
 void resolver_look(const struct plan *p, struct run *r);   /* whom they ask: r->lease.dns, r->resolver_text */
-void resolver_begin(const struct plan *p, struct run *r);  /* the relay, where there has to be one */
+void resolver_open(const struct plan *p, struct run *r);   /* the relay's sockets, where there has to be one */
+void resolver_bind(const struct plan *p, struct run *r);   /* builder: to the link */
+void resolver_begin(const struct plan *p, struct run *r);  /* the relay */
+void resolver_follow(struct run *r);                       /* before an answer: r->lease as the host's resolv.conf is now */
 
 /* ---- lend.c: for guests that ask by DHCP and router solicitations --------------------------- */
 
 void lend_open(const struct plan *p, struct run *r);       /* r->lend_socket */
 void lend_bind(const struct plan *p, struct run *r);       /* builder: the link is there */
 void lend_begin(const struct plan *p, struct run *r);      /* supervisor: answer */
+
+/* ---- relay.c: ports of the host, served by ourselves ------------------------------------------ */
+
+/* an address of the guest, and whether to connect from inside its network */
+struct relay_aim { uint8_t family, address[16]; bool inside; };
+int relay_listen(int proto, int family, const void *address, uint16_t port);  /* AF_UNSPEC: on all; -1 with errno */
+void relay_port(int fd, int proto, uint16_t port);         /* what comes to it goes to this port of the guest */
+void relay_inside(int ours, int theirs);                   /* network namespaces: ours, and the machine's */
+int relay_socket_inside(int family, int type, int protocol);  /* -1 with errno */
+void relay_aim(const struct relay_aim *aim, size_t n);     /* one of each family at most */
+void relay_begin(struct run *r);
+void relay_end(struct run *r);
 
 /* ---- port.c: ports of the host that lead to the machine -------------------------------------- */
 
@@ -502,10 +531,11 @@ enum {
 	/* options of a group are taken together, of one source or of another; without one each by itself */
 	K_START = 1, K_CAPS, K_USERNS, K_MOUNTS, K_NETWORK, K_PORTS, K_LIMITS, K_GROUP = 7,
 	/* how a value becomes words; without: it is the option's value */
-	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_PRIVATE = 4 << 4, K_CHOWN = 5 << 4,
+	K_BOOT = 1 << 4, K_PID2 = 2 << 4, K_COMMAND = 3 << 4, K_CHOWN = 5 << 4,
 	K_VARIABLES = 6 << 4,  /* NAME=VALUE words, with quotes and escapes */
 	K_BLANKS = 7 << 4,  /* a list with blanks where the option has commas */
 	K_YESNO = 8 << 4,   /* yes and no in any spelling, or something else */
+	K_WORDS = 10 << 4,  /* words with blanks between them, where the option is said once for each */
 	K_NAMED = 9 << 4,   /* the key is the beginning of a name, whose rest is the value's: LimitNOFILE */
 	K_FORM = 15 << 4,
 	/* whom we believe */
@@ -535,7 +565,7 @@ struct settings {
 	int next, skipped;
 	int start;                  /* START_..., if any was said */
 	char **command;
-	struct setting { const char *key; char *word; int how; bool yes; } *said;
+	struct setting { const char *key; char *word; int how; } *said;
 	size_t nsaid, room;
 };
 

@@ -111,7 +111,9 @@ resolv_mode(const struct plan *p, const struct run *r)
 {
 	if (p->resolv_conf && p->resolv_conf != RESOLV_AUTO)
 		return p->resolv_conf;
-	return net_private(p) ? RESOLV_OFF : r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
+	if (net_private(p) && !p->network_namespace_path && !r->resolver_text)
+		return RESOLV_OFF;
+	return r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
 }
 
 static void
@@ -124,7 +126,9 @@ look_at_resolv(const struct plan *p, struct run *r)
 	static const char *const *const sources[] = { ours, fixed, uplink, stub };
 	int mode = resolv_mode(p, r);
 
-	if (mode != RESOLV_OFF && mode != RESOLV_DELETE)
+	if (r->resolver_text && (!p->resolv_conf || p->resolv_conf == RESOLV_AUTO))
+		r->host_resolv = r->resolver_text;
+	else if (mode != RESOLV_OFF && mode != RESOLV_DELETE)
 		r->host_resolv = host_file(sources[(mode - RESOLV_COPY_HOST) % 4]);
 }
 
@@ -1018,7 +1022,7 @@ root_masks(const struct plan *p, struct run *r)
 	if (p->api_vfs_writable != VFS_YES) {
 		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || place_read_only("sys", NOTHING_SPECIAL) < 0)
 			die("make /proc/sys read-only:");
-		if ((net_private(p) || p->api_vfs_writable == VFS_NETWORK)
+		if ((net_rules(p) || p->api_vfs_writable == VFS_NETWORK)
 		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0
 		        || mount(NULL, "sys/net", NULL, MS_REMOUNT | MS_BIND | NOTHING_SPECIAL, NULL) < 0))
 			die("make /proc/sys/net writable:");

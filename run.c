@@ -88,7 +88,7 @@ run_begin(struct run *r)
 		&r->tree, &r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
 		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->top, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
 		&r->proc, &r->sys, &r->device_policy, &r->gathered, &r->host_net.fd, &r->net.fd,
-		&r->netns, &r->zone.fd, &r->subnets.fd, &r->lend_socket,
+		&r->netns, &r->netns_kept, &r->move_wire, &r->zone.fd, &r->subnets.fd, &r->lend_socket,
 	};
 	size_t i;
 
@@ -97,6 +97,7 @@ run_begin(struct run *r)
 		*fds[i] = -1;
 	memset(r->hand, 0xff, sizeof(r->hand));
 	memset(r->sources, 0xff, sizeof(r->sources));
+	memset(r->dns_socket, 0xff, sizeof(r->dns_socket));
 	memset(r->node, 0xff, sizeof(r->node));
 	memset(r->wire, 0xff, sizeof(r->wire));
 	memset(r->relay, 0xff, sizeof(r->relay));

@@ -269,7 +269,7 @@ remember(struct settings *s, const struct key *k, char *word)
 			memcpy(more, s->said, s->nsaid * sizeof(*more));
 		s->said = more;
 	}
-	s->said[s->nsaid++] = (struct setting){ s->key, word, k->how, parse_bool(s->value) != 0 };
+	s->said[s->nsaid++] = (struct setting){ s->key, word, k->how };
 }
 
 static void
@@ -332,6 +332,10 @@ take_value(struct settings *s, const struct key *k)
 			list = list ? fmt("%s,%s", list, *words) : *words;
 		add(s, k, list ? list : "");
 		break;
+	case K_WORDS:
+		for (words = split(s, false); words && *words; words++)
+			add(s, k, *words);
+		break;
 	case K_YESNO:
 		add(s, k, yes < 0 ? s->value : yes ? "yes" : "no");
 		break;
@@ -340,10 +344,6 @@ take_value(struct settings *s, const struct key *k)
 		break;
 	case K_NAMED:
 		add(s, k, fmt("%s=%s", after(s->key, k->name), s->value));
-		break;
-	case K_PRIVATE:
-		yes_or_no(s);
-		remember(s, k, NULL);
 		break;
 	default:
 		if (k->option)
@@ -382,22 +382,18 @@ char **
 settings_words(struct settings *s)
 {
 	char **words = NULL, **w;
-	bool users = false, network = false, apart = false;
+	bool users = false;
 	const struct setting *a;
 	size_t i;
 
 	for (i = 0; i < s->nsaid; i++) {
 		a = &s->said[i];
 		users |= streq(a->key, "Exec.PrivateUsers");
-		network |= (a->how & K_GROUP) == K_NETWORK;
-		apart |= (a->how & K_GROUP) == K_NETWORK && a->yes;
 	}
 	if (s->start == START_BOOT || s->start == START_PID2)
 		grow(&words, s->start == START_BOOT ? "--boot" : "--as-pid2");
 	else if (s->start)
 		grow(&words, "--boot=no");
-	if (network)
-		grow(&words, apart ? "--private-network" : "--private-network=no");
 	for (i = 0; i < s->nsaid; i++) {
 		a = &s->said[i];
 		if ((a->how & K_GROUP) == K_USERNS && !users)

@@ -131,7 +131,7 @@ caps_of(char *const *words, const char *option)
 static uint64_t
 caps_kept(const struct plan *p)
 {
-	uint64_t keep = CAPS_DEFAULT | (net_private(p) ? CAP_BIT(NET_ADMIN) : 0);
+	uint64_t keep = CAPS_DEFAULT | (net_rules(p) ? CAP_BIT(NET_ADMIN) : 0);
 
 	return (keep | caps_of(p->capability, "capability")) & ~caps_of(p->drop_capability, "drop-capability");
 }
@@ -624,7 +624,7 @@ user_host(const struct plan *p, struct run *r)
 	if (sys_capget(&have) < 0)
 		die("ask for our own capabilities:");
 	/* ports below 1024 belong to who owns the network: the host, here */
-	if (r->userns && !net_private(p) && keep & ~caps_of(p->capability, "capability") & CAP_BIT(NET_BIND_SERVICE)) {
+	if (r->userns && (!net_private(p) || p->network_namespace_path) && keep & ~caps_of(p->capability, "capability") & CAP_BIT(NET_BIND_SERVICE)) {
 		keep &= ~CAP_BIT(NET_BIND_SERVICE);
 		say("ports below 1024 cannot be bound: the network is the host's, and the machine's users are not");
 	}

@@ -456,7 +456,7 @@ userns_join_network(const struct plan *p, struct run *r)
 {
 	char note = 0;
 
-	if (!r->userns || !net_private(p) || r->network_joined)
+	if (!r->userns || !net_private(p) || r->netns >= 0 || r->network_joined)
 		return;
 	if (sys_recv(r->hand[0], &note, 1, NULL, NULL) != 1)
 		_exit(FAIL);  /* it has said why */
@@ -535,7 +535,7 @@ userns_receive(const struct plan *p, struct run *r)
 	if (sys_send(r->hand[1], note, sizeof(note), -1) < 0)
 		die("tell that we wait for the mounts:");
 	/* it takes longer than all the rest, and there may be a second CPU */
-	if (net_private(p) && (unshare(CLONE_NEWNET) < 0 || sys_send(r->hand[1], note, 1, -1) < 0))
+	if (net_private(p) && r->netns < 0 && (unshare(CLONE_NEWNET) < 0 || sys_send(r->hand[1], note, 1, -1) < 0))
 		die("make a network namespace (CONFIG_NET_NS):");
 	got = sys_recv(r->hand[1], note, 1, &mounts, NULL);
 	if (got >= 0 && mounts < 0)

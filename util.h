@@ -246,6 +246,7 @@ void nl_read_link(const struct nlmsghdr *h, struct nl_link *l);  /* of RTM_NEWLI
 int nl_find_link(struct nl *nl, const char *name, int index, struct nl_link *l);  /* by name, or else index; ENODEV */
 int nl_delete_link(struct nl *nl, int index);
 int nl_raise(struct nl *nl, int index);
+bool nl_permanent_mac(const char *name, uint8_t mac[6]);  /* that of the hardware, by ethtool */
 int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
 /* RTM_NEWADDR (again: no error) or RTM_DELADDR; addresses in the order of the wire */
 int nl_address(struct nl *nl, int type, int index, int family, const void *address, int prefix);
@@ -298,7 +299,11 @@ struct nft {
 	char table[80];
 	bool owned, ip, ip6;     /* else nft_close removes them; which of them are there */
 };
-/* put the rules in force, all at once, in place of those before; -1 with errno and n->nl.why. name: of the machine */
+/*
+ * Put the rules in force, all at once, in place of those before; a family that has none has no table. -1 with errno and
+ * n->nl.why, which names what the kernel lacks, and the rules before stay: without ports less is needed. 0 with words in
+ * n->nl.why: IPv6 was left out, for that reason. name: of the machine; n->nl.fd is -1 before the first
+ */
 int nft_set(struct nft *n, const char *name, const struct nft_rules *rules);
 void nft_close(struct nft *n);
 /* tables of a machine that was killed, where the kernel knows no owners; -1 with errno, 0 if there are none */

@@ -298,8 +298,28 @@ while read -r o; do
 		gives "$o says nothing" '' "$o" ;;
 	--forward-journal=|--background=)
 		gives "${o}x says nothing" '' "${o}x" ;;
-	--quiet|--verbose|--ephemeral|--read-only|--boot|--as-pid2|--keep-unit|--private-network)
+	--quiet|--verbose|--ephemeral|--read-only|--boot|--as-pid2|--keep-unit|--private-network|--network-veth)
 		trip "$o" ;;
+	--network-bridge=)
+		trip "${o}br-lan" "${o}br0.1" ;;
+	--network-zone=)
+		trip "${o}web" "${o}a_b.c-d12345" ;;
+	--network-veth-extra=|--network-interface=|--network-macvlan=|--network-ipvlan=)
+		trip "${o}eth0" "${o}eth0.7:lan" ;;
+	--network-namespace-path=)
+		trip "${o}/run/netns/a" "${o}/a b" ;;
+	--network-veth-name=)
+		trip "${o}eth0" ;;
+	--network-mac=)
+		trip "${o}02:00:00:00:00:01" "${o}AA-BB-CC-DD-EE-FF" ;;
+	--network-address=)
+		trip "${o}192.0.2.7/24" "${o}2001:db8::7/64" "${o}none" ;;
+	--network-gateway=)
+		trip "${o}192.0.2.1" "${o}2001:db8::1" "${o}none" ;;
+	--network-dns=)
+		trip "${o}192.0.2.1" "${o}none" ;;
+	--port=)
+		gives "$o has what leads to a port" '--network-veth --port=8080:80' -n "${o}8080:80" ;;
 	--no-defaults)
 		gives "$o is planned as it is said" "$o" "$o" ;;
 	--notify-ready=|--register=|--no-new-privileges=|--tmpfs-tmp=|--share-ipc=|--share-pid=|--share-uts=|\
@@ -395,6 +415,8 @@ while read -r o; do
 	-L) gives '-L is --selinux-apifs-context' --selinux-apifs-context=x:y:z -L x:y:z ;;
 	-q) gives '-q is --quiet' --quiet -q ;;
 	-v) gives '-v is --verbose' --verbose -v ;;
+	-n) gives '-n is --network-veth' --network-veth -n ;;
+	-p) gives '-p is --port' '--network-veth --port=80' -n -p 80 ;;
 	-D) gives '-D is --directory' --directory=x -D x ;;
 	-x) gives '-x is --ephemeral' --ephemeral -x ;;
 	-b) gives '-b is --boot' --boot -b ;;
@@ -414,7 +436,9 @@ set -- --quiet --verbose --settings=no --directory='/a b' --image-root=/i --read
 	--bind=/a:/b --bind=c:/d --bind-ro=/e --tmpfs=/f:size=1m --overlay=/g::/h --overlay-ro=/i:/j:/k --inaccessible=/l --private-users=100000:70000 --private-users-ownership=map --as-pid2 \
 	--chdir=/tmp --setenv=A=1 --setenv=B --setenv='C=it'"'"'s' --user=u --kill-signal=TERM --notify-ready=no \
 	--machine=m --hostname=h --uuid=0123456789abcdef0123456789abcdef --slice=x.slice --register=no --keep-unit \
-	--private-network --capability=all --drop-capability=mknod --ambient-capability=net_admin \
+	--private-network --network-veth --network-bridge=br0 --network-veth-extra=a --network-veth-extra=b:c \
+	--network-macvlan=d --network-macvlan=e:f --network-ipvlan=g --network-veth-name=eth0 \
+	--network-mac=02:00:00:00:00:01 --capability=all --drop-capability=mknod --ambient-capability=net_admin \
 	--no-new-privileges=yes --system-call-filter='~mount bpf' --restrict-address-families=AF_UNIX --selinux-context=a \
 	--selinux-apifs-context=b --suppress-sync=yes --nesting=no --rlimit=NOFILE=5 --rlimit=NOFILE=6 --oom-score-adjust=-5 --cpu-affinity=0 \
 	--cpu-affinity=1 "--personality=$(uname -m)" --resolv-conf=off --timezone=off --link-journal=no \

@@ -226,7 +226,8 @@ snapshot() {
 	# The folders that the first command makes stay, and what it knows of the kernel
 	find "$T/root" 2>/dev/null | sed -e "s|^$T/root||" \
 		-e '/^\/run$/d' -e '/^\/var$/d' -e '/^\/var\/lib$/d' -e '/^\/var\/lib\/machines$/d' \
-		-e '/^\/run\/nspawn-lite\(\/\.mounts\)\{0,1\}$/d' -e '/^$/d' -e 's/^/file /'
+		-e '/^\/run\/nspawn-lite\(\/\.mounts\)\{0,1\}$/d' -e '/^\/run\/nspawn-lite\/\.hosts$/d' -e '/^\/run\/nspawn-lite\/\.host-id$/d' \
+		-e '/^$/d' -e 's/^/file /'
 }
 
 # What others on the host end is not our concern, except mounts and links; nor

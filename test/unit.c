@@ -249,6 +249,54 @@ test_limits(void)
 	}
 }
 
+static const char *
+mac(const uint8_t host[16], int which, const char *name, uint64_t index)
+{
+	uint8_t m[6];
+
+	net_mac(host, which, name, index, m);
+	return fmt("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
+/* as systemd-nspawn calls links, and their addresses on a host of this id */
+static void
+test_links(void)
+{
+	static const struct { const char *full, *name; } names[] = {
+		{ "ve-archcontainer", "ve-archcontNDEc" }, { "mv-archcontainer", "mv-archcontMbxM" },
+		{ "ve-test_container", "ve-test_conLPFJ" }, { "vb-test_container", "vb-test_conh9qz" },
+		{ "ve-trusty-server-cloudimg-amd64-root", "ve-trusty-sLGPW" },
+		{ "vb-trusty-server-cloudimg-amd64-root", "vb-trusty-shI3o" },
+		{ "ve-guest", "ve-guest" }, { "ve-123456789012", "ve-123456789012" },
+	};
+	static const struct { const char *name, *host, *guest; } macs[] = {
+		{ "guest", "a2:0e:78:9f:de:73", "82:8f:f0:36:41:ea" },
+		{ "test_container", "d6:f2:b1:e5:3b:67", "de:7a:8e:8c:a3:03" },
+		{ "archcontainer", "3e:04:98:e8:fe:b5", "3a:94:62:d5:61:dc" },
+		{ "foo", "da:0e:c4:c5:3b:9e", "0a:24:37:f2:a9:ca" },
+	};
+	uint8_t id[16], m[6];
+	const char *all = "";
+	bool differ = true;
+	size_t i;
+
+	for (i = 0; i < LEN(names); i++)
+		is(names[i].name, net_name(names[i].full), fmt("a link %s", names[i].full));
+	parse_id128("53990921e36c49bf8682de9bb3c5f5ae", id);
+	for (i = 0; i < LEN(macs); i++) {
+		is(macs[i].host, mac(id, MAC_HOST, macs[i].name, 0), fmt("the MAC address of %s on the host", macs[i].name));
+		is(macs[i].guest, mac(id, MAC_GUEST, macs[i].name, 0), fmt("the MAC address of %s inside", macs[i].name));
+	}
+	for (i = 0; i < 15; i++) {
+		differ &= !strstr(all, mac(id, (int)(i % 5), "guest", i / 5));
+		all = fmt("%s %s", all, mac(id, (int)(i % 5), "guest", i / 5));
+		net_mac(id, (int)(i % 5), "guest", i / 5, m);
+		differ &= (m[0] & 3) == 2;
+	}
+	ok(differ, "each kind and number of a link has another address, of one host and locally administered");
+	ok(strlen(mac(id, MAC_HOST, fmt("%064d", 1), UINT64_MAX)) == 17, "the longest name with the highest number");
+}
+
 int
 main(void)
 {
@@ -259,6 +307,7 @@ main(void)
 	test_names();
 	test_signals();
 	test_ids();
+	test_links();
 	test_open_in("by the kernel");
 	test_open_in("by hand");
 	print(1, "1..%d\n", number);

@@ -1,0 +1,83 @@
+#!/bin/sh
+# shellcheck disable=SC2012,SC2016 # what is expanded is expanded inside
+# Links that move, of the kinds that need a kernel of their own: virtual ones
+# that it destroys with their network, a radio, and what is hardware to the
+# kernel. Prints TAP. Run by 42-move-lab.sh in an emulated machine, which
+# may be wrecked by it; needs a kernel with what is named there, and busybox.
+nl=${1:-nspawn-lite}
+n=0
+bad=0
+
+is() {	# is NAME WANT GOT
+	n=$((n + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $n - $1"
+	else
+		echo "not ok $n - $1"
+		printf 'want %s\ngot %s\n' "$2" "$3" | sed 's/^/# /'
+		bad=1
+	fi
+}
+
+dir=$(mktemp -d)
+export NSPAWN_LITE_ROOT="$dir/state"
+mkdir -p "$dir/tree/bin" "$dir/tree/etc" "$dir/state"
+cp /bin/busybox "$dir/tree/bin/busybox"
+for a in sh cat echo ip ls sleep touch true unshare; do
+	ln -s busybox "$dir/tree/bin/$a"
+done
+echo ID=test >"$dir/tree/etc/os-release"
+run() { "$nl" -q -M move -D "$dir/tree" "$@" </dev/null; }
+# links : all that are there; home NAME : one, as it is
+links() { ls /sys/class/net | tr '\n' ' '; }
+home() { ip link show "$1" 2>/dev/null | sed 's/^[0-9]*: //; s/qdisc.*//; s/NO-CARRIER,//; s/,LOWER_UP//' | tr -d '\n'; }
+wait_for() {
+	tries=300
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+# killed OPTION... : a machine whose supervisor is killed once its guest has said so
+killed() {
+	rm -f "$dir/tree/up"
+	"$nl" -q -M move -D "$dir/tree" "$@" </dev/null &
+	pid=$!
+	wait_for test -e "$dir/tree/up"
+	kill -9 $pid
+	wait $pid 2>/dev/null
+}
+
+ip link add d0 type dummy
+ip link add link d0 name d0.5 type vlan id 5
+ip link add w0 type wireguard
+for x in d0 d0.5 w0 wlan0 hwsim0; do
+	ip link set $x up
+done
+all=$(links)
+
+for x in d0 d0.5 w0 hwsim0 wlan0; do
+	before=$(home $x)
+	is "$x is on the host" "$x" "$(echo "$before" | sed 's/[:@].*//')"
+	is "$x: inside it has another name" 'in0 lo ' "$(run --network-interface=$x:in0 ls /sys/class/net | tr '\n' ' ')"
+	is "$x: it comes back" "$before" "$(home $x)"
+	is "$x: with users of its own the guest rules it" 0 "$(run -U --network-interface=$x:in0 sh -c 'ip link set in0 name in1; echo $?' 2>/dev/null)"
+	is "$x: and it comes back from there" "$before" "$(home $x)"
+	killed --network-interface=$x:in0 sh -c 'ip link set in0 name in1; touch /up; sleep 1000'
+	is "$x: the supervisor is killed: the next start" '' "$(run true 2>&1)"
+	is "$x: brings it back" "$before" "$(home $x)"
+done
+is 'all of a radio goes, and back' "$all" "$(run --network-interface=wlan0 true; links)"
+before=$(home wlan0)
+is 'two radios at once' 'lo wlan0 wlan1 ' "$(run --network-interface=wlan0 --network-interface=wlan1 ls /sys/class/net | tr '\n' ' ')"
+is 'two radios that change names' 'lo wlan0 wlan1 ' "$(run --network-interface=wlan0:wlan1 --network-interface=wlan1:wlan0 ls /sys/class/net | tr '\n' ' ')"
+is 'both are back' "$all $before" "$(links) $(home wlan0)"
+before=$(home hwsim0)
+run --network-interface=hwsim0:in0 sh -c 'unshare -n sh -c "touch /in; sleep 60" & while ! [ -e /in ]; do :; done
+	ip link set in0 name in1; ip link set in1 netns $!'
+wait_for test -e /sys/class/net/in1 -o -e /sys/class/net/hwsim0 || ls /sys/class/net
+is 'what the kernel gives back itself gets its name again' "$before" "$(run true; home hwsim0)"
+is 'nothing stays' '' "$(find "$dir/state/run" -type f)$(grep "$dir/state" /proc/self/mounts)"
+echo "1..$n"
+exit $bad
