@@ -313,11 +313,18 @@ while read -r o; do
 	--network-mac=)
 		trip "${o}02:00:00:00:00:01" "${o}AA-BB-CC-DD-EE-FF" ;;
 	--network-address=)
-		trip "${o}192.0.2.7/24" "${o}2001:db8::7/64" "${o}none" ;;
+		trip "${o}none"
+		for v in 192.0.2.7/24 2001:db8::7/64; do
+			gives "$o$v has a link to be on" "--network-veth $o$v" -n "$o$v"
+			again "--network-veth $o$v" "$o$v makes the round trip"
+		done ;;
 	--network-gateway=)
-		trip "${o}192.0.2.1" "${o}2001:db8::1" "${o}none" ;;
+		trip "${o}none"
+		gives "$o has an address to reach it from" "--network-veth --network-address=192.0.2.7/24 ${o}192.0.2.1" \
+			-n --network-address=192.0.2.7/24 "${o}192.0.2.1" ;;
 	--network-dns=)
-		trip "${o}192.0.2.1" "${o}none" ;;
+		trip "${o}none"
+		gives "$o has an address to reach it from" "--network-veth ${o}192.0.2.1" -n "${o}192.0.2.1" ;;
 	--port=)
 		gives "$o has what leads to a port" '--network-veth --port=8080:80' -n "${o}8080:80" ;;
 	--no-defaults)

@@ -433,7 +433,9 @@ group 'a host name is of its own' '^--host' '--hostname=line' '--hostname=file' 
 put "$etc/web.nspawn" '[Network]\nPrivate=no\n'
 group 'a file with any key of the network decides on it' 'network\|-users' '--private-users=auto --private-network' \
 	'--private-users=auto' --private-network -U
-group 'nor is there a link that only the command line has' 'network\|port' '--network-veth --port=80' '--port=80' -n -p 80
+group 'nor is there a link that only the command line has' 'network' '--network-veth' '' -n
+is 'and a port without one is refused' 'nspawn-lite: Cannot use --port= without private networking.' \
+	"$("$NL" plan -M web --settings=override -n -p 80 2>&1)"
 put "$etc/web.nspawn" '[Network]\nZone=a\n'
 group 'links are not mixed' 'network\|port' '--network-bridge=b --port=80' '--network-zone=a --port=80' --network-bridge=b -p 80
 put "$etc/web.nspawn" '[Network]\nPort=443\n'
