@@ -323,8 +323,8 @@ while read -r o; do
 		gives "$o has an address to reach it from" "--network-veth --network-address=192.0.2.7/24 ${o}192.0.2.1" \
 			-n --network-address=192.0.2.7/24 "${o}192.0.2.1" ;;
 	--network-dns=)
-		trip "${o}none"
-		gives "$o has an address to reach it from" "--network-veth ${o}192.0.2.1" -n "${o}192.0.2.1" ;;
+		gives "$o has a network to ask in" "--network-veth ${o}192.0.2.1" -n "${o}192.0.2.1"
+		gives "${o}none, too" "--network-veth ${o}none" -n "${o}none" ;;
 	--port=)
 		gives "$o has what leads to a port" '--network-veth --port=8080:80' -n "${o}8080:80" ;;
 	--no-defaults)
