@@ -73,7 +73,7 @@ fi
 
 # ---- README ------------------------------------------------------------------------
 
-is 'README is a screen and a half at most' '' "$(sed -n '97,$p' "$readme")"
+is 'README is two screens at most' '' "$(sed -n '121,$p' "$readme")"
 is 'README has no line wider than a terminal' '' "$(awk 'length($0) > 81' "$readme")"
 is 'README names no option that is not there' '' \
 	"$(grep -oE '(^|[^A-Za-z0-9-])--[a-z][a-z0-9-]*' "$readme" | sed 's/^[^-]*//' | lacking "$tmp/table")"
