@@ -136,6 +136,14 @@ address_lends(const struct plan *p)
 	return p->network_zone || (p->network_veth && !p->network_bridge);
 }
 
+static const char besides[] = "and one besides: say one or the other";
+
+static _Noreturn void
+refuse(const char *option, const char *word, const char *why)
+{
+	die("--network-%s=%s: %s", option, word, why);
+}
+
 static void
 take_address(const struct plan *p, const char *word, struct words *w)
 {
@@ -148,10 +156,10 @@ take_address(const struct plan *p, const char *word, struct words *w)
 		die("--network-address=%s: more than %d of them", word, (int)LEN(w->own));
 	n->family = address_parse(word, len, n->at);
 	if (!n->family)
-		die("--network-address=%s: not an address: ADDR/N, as in 192.0.2.5/24 or 2001:db8::5/64, auto or none", word);
+		refuse("address", word, "not an address: ADDR/N, as in 192.0.2.5/24 or 2001:db8::5/64, auto or none");
 	why = useless(n);
 	if (why || link_local(n))
-		die("--network-address=%s: %s", word, why ? why : "link-local addresses come by themselves");
+		refuse("address", word, why ? why : "link-local addresses come by themselves");
 	if (word[len] && !parse_number(word + len + 1, 1, all_bits(n), &bits))
 		die("--network-address=%s: behind the / is no number from 1 to %d", word, all_bits(n));
 	if (!word[len] && !address_lends(p))
@@ -160,9 +168,9 @@ take_address(const struct plan *p, const char *word, struct words *w)
 	if (n->bits && address_lends(p) && n->bits > all_bits(n) - 2)
 		die("--network-address=%s: no room for the host's end: a prefix of at most %d", word, all_bits(n) - 2);
 	if (n->bits && n->bits < all_bits(n) - 1 && rest_is(n, false))
-		die("--network-address=%s: that is the network itself, not an address in it", word);
+		refuse("address", word, "that is the network itself, not an address in it");
 	if (n->bits && n->family == AF_INET && n->bits < 31 && rest_is(n, true))
-		die("--network-address=%s: that is the broadcast address of its network", word);
+		refuse("address", word, "that is the broadcast address of its network");
 	w->nown++;
 }
 
@@ -187,17 +195,17 @@ take_gateway(const struct plan *p, const char *word, struct words *w)
 
 	n.family = address_parse(word, strlen(word), n.at);
 	if (!n.family)
-		die("--network-gateway=%s: not an address, nor none", word);
+		refuse("gateway", word, "not an address, nor none");
 	why = useless(&n);
 	if (why)
-		die("--network-gateway=%s: %s", word, why);
+		refuse("gateway", word, why);
 	if (w->gateway[place_of(&n)].family)
 		die("--network-gateway=%s: a second one for IPv%d", word, n.family == AF_INET ? 4 : 6);
 	for (i = 0; i < w->nown; i++) {
 		if (w->own[i].family != n.family)
 			continue;
 		if (memcmp(w->own[i].at, n.at, sizeof(n.at)) == 0)
-			die("--network-gateway=%s: that is the machine's own address", word);
+			refuse("gateway", word, "that is the machine's own address");
 		all &= w->own[i].bits > 0;
 		there |= link_local(&n) || (w->own[i].bits && within(&w->own[i], n.at));
 	}
@@ -206,19 +214,18 @@ take_gateway(const struct plan *p, const char *word, struct words *w)
 		die("--network-gateway=%s: the machine has no IPv%d address to reach it from: say --network-address=", word,
 		    n.family == AF_INET ? 4 : 6);
 	if (!there && all && own_of(w, place_of(&n)))
-		die("--network-gateway=%s: not in the network of its address", word);
+		refuse("gateway", word, "not in the network of its address");
 	if (!own_of(w, place_of(&n)) && !p->network_zone)
-		die("--network-gateway=%s: only the host is on that link, so say --network-address=, too", word);
+		refuse("gateway", word, "only the host is on that link, so say --network-address=, too");
 	w->gateway[place_of(&n)] = n;
 }
 
 static void
 parse_words(const struct plan *p, struct words *w)
 {
-	static const struct words nothing;
 	char **word;
 
-	*w = nothing;
+	memset(w, 0, sizeof(*w));
 	for (word = p->network_address; word && *word; word++) {
 		w->said = true;
 		if (streq(*word, "none"))
@@ -229,7 +236,7 @@ parse_words(const struct plan *p, struct words *w)
 			take_address(p, *word, w);
 	}
 	if (w->none && (w->automatic || w->nown))
-		die("--network-address=none: and others besides: say one or the other");
+		refuse("address", "none", besides);
 	if (w->automatic && !address_lends(p))
 		die("--network-address=auto: only with --network-veth or --network-zone; elsewhere the network's own DHCP server "
 		    "gives addresses");
@@ -240,7 +247,7 @@ parse_words(const struct plan *p, struct words *w)
 		else
 			take_gateway(p, *word, w);
 	if (w->gateway_none && (w->gateway[V4].family || w->gateway[V6].family))
-		die("--network-gateway=none: and one besides: say one or the other");
+		refuse("gateway", "none", besides);
 }
 
 void
@@ -260,16 +267,16 @@ address_check(const struct plan *p)
 	for (word = p->network_dns; word && *word; word++) {
 		if (streq(*word, "none")) {
 			if (p->network_dns[1])
-				die("--network-dns=none: and others besides: say one or the other");
+				refuse("dns", "none", besides);
 			break;
 		}
 		n.family = address_parse(*word, strlen(*word), n.at);
 		if (!n.family)
-			die("--network-dns=%s: not an address, nor none", *word);
+			refuse("dns", *word, "not an address, nor none");
 		if (useless(&n))
-			die("--network-dns=%s: %s", *word, useless(&n));
+			refuse("dns", *word, useless(&n));
 		if (++named[place_of(&n)] > 3)
-			die("--network-dns=%s: a resolver asks at most 3 servers", *word);
+			refuse("dns", *word, "a resolver asks at most 3 servers");
 	}
 	if (p->network_dns && !net_private(p))
 		die("--network-dns=%s: the machine shares the host's network, and asks whom the host asks: add --network-veth or "
@@ -404,6 +411,37 @@ take_net(const char *word, struct net *n)
 	return true;
 }
 
+/* what the machine has of a family, and to say so */
+static struct net
+lent(const struct run *r, int place)
+{
+	struct net n = { .family = AF_INET, .bits = r->lease.prefix };
+
+	memcpy(n.at, r->lease.address, 4);
+	if (place == V4)
+		return n;
+	n = (struct net){ .family = AF_INET6, .bits = r->lease.prefix6 };
+	memcpy(n.at, r->lease.address6, 16);
+	return n;
+}
+
+static void
+lend(struct run *r, const struct net *n)
+{
+	bool four = n->family == AF_INET;
+
+	memcpy(four ? r->lease.address : r->lease.address6, n->at, four ? 4 : 16);
+	*(four ? &r->lease.prefix : &r->lease.prefix6) = n->bits;
+}
+
+static int
+usual_bits(const struct plan *p, int place)
+{
+	if (place == V6)
+		return 64;
+	return p->network_zone ? ZONE_PREFIX : VETH_PREFIX;
+}
+
 static void
 pick4(struct run *r, const struct routes *routes, int ours, const char *who, int bits, struct net *n)
 {
@@ -521,21 +559,18 @@ choose_subnets(const struct plan *p, struct run *r, const struct routes *routes,
 	const struct words *w = &r->given->words;
 	const char *who = p->network_zone ? p->network_zone : r->name;
 	struct nl_link bridge;
-	int ours = 0;
+	int ours = 0, i;
 
 	/* left by a machine that was killed, or by the administrator: what leads there is no other network */
 	if (p->network_zone && nl_find_link(&r->host_net, r->bridge, 0, &bridge) == 0)
 		ours = bridge.index;
-	if (own_of(w, V4))
-		take_said(r, routes, ours, own_of(w, V4), p->network_zone ? ZONE_PREFIX : VETH_PREFIX, &subnet[V4]);
-	else if (w->automatic || p->network_zone)
-		pick4(r, routes, ours, who, p->network_zone ? ZONE_PREFIX : VETH_PREFIX, &subnet[V4]);
-	if (!has_ipv6())
-		return;
-	if (own_of(w, V6))
-		take_said(r, routes, ours, own_of(w, V6), 64, &subnet[V6]);
-	else if (w->automatic || p->network_zone)
-		pick6(r, routes, ours, who, &subnet[V6]);
+	for (i = V4; i <= V6 && (i == V4 || has_ipv6()); i++)
+		if (own_of(w, i))
+			take_said(r, routes, ours, own_of(w, i), usual_bits(p, i), &subnet[i]);
+		else if ((w->automatic || p->network_zone) && i == V4)
+			pick4(r, routes, ours, who, usual_bits(p, i), &subnet[i]);
+		else if (w->automatic || p->network_zone)
+			pick6(r, routes, ours, who, &subnet[i]);
 }
 
 /* the networks of the zone: chosen by who finds none, and then for all until the last one leaves */
@@ -579,7 +614,8 @@ choose_in_zone(const struct plan *p, struct run *r, const struct net *subnet, st
 		if (share_claim(&r->zone, 2 + (start + i) % size, 1))
 			return;
 	}
-	die("zone %s is full: %s/%d has no address left (ZONE_PREFIX of config.h)", p->network_zone, text_of(subnet), subnet->bits);
+	die("zone %s is full: %s/%d has no address left (ZONE_PREFIX of config.h)", p->network_zone, text_of(subnet),
+	    subnet->bits);
 }
 
 static void
@@ -620,7 +656,7 @@ choose_own(const struct plan *p, struct run *r, struct net subnet[2])
 		else
 			own.at[3] |= 2;
 		if (memcmp(own.at, g->host[i].at, sizeof(own.at)) == 0)
-			die("--network-address=%s: that is the host's end of the link", text_of(&own));
+			refuse("address", text_of(&own), "that is the host's end of the link");
 		if (rest_is(&own, false) || (i == V4 && rest_is(&own, true)))
 			die("--network-address=%s: in a network with /%d that is no machine's address", text_of(&own), own.bits);
 		if (said && p->network_zone && i == V4 && !share_claim(&r->zone, (off_t)(number_of(&own) - number_of(&subnet[i])), 1))
@@ -629,8 +665,7 @@ choose_own(const struct plan *p, struct run *r, struct net subnet[2])
 		    && !within(&subnet[i], g->words.gateway[i].at))
 			die("--network-gateway=%s: not in the network of zone %s, which is %s/%d", text_of(&g->words.gateway[i]),
 			    p->network_zone, text_of(&subnet[i]), subnet[i].bits);
-		memcpy(i == V4 ? r->lease.address : r->lease.address6, own.at, i == V4 ? 4 : 16);
-		*(i == V4 ? &r->lease.prefix : &r->lease.prefix6) = own.bits;
+		lend(r, &own);
 	}
 }
 
@@ -653,24 +688,19 @@ leave_subnets(struct run *r)
 	share_leave(&r->subnets, share_last(&r->subnets));
 }
 
-/* what it leads to may be told by the gateway's words, or is the host, which has fe80::1 on all links that it lends on */
+/* as the words say, or the host, which has fe80::1 on all links that it lends on */
 static void
 choose_routers(const struct plan *p, struct run *r)
 {
 	static const uint8_t host_end[16] = { 0xfe, 0x80, [15] = 1 };
 	struct given *g = r->given;
 	struct net *gateway = g->words.gateway;
+	bool by_host = address_lends(p) && !g->words.gateway_none;
 
-	if (gateway[V4].family)
-		memcpy(r->lease.router, gateway[V4].at, 4);
-	else if (address_lends(p) && !g->words.gateway_none)
-		memcpy(r->lease.router, g->host[V4].at, 4);
-	if (gateway[V6].family)
-		memcpy(r->lease.router6, gateway[V6].at, 16);
-	else if (address_lends(p))
-		memcpy(r->lease.router6, host_end, 16);
-	r->lease.route = r->lease.prefix && (gateway[V4].family || (address_lends(p) && !g->words.gateway_none));
-	r->lease.route6 = r->lease.prefix6 && (gateway[V6].family || (address_lends(p) && !g->words.gateway_none));
+	memcpy(r->lease.router, gateway[V4].family ? gateway[V4].at : g->host[V4].at, 4);
+	memcpy(r->lease.router6, gateway[V6].family ? gateway[V6].at : host_end, 16);
+	r->lease.route = r->lease.prefix && (gateway[V4].family || by_host);
+	r->lease.route6 = r->lease.prefix6 && (gateway[V6].family || by_host);
 }
 
 void
@@ -696,10 +726,8 @@ address_choose(const struct plan *p, struct run *r)
 	grow(&r->notes, fmt("HOSTS=%s", r->name));
 	if (!address_lends(p)) {
 		for (i = V4; i <= V6; i++)
-			if ((own = own_of(&g->words, (int)i))) {
-				memcpy(i == V4 ? r->lease.address : r->lease.address6, own->at, i == V4 ? 4 : 16);
-				*(i == V4 ? &r->lease.prefix : &r->lease.prefix6) = own->bits;
-			}
+			if ((own = own_of(&g->words, (int)i)))
+				lend(r, own);
 		choose_routers(p, r);
 		return;
 	}
@@ -710,7 +738,8 @@ address_choose(const struct plan *p, struct run *r)
 	for (i = V4; i <= V6; i++)
 		if ((own = own_of(&g->words, (int)i))) {
 			of[routes.nof] = *own;
-			of[routes.nof].bits = own->bits ? own->bits : i == V6 ? 64 : p->network_zone ? ZONE_PREFIX : VETH_PREFIX;
+			if (!own->bits)
+				of[routes.nof].bits = usual_bits(p, (int)i);
 			routes.nof++;
 		}
 	nl_begin(&m, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof(all));
@@ -730,10 +759,21 @@ address_choose(const struct plan *p, struct run *r)
 
 /* ---- setting ------------------------------------------------------------------------------------- */
 
+/* an ipvlan that was killed with its supervisor has the same one until the kernel has seen to it: wait for that */
 static bool
 set_addresses(struct nl *nl, int index, const struct net *n)
 {
-	return nl_address(nl, RTM_NEWADDR, index, n->family, n->at, n->bits) == 0;
+	enum { TRIES = 300, EACH_MS = 10 };
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		if (nl_address(nl, RTM_NEWADDR, index, n->family, n->at, n->bits) == 0)
+			return true;
+		if (errno != EADDRINUSE)
+			return false;
+		poll(NULL, 0, EACH_MS);
+	}
+	return false;
 }
 
 static void
@@ -771,10 +811,8 @@ set_inside(struct run *r)
 	struct nl nl;
 	size_t n = 0, i;
 
-	own[0] = (struct net){ .family = AF_INET, .bits = r->lease.prefix };
-	memcpy(own[0].at, r->lease.address, 4);
-	own[1] = (struct net){ .family = AF_INET6, .bits = r->lease.prefix6 };
-	memcpy(own[1].at, r->lease.address6, 16);
+	own[0] = lent(r, V4);
+	own[1] = lent(r, V6);
 	for (n = 2, i = 0; i < g->words.nown; i++)
 		if (&g->words.own[i] != own_of(&g->words, place_of(&g->words.own[i]))) {
 			own[n] = g->words.own[i];
@@ -794,10 +832,9 @@ set_inside(struct run *r)
 			r->lease.prefix6 = 0;
 			r->lease.route6 = false;
 		}
-	if (r->lease.route && nl_route(&nl, RTM_NEWROUTE, index, AF_INET, none, 0, r->lease.router, HOST_METRIC) < 0)
+	if ((r->lease.route && nl_route(&nl, RTM_NEWROUTE, index, AF_INET, none, 0, r->lease.router, HOST_METRIC) < 0)
+	    || (r->lease.route6 && nl_route(&nl, RTM_NEWROUTE, index, AF_INET6, none, 0, r->lease.router6, HOST_METRIC) < 0))
 		die("route by way of the gateway inside: %s", nl.why);
-	if (r->lease.route6 && nl_route(&nl, RTM_NEWROUTE, index, AF_INET6, none, 0, r->lease.router6, HOST_METRIC) < 0)
-		die("route IPv6 by way of the gateway inside: %s", nl.why);
 	nl_close(&nl);
 }
 
@@ -855,18 +892,16 @@ forget_hosts(struct run *r)
 static void
 write_hosts(const struct plan *p, struct run *r)
 {
-	struct net own = { .family = AF_INET };
+	struct net own;
 	char *names = p->network_zone ? fmt("%s %s.%s", r->name, r->name, p->network_zone) : r->name, *text = xstrdup("");
 	char *new = fmt(".%s", r->name);
-	int dir;
+	int dir, i;
 
-	memcpy(own.at, r->lease.address, 4);
-	if (r->lease.prefix)
-		text = fmt("%s\t%s\n", text_of(&own), names);
-	own.family = AF_INET6;
-	memcpy(own.at, r->lease.address6, 16);
-	if (r->lease.prefix6)
-		text = fmt("%s%s\t%s\n", text, text_of(&own), names);
+	for (i = V4; i <= V6; i++) {
+		own = lent(r, i);
+		if (own.bits)
+			text = fmt("%s%s\t%s\n", text, text_of(&own), names);
+	}
 	undo(r, forget_hosts);
 	dir = open_hosts(true);
 	/* dnsmasq passes over names that begin with a dot */

@@ -116,7 +116,8 @@ static void
 warn_once(const char *path)
 {
 	if (!its.warned)
-		warn("net/%s cannot be set (%s): packets of the machine are not led on, it reaches only the host", path, strerror(errno));
+		warn("net/%s cannot be set (%s): packets of the machine are not led on, it reaches only the host", path,
+		     strerror(errno));
 	its.warned = true;
 }
 
@@ -539,8 +540,8 @@ tell_of_foreign(const struct run *r, const struct nlmsghdr *h, const struct rtms
 		return;
 	its.foreign_told = true;
 	inet_ntop(AF_INET, to, text, sizeof(text));
-	warn("the host has a new route to %s/%d, which has the network of link %s in it: the machine gets another at its next start",
-	     text, t->rtm_dst_len, r->bridge ? r->bridge : r->lent->host);
+	warn("the host has a new route to %s/%d, which has the network of link %s in it: the machine gets another at its "
+	     "next start", text, t->rtm_dst_len, r->bridge ? r->bridge : r->lent->host);
 }
 
 static void
