@@ -214,6 +214,7 @@ cable lan0 lan:eth0
 ip addr add 192.0.2.1/24 dev lan0
 ip -n lan addr add 192.0.2.9/24 dev eth0
 forwarding() { echo "$(netget "ipv4/conf/$1/forwarding") $(netget "ipv6/conf/$1/force_forwarding" 2>/dev/null || echo 0)"; }
+# shellcheck disable=SC2317 # by wait_for
 leads() { [ "$(forwarding "$1")" = "$2" ]; }
 start a -n
 is 'without ports only the way out leads on' '0 0' "$(forwarding lan0)"
@@ -293,6 +294,7 @@ if [ "$(all6)" = '0 1 1' ]; then
 		interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix 2001:db8:9::/64 { }; };
 		END
 		background ip netns exec late radvd -n -m stderr -C "$T/radvd.conf" -p "$T/radvd.pid" 2>"$T/radvd.log"
+		# shellcheck disable=SC2317 # by wait_for
 		learned() { ip -6 route show default dev up2 | grep -q 'proto ra'; }
 		ok 'a way out that comes later is learned' wait_for learned
 		ip link del up2
@@ -330,7 +332,7 @@ mtus='cat /sys/class/net/host0/mtu; ip link set host0 up; udhcpc -n -q -f -t 20 
 printf '#!/bin/sh\n[ "$1" != bound ] || echo "told $mtu"\n' >"$t/mtu"
 chmod 755 "$t/mtu"
 ip link set uplink mtu 1400
-is 'a link is as small as the way out' '1400 told 1400' "$(echo $(guest -M a -n sh -c "$mtus"))"
+is 'a link is as small as the way out' '1400 told 1400' "$(guest -M a -n sh -c "$mtus" | tr '\n' ' ' | sed 's/ $//')"
 start a --network-zone=z
 is 'and so is a zone' '1400 1400' "$(mtu_of vz-z) $(mtu_of vb-a)"
 stop a
@@ -343,7 +345,7 @@ ip link del worse
 ip link set uplink mtu 1300
 ip route change default via 198.51.100.2
 ip link set uplink mtu 9000
-is 'none is larger than usual' '1500 told' "$(echo $(guest -M a -n sh -c "$mtus"))"
+is 'none is larger than usual' '1500 told' "$(guest -M a -n sh -c "$mtus" | tr '\n' ' ' | sed 's/ $//')"
 ip link set uplink mtu 1500
 ip -6 route replace default via 2001:db8:1::2
 for size in 1400 9000; do
