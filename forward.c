@@ -580,9 +580,10 @@ got_event(struct run *r, int fd, short revents)
 		its.up = up;
 		return;
 	}
-	if (r->lease.prefix)
+	/* on a bridge of the host it is not the machine's */
+	if (address_lends(its.p) && r->lease.prefix)
 		tell_of_way(V4, '4', up & V4);
-	if (r->lease.prefix6)
+	if (address_lends(its.p) && r->lease.prefix6)
 		tell_of_way(V6, '6', up & V6);
 	turn_on_ways(false);
 	set_filter(r);
