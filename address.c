@@ -1,32 +1,24 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Addresses: chosen, claimed, given; and the way on from there */
+/* Addresses: chosen, claimed, given */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
 #include <net/if.h>
-#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
 #include "nspawn-lite.h"
 #include CONFIG
 
-/* sockios.h of Linux 4.10 */
-#ifndef SIOCGSKNS
-#define SIOCGSKNS 0x894C
-#endif
-
 enum { V4, V6 };                        /* places in what there is one of for each family */
-enum { ULA_SUBNETS = 65536, WAYS = 8, HOST_METRIC = 1024 };
+enum { ULA_SUBNETS = 65536, HOST_METRIC = 1024 };
 #define ULA_NUMBERS ((off_t)1 << 40)    /* in the file of subnets; below are those of IPv4, by 16 addresses */
 
 struct net {
@@ -43,33 +35,17 @@ struct words {
 	struct net gateway[2];
 };
 
-/* a link of the host's default routes, with what we turned on there */
-struct way {
-	struct shared flags;
-	char name[IFNAMSIZ];
-	int index;
-	bool v6;
-};
-
 struct given {
 	struct words words;
 	struct net host[2];            /* of the host's end */
-	struct way way[WAYS];
-	size_t nways;
-	struct shared all6;            /* where IPv6 can only be led on by all links or none: before Linux 6.17 */
-	bool link_set, warned;
-	bool lost[2], foreign_told;    /* no default route any more; what overlaps was told */
-	int events;
 };
 
-/* routes of the host: those that overlap what we choose from, and where the default ones lead */
+/* routes of the host that overlap what we choose from */
 struct routes {
 	struct net *of;
 	size_t nof;
 	struct { struct net net; int link; } *route;
 	size_t n, room;
-	int up[2][WAYS];
-	size_t nup[2];
 };
 
 /* ---- words ------------------------------------------------------------------------------ */
@@ -154,10 +130,18 @@ link_local(const struct net *n)
 }
 
 /* the host gives addresses of its own there; else they are the affair of a network that it only leads to */
-static bool
-lends(const struct plan *p)
+bool
+address_lends(const struct plan *p)
 {
 	return p->network_zone || (p->network_veth && !p->network_bridge);
+}
+
+static const char besides[] = "and one besides: say one or the other";
+
+static _Noreturn void
+refuse(const char *option, const char *word, const char *why)
+{
+	die("--network-%s=%s: %s", option, word, why);
 }
 
 static void
@@ -172,21 +156,21 @@ take_address(const struct plan *p, const char *word, struct words *w)
 		die("--network-address=%s: more than %d of them", word, (int)LEN(w->own));
 	n->family = address_parse(word, len, n->at);
 	if (!n->family)
-		die("--network-address=%s: not an address: ADDR/N, as in 192.0.2.5/24 or 2001:db8::5/64, auto or none", word);
+		refuse("address", word, "not an address: ADDR/N, as in 192.0.2.5/24 or 2001:db8::5/64, auto or none");
 	why = useless(n);
 	if (why || link_local(n))
-		die("--network-address=%s: %s", word, why ? why : "link-local addresses come by themselves");
+		refuse("address", word, why ? why : "link-local addresses come by themselves");
 	if (word[len] && !parse_number(word + len + 1, 1, all_bits(n), &bits))
 		die("--network-address=%s: behind the / is no number from 1 to %d", word, all_bits(n));
-	if (!word[len] && !lends(p))
+	if (!word[len] && !address_lends(p))
 		die("--network-address=%s: how long is the prefix of its network? say %s/N", word, word);
 	n->bits = word[len] ? (int)bits : 0;
-	if (n->bits && lends(p) && n->bits > all_bits(n) - 2)
+	if (n->bits && address_lends(p) && n->bits > all_bits(n) - 2)
 		die("--network-address=%s: no room for the host's end: a prefix of at most %d", word, all_bits(n) - 2);
 	if (n->bits && n->bits < all_bits(n) - 1 && rest_is(n, false))
-		die("--network-address=%s: that is the network itself, not an address in it", word);
+		refuse("address", word, "that is the network itself, not an address in it");
 	if (n->bits && n->family == AF_INET && n->bits < 31 && rest_is(n, true))
-		die("--network-address=%s: that is the broadcast address of its network", word);
+		refuse("address", word, "that is the broadcast address of its network");
 	w->nown++;
 }
 
@@ -211,17 +195,17 @@ take_gateway(const struct plan *p, const char *word, struct words *w)
 
 	n.family = address_parse(word, strlen(word), n.at);
 	if (!n.family)
-		die("--network-gateway=%s: not an address, nor none", word);
+		refuse("gateway", word, "not an address, nor none");
 	why = useless(&n);
 	if (why)
-		die("--network-gateway=%s: %s", word, why);
+		refuse("gateway", word, why);
 	if (w->gateway[place_of(&n)].family)
 		die("--network-gateway=%s: a second one for IPv%d", word, n.family == AF_INET ? 4 : 6);
 	for (i = 0; i < w->nown; i++) {
 		if (w->own[i].family != n.family)
 			continue;
 		if (memcmp(w->own[i].at, n.at, sizeof(n.at)) == 0)
-			die("--network-gateway=%s: that is the machine's own address", word);
+			refuse("gateway", word, "that is the machine's own address");
 		all &= w->own[i].bits > 0;
 		there |= link_local(&n) || (w->own[i].bits && within(&w->own[i], n.at));
 	}
@@ -230,19 +214,18 @@ take_gateway(const struct plan *p, const char *word, struct words *w)
 		die("--network-gateway=%s: the machine has no IPv%d address to reach it from: say --network-address=", word,
 		    n.family == AF_INET ? 4 : 6);
 	if (!there && all && own_of(w, place_of(&n)))
-		die("--network-gateway=%s: not in the network of its address", word);
+		refuse("gateway", word, "not in the network of its address");
 	if (!own_of(w, place_of(&n)) && !p->network_zone)
-		die("--network-gateway=%s: only the host is on that link, so say --network-address=, too", word);
+		refuse("gateway", word, "only the host is on that link, so say --network-address=, too");
 	w->gateway[place_of(&n)] = n;
 }
 
 static void
 parse_words(const struct plan *p, struct words *w)
 {
-	static const struct words nothing;
 	char **word;
 
-	*w = nothing;
+	memset(w, 0, sizeof(*w));
 	for (word = p->network_address; word && *word; word++) {
 		w->said = true;
 		if (streq(*word, "none"))
@@ -253,18 +236,18 @@ parse_words(const struct plan *p, struct words *w)
 			take_address(p, *word, w);
 	}
 	if (w->none && (w->automatic || w->nown))
-		die("--network-address=none: and others besides: say one or the other");
-	if (w->automatic && !lends(p))
+		refuse("address", "none", besides);
+	if (w->automatic && !address_lends(p))
 		die("--network-address=auto: only with --network-veth or --network-zone; elsewhere the network's own DHCP server "
 		    "gives addresses");
-	w->automatic |= !w->said && lends(p);
+	w->automatic |= !w->said && address_lends(p);
 	for (word = p->network_gateway; word && *word; word++)
 		if (streq(*word, "none"))
 			w->gateway_none = true;
 		else
 			take_gateway(p, *word, w);
 	if (w->gateway_none && (w->gateway[V4].family || w->gateway[V6].family))
-		die("--network-gateway=none: and one besides: say one or the other");
+		refuse("gateway", "none", besides);
 }
 
 void
@@ -284,16 +267,16 @@ address_check(const struct plan *p)
 	for (word = p->network_dns; word && *word; word++) {
 		if (streq(*word, "none")) {
 			if (p->network_dns[1])
-				die("--network-dns=none: and others besides: say one or the other");
+				refuse("dns", "none", besides);
 			break;
 		}
 		n.family = address_parse(*word, strlen(*word), n.at);
 		if (!n.family)
-			die("--network-dns=%s: not an address, nor none", *word);
+			refuse("dns", *word, "not an address, nor none");
 		if (useless(&n))
-			die("--network-dns=%s: %s", *word, useless(&n));
+			refuse("dns", *word, useless(&n));
 		if (++named[place_of(&n)] > 3)
-			die("--network-dns=%s: a resolver asks at most 3 servers", *word);
+			refuse("dns", *word, "a resolver asks at most 3 servers");
 	}
 	if (p->network_dns && !net_private(p))
 		die("--network-dns=%s: the machine shares the host's network, and asks whom the host asks: add --network-veth or "
@@ -301,18 +284,6 @@ address_check(const struct plan *p)
 }
 
 /* ---- the host's routes ---------------------------------------------------------------------- */
-
-static void
-add_up(struct routes *r, int place, int link)
-{
-	size_t i;
-
-	for (i = 0; i < r->nup[place]; i++)
-		if (r->up[place][i] == link)
-			return;
-	if (link > 1 && i < WAYS)  /* 1 is the loopback */
-		r->up[place][r->nup[place]++] = link;
-}
 
 /* where it leads to and over what; false: it is none that takes packets anywhere. *link is 0 with several */
 static bool
@@ -338,37 +309,16 @@ read_route(const struct nlmsghdr *h, struct net *to, int *link)
 	return true;
 }
 
-/* or as good as one: VPNs like to say it in two halves, and some networks for IPv6 as 2000::/3 */
-static bool
-is_default(const struct net *to)
-{
-	return to->bits <= (to->family == AF_INET ? 1 : 3) && to->at[0] != 0xff;
-}
-
 static void
 got_route(void *arg, const struct nlmsghdr *h)
 {
-	const struct rtmsg *t = NLMSG_DATA(h);
-	const struct nlattr *several;
-	const struct rtnexthop *hop;
 	struct routes *r = arg;
 	struct net to;
-	size_t i, len;
+	size_t i;
 	int link;
 
 	if (!read_route(h, &to, &link))
 		return;
-	if (is_default(&to)) {
-		if (t->rtm_type != RTN_UNICAST)
-			return;
-		add_up(r, place_of(&to), link);
-		several = nl_find(h, sizeof(*t), RTA_MULTIPATH);
-		for (hop = several ? nl_data(several, &len) : NULL; hop && RTNH_OK(hop, (int)len); hop = RTNH_NEXT(hop)) {
-			add_up(r, place_of(&to), hop->rtnh_ifindex);
-			len -= (size_t)RTNH_ALIGN(hop->rtnh_len) < len ? (size_t)RTNH_ALIGN(hop->rtnh_len) : len;
-		}
-		return;
-	}
 	for (i = 0; i < r->nof && !overlap(&r->of[i], &to); i++)
 		;
 	if (i == r->nof)
@@ -381,31 +331,6 @@ got_route(void *arg, const struct nlmsghdr *h)
 	}
 	r->route[r->n].net = to;
 	r->route[r->n++].link = link;
-}
-
-/* what changes from here on is told: before they are read, so that nothing is missed */
-static void
-follow_routes(struct given *g)
-{
-	static const int groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK };
-	struct nl nl;
-	size_t i;
-
-	if (nl_open_route(&nl) < 0)
-		return;
-	g->events = nl.fd;
-	for (i = 0; i < LEN(groups); i++)
-		setsockopt(nl.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i]));
-}
-
-static int
-read_routes(struct nl *nl, struct routes *r)
-{
-	static const struct rtmsg all = { .rtm_family = AF_UNSPEC };
-	struct nl_msg m;
-
-	nl_begin(&m, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof(all));
-	return nl_talk(nl, &m, got_route, r);
 }
 
 /* a route that has some of it, over another link than ours; wide: one that covers so much as that does not count */
@@ -484,6 +409,37 @@ take_net(const char *word, struct net *n)
 		return false;
 	n->bits = (int)bits;
 	return true;
+}
+
+/* what the machine has of a family, and to say so */
+static struct net
+lent(const struct run *r, int place)
+{
+	struct net n = { .family = AF_INET, .bits = r->lease.prefix };
+
+	memcpy(n.at, r->lease.address, 4);
+	if (place == V4)
+		return n;
+	n = (struct net){ .family = AF_INET6, .bits = r->lease.prefix6 };
+	memcpy(n.at, r->lease.address6, 16);
+	return n;
+}
+
+static void
+lend(struct run *r, const struct net *n)
+{
+	bool four = n->family == AF_INET;
+
+	memcpy(four ? r->lease.address : r->lease.address6, n->at, four ? 4 : 16);
+	*(four ? &r->lease.prefix : &r->lease.prefix6) = n->bits;
+}
+
+static int
+usual_bits(const struct plan *p, int place)
+{
+	if (place == V6)
+		return 64;
+	return p->network_zone ? ZONE_PREFIX : VETH_PREFIX;
 }
 
 static void
@@ -603,21 +559,18 @@ choose_subnets(const struct plan *p, struct run *r, const struct routes *routes,
 	const struct words *w = &r->given->words;
 	const char *who = p->network_zone ? p->network_zone : r->name;
 	struct nl_link bridge;
-	int ours = 0;
+	int ours = 0, i;
 
 	/* left by a machine that was killed, or by the administrator: what leads there is no other network */
 	if (p->network_zone && nl_find_link(&r->host_net, r->bridge, 0, &bridge) == 0)
 		ours = bridge.index;
-	if (own_of(w, V4))
-		take_said(r, routes, ours, own_of(w, V4), p->network_zone ? ZONE_PREFIX : VETH_PREFIX, &subnet[V4]);
-	else if (w->automatic || p->network_zone)
-		pick4(r, routes, ours, who, p->network_zone ? ZONE_PREFIX : VETH_PREFIX, &subnet[V4]);
-	if (!has_ipv6())
-		return;
-	if (own_of(w, V6))
-		take_said(r, routes, ours, own_of(w, V6), 64, &subnet[V6]);
-	else if (w->automatic || p->network_zone)
-		pick6(r, routes, ours, who, &subnet[V6]);
+	for (i = V4; i <= V6 && (i == V4 || has_ipv6()); i++)
+		if (own_of(w, i))
+			take_said(r, routes, ours, own_of(w, i), usual_bits(p, i), &subnet[i]);
+		else if ((w->automatic || p->network_zone) && i == V4)
+			pick4(r, routes, ours, who, usual_bits(p, i), &subnet[i]);
+		else if (w->automatic || p->network_zone)
+			pick6(r, routes, ours, who, &subnet[i]);
 }
 
 /* the networks of the zone: chosen by who finds none, and then for all until the last one leaves */
@@ -661,7 +614,8 @@ choose_in_zone(const struct plan *p, struct run *r, const struct net *subnet, st
 		if (share_claim(&r->zone, 2 + (start + i) % size, 1))
 			return;
 	}
-	die("zone %s is full: %s/%d has no address left (ZONE_PREFIX of config.h)", p->network_zone, text_of(subnet), subnet->bits);
+	die("zone %s is full: %s/%d has no address left (ZONE_PREFIX of config.h)", p->network_zone, text_of(subnet),
+	    subnet->bits);
 }
 
 static void
@@ -702,7 +656,7 @@ choose_own(const struct plan *p, struct run *r, struct net subnet[2])
 		else
 			own.at[3] |= 2;
 		if (memcmp(own.at, g->host[i].at, sizeof(own.at)) == 0)
-			die("--network-address=%s: that is the host's end of the link", text_of(&own));
+			refuse("address", text_of(&own), "that is the host's end of the link");
 		if (rest_is(&own, false) || (i == V4 && rest_is(&own, true)))
 			die("--network-address=%s: in a network with /%d that is no machine's address", text_of(&own), own.bits);
 		if (said && p->network_zone && i == V4 && !share_claim(&r->zone, (off_t)(number_of(&own) - number_of(&subnet[i])), 1))
@@ -711,8 +665,7 @@ choose_own(const struct plan *p, struct run *r, struct net subnet[2])
 		    && !within(&subnet[i], g->words.gateway[i].at))
 			die("--network-gateway=%s: not in the network of zone %s, which is %s/%d", text_of(&g->words.gateway[i]),
 			    p->network_zone, text_of(&subnet[i]), subnet[i].bits);
-		memcpy(i == V4 ? r->lease.address : r->lease.address6, own.at, i == V4 ? 4 : 16);
-		*(i == V4 ? &r->lease.prefix : &r->lease.prefix6) = own.bits;
+		lend(r, &own);
 	}
 }
 
@@ -735,52 +688,19 @@ leave_subnets(struct run *r)
 	share_leave(&r->subnets, share_last(&r->subnets));
 }
 
-/* what it leads to may be told by the gateway's words, or is the host, which has fe80::1 on all links that it lends on */
+/* as the words say, or the host, which has fe80::1 on all links that it lends on */
 static void
 choose_routers(const struct plan *p, struct run *r)
 {
 	static const uint8_t host_end[16] = { 0xfe, 0x80, [15] = 1 };
 	struct given *g = r->given;
 	struct net *gateway = g->words.gateway;
+	bool by_host = address_lends(p) && !g->words.gateway_none;
 
-	if (gateway[V4].family)
-		memcpy(r->lease.router, gateway[V4].at, 4);
-	else if (lends(p) && !g->words.gateway_none)
-		memcpy(r->lease.router, g->host[V4].at, 4);
-	if (gateway[V6].family)
-		memcpy(r->lease.router6, gateway[V6].at, 16);
-	else if (lends(p))
-		memcpy(r->lease.router6, host_end, 16);
-	r->lease.route = r->lease.prefix && (gateway[V4].family || (lends(p) && !g->words.gateway_none));
-	r->lease.route6 = r->lease.prefix6 && (gateway[V6].family || (lends(p) && !g->words.gateway_none));
-}
-
-static void
-add_way(struct given *g, int index, bool v6)
-{
-	size_t i;
-
-	for (i = 0; i < g->nways && g->way[i].index != index; i++)
-		;
-	if (i == WAYS)
-		return;
-	if (i == g->nways) {
-		g->way[i].flags.fd = -1;
-		g->way[i].index = index;
-		g->nways++;
-	}
-	g->way[i].v6 |= v6;
-}
-
-static void
-note_ways(struct given *g, const struct routes *routes)
-{
-	size_t i;
-	int k;
-
-	for (k = V4; k <= V6; k++)
-		for (i = 0; i < routes->nup[k]; i++)
-			add_way(g, routes->up[k][i], k == V6);
+	memcpy(r->lease.router, gateway[V4].family ? gateway[V4].at : g->host[V4].at, 4);
+	memcpy(r->lease.router6, gateway[V6].family ? gateway[V6].at : host_end, 16);
+	r->lease.route = r->lease.prefix && (gateway[V4].family || by_host);
+	r->lease.route6 = r->lease.prefix6 && (gateway[V6].family || by_host);
 }
 
 void
@@ -789,11 +709,12 @@ address_choose(const struct plan *p, struct run *r)
 	static const char *const pools[] = { ADDRESS_POOLS };
 	struct net of[LEN(pools) + 3], subnet[2] = { { .bits = 0 }, { .bits = 0 } };
 	struct routes routes = { .of = of };
+	static const struct rtmsg all = { .rtm_family = AF_UNSPEC };
 	struct given *g = r->given = xalloc(sizeof(*g));
 	const struct net *own;
+	struct nl_msg m;
 	size_t i;
 
-	g->events = g->all6.fd = -1;
 	parse_words(p, &g->words);
 	r->lent = g->words.automatic || g->words.nown ? first_link(r) : NULL;
 	if (!r->lent)
@@ -803,12 +724,10 @@ address_choose(const struct plan *p, struct run *r)
 	r->lease.seconds = LEASE_SECONDS;
 	r->lease.hostname = r->hostname;
 	grow(&r->notes, fmt("HOSTS=%s", r->name));
-	if (!lends(p)) {
+	if (!address_lends(p)) {
 		for (i = V4; i <= V6; i++)
-			if ((own = own_of(&g->words, (int)i))) {
-				memcpy(i == V4 ? r->lease.address : r->lease.address6, own->at, i == V4 ? 4 : 16);
-				*(i == V4 ? &r->lease.prefix : &r->lease.prefix6) = own->bits;
-			}
+			if ((own = own_of(&g->words, (int)i)))
+				lend(r, own);
 		choose_routers(p, r);
 		return;
 	}
@@ -819,11 +738,12 @@ address_choose(const struct plan *p, struct run *r)
 	for (i = V4; i <= V6; i++)
 		if ((own = own_of(&g->words, (int)i))) {
 			of[routes.nof] = *own;
-			of[routes.nof].bits = own->bits ? own->bits : i == V6 ? 64 : p->network_zone ? ZONE_PREFIX : VETH_PREFIX;
+			if (!own->bits)
+				of[routes.nof].bits = usual_bits(p, (int)i);
 			routes.nof++;
 		}
-	follow_routes(g);
-	if (read_routes(&r->host_net, &routes) < 0)
+	nl_begin(&m, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof(all));
+	if (nl_talk(&r->host_net, &m, got_route, &routes) < 0)
 		die("read the host's routes: %s", r->host_net.why);
 	share_join(&r->subnets, "subnets");
 	share_open(&r->subnets);
@@ -834,194 +754,26 @@ address_choose(const struct plan *p, struct run *r)
 		choose_subnets(p, r, &routes, subnet);
 	choose_own(p, r, subnet);
 	choose_routers(p, r);
-	note_ways(g, &routes);
-	g->lost[V4] = routes.nup[V4] == 0;
-	g->lost[V6] = routes.nup[V6] == 0;
 	free(routes.route);
 }
 
-/* ---- leading packets on ------------------------------------------------------------------------ */
+/* ---- setting ------------------------------------------------------------------------------------- */
 
-static int
-open_sysctl(void)
-{
-	return openat(AT_FDCWD, "/proc/sys/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static bool
-is_set(int dir, const char *path, char value)
-{
-	char text[16] = "";
-
-	return read_at(dir, path, text, sizeof(text)) > 0 && *text == value && (text[1] == '\n' || !text[1]);
-}
-
-/* "ipv4/conf/eth0/forwarding 0" */
-bool
-address_sweep_forward(const char *note, int held)
-{
-	const char *value = strrchr(note, ' ');
-	char *path = value ? fmt("%.*s", (int)(value - note), note) : NULL;
-	int dir = open_sysctl();
-	bool done = true;
-
-	(void)held;
-	/* switched on for all since then, by somebody else */
-	if (path && !strstr(path, "..") && !(after(path, "ipv4/") && is_set(dir, "ipv4/ip_forward", '1')))
-		done = dir >= 0 && (is_set(dir, path, value[1]) || put_at(dir, path, value + 1) == 0 || errno == ENOENT);
-	drop(dir);
-	return done;
-}
-
-static bool
-put_back(struct shared *s)
-{
-	char *text = share_text(s), *line;
-	const char *note;
-	bool all = true;
-
-	while ((line = next_line(&text)))
-		if ((note = after(line, "FORWARD=")))
-			all &= address_sweep_forward(note, -1);
-	return all;
-}
-
-static void
-leave_flags(struct shared *s)
-{
-	bool last;
-
-	if (s->fd < 0)
-		return;
-	last = share_last(s);
-	share_leave(s, last && put_back(s));
-}
-
-static void
-leave_ways(struct run *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->given->nways; i++)
-		leave_flags(&r->given->way[i].flags);
-	leave_flags(&r->given->all6);
-}
-
-static void
-warn_forward(struct given *g, const char *path)
-{
-	if (!g->warned)
-		warn("net/%s is 0 and cannot be set (%s): packets of the machine are not led on, it reaches only the host", path,
-		     strerror(errno));
-	g->warned = true;
-}
-
-/*
- * What stands at 0 (or, of accept_ra, at 1) is noted, then set to one more, from the last on; the last machine that
- * needs it puts it back, from the first on. false: something could not be set.
- */
-static bool
-turn_on(struct given *g, int dir, struct shared *s, const char *name, char **paths)
-{
-	size_t n = count(paths), i;
-	bool all = true;
-	char *text, old;
-
-	share_join(s, fmt("forward.%s", name));
-	if (s->first) {
-		put_back(s);  /* as one that was killed left it */
-		share_write(s, "");
-	}
-	text = share_text(s);
-	if (streq(name, "all") && !is_set(dir, *paths, '0'))
-		n = 0;
-	for (i = n; i-- > 0;) {
-		old = strstr(paths[i], "/accept_ra") ? '1' : '0';
-		if (!is_set(dir, paths[i], old))
-			continue;
-		if (!strstr(text, paths[i])) {
-			text = fmt("FORWARD=%s %c\n%s", paths[i], old, text);
-			share_write(s, text);
-		}
-		if (put_at(dir, paths[i], fmt("%c", old + 1)) < 0) {
-			warn_forward(g, paths[i]);
-			all = false;
-		}
-	}
-	if (s->first && !*text)
-		leave_flags(s);
-	else
-		share_open(s);
-	return all;
-}
-
-/* the host's end of our link, which goes with all that is set there */
-static void
-set_link(struct run *r, int dir, const char *link)
-{
-	char *v4 = fmt("ipv4/conf/%s/forwarding", link);
-
-	/* a guest shall not tell the host by router advertisements where the world is */
-	put_at(dir, fmt("ipv6/conf/%s/accept_ra", link), "0");
-	if (r->lease.route && is_set(dir, v4, '0') && put_at(dir, v4, "1") < 0)
-		warn_forward(r->given, v4);
-	if (r->lease.route6)
-		put_at(dir, fmt("ipv6/conf/%s/force_forwarding", link), "1");  /* where there is none all links do it */
-	r->given->link_set = dir >= 0;
-}
-
-/* before Linux 6.17 IPv6 is led on by all links or none; and who leads packets on learns no routes unless told to */
-static bool
-turn_on_all6(struct given *g, int dir)
-{
-	char **words = NULL;
-	size_t i;
-
-	if (g->all6.fd >= 0)
-		return true;
-	grow(&words, xstrdup("ipv6/conf/all/forwarding"));
-	for (i = 0; i < g->nways; i++)
-		if (g->way[i].v6 && *g->way[i].name)
-			grow(&words, fmt("ipv6/conf/%s/accept_ra", g->way[i].name));
-	return turn_on(g, dir, &g->all6, "all", words);
-}
-
-static void
-turn_on_way(struct run *r, int dir, struct way *w)
-{
-	struct nl_link link;
-	char **words = NULL;
-
-	if (w->flags.fd >= 0 || nl_find_link(&r->host_net, NULL, w->index, &link) < 0)
-		return;
-	memcpy(w->name, link.name, sizeof(w->name));
-	if (r->lease.route)
-		grow(&words, fmt("ipv4/conf/%s/forwarding", w->name));
-	if (r->lease.route6 && !is_set(dir, "ipv6/conf/all/forwarding", '1'))
-		grow(&words, fmt("ipv6/conf/%s/force_forwarding", w->name));
-	turn_on(r->given, dir, &w->flags, w->name, words);
-}
-
-static void
-turn_on_ways(struct run *r)
-{
-	struct given *g = r->given;
-	int dir = open_sysctl();
-	size_t i;
-
-	if (dir < 0)
-		warn_forward(g, "ipv4/ip_forward");
-	for (i = 0; dir >= 0 && i < g->nways; i++)
-		turn_on_way(r, dir, &g->way[i]);
-	if (dir >= 0 && r->lease.route6 && faccessat(dir, "ipv6/conf/all/force_forwarding", F_OK, 0) < 0)
-		r->lease.route6 = turn_on_all6(g, dir);
-	drop(dir);
-}
-
+/* an ipvlan that was killed with its supervisor has the same one until the kernel has seen to it: wait for that */
 static bool
 set_addresses(struct nl *nl, int index, const struct net *n)
 {
-	return nl_address(nl, RTM_NEWADDR, index, n->family, n->at, n->bits) == 0;
+	enum { TRIES = 300, EACH_MS = 10 };
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		if (nl_address(nl, RTM_NEWADDR, index, n->family, n->at, n->bits) == 0)
+			return true;
+		if (errno != EADDRINUSE)
+			return false;
+		poll(NULL, 0, EACH_MS);
+	}
+	return false;
 }
 
 static void
@@ -1043,45 +795,10 @@ set_host_end(struct run *r, int index, const char *link)
 }
 
 void
-address_forward(const struct plan *p, struct run *r)
+address_bridge(const struct plan *p, struct run *r)
 {
-	int dir;
-
-	if (!r->lent || !lends(p))
-		return;
-	if (r->lease.route || r->lease.route6) {
-		undo(r, leave_ways);
-		turn_on_ways(r);
-	}
-	if (!p->network_zone)
-		return;
-	set_host_end(r, r->bridge_index, r->bridge);
-	dir = open_sysctl();
-	set_link(r, dir, r->bridge);
-	drop(dir);
-}
-
-/* ---- inside ------------------------------------------------------------------------------------- */
-
-/* the sysctls of a link are those of the network that one is in: for a moment we are back in the host's (4.10) */
-static void
-set_link_from_inside(struct run *r)
-{
-	int host = ioctl(r->host_net.fd, SIOCGSKNS), own, dir;
-
-	if (host < 0)
-		return;
-	own = openat(r->procfs, "self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own >= 0 && setns(host, CLONE_NEWNET) == 0) {
-		dir = openat(r->procfs, "sys/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir >= 0)
-			set_link(r, dir, r->lent->host);
-		drop(dir);
-		if (setns(own, CLONE_NEWNET) < 0)
-			die("go back into the machine's network:");
-	}
-	drop(own);
-	close(host);
+	if (r->lent && p->network_zone)
+		set_host_end(r, r->bridge_index, r->bridge);
 }
 
 static void
@@ -1094,10 +811,8 @@ set_inside(struct run *r)
 	struct nl nl;
 	size_t n = 0, i;
 
-	own[0] = (struct net){ .family = AF_INET, .bits = r->lease.prefix };
-	memcpy(own[0].at, r->lease.address, 4);
-	own[1] = (struct net){ .family = AF_INET6, .bits = r->lease.prefix6 };
-	memcpy(own[1].at, r->lease.address6, 16);
+	own[0] = lent(r, V4);
+	own[1] = lent(r, V6);
 	for (n = 2, i = 0; i < g->words.nown; i++)
 		if (&g->words.own[i] != own_of(&g->words, place_of(&g->words.own[i]))) {
 			own[n] = g->words.own[i];
@@ -1117,10 +832,9 @@ set_inside(struct run *r)
 			r->lease.prefix6 = 0;
 			r->lease.route6 = false;
 		}
-	if (r->lease.route && nl_route(&nl, RTM_NEWROUTE, index, AF_INET, none, 0, r->lease.router, HOST_METRIC) < 0)
+	if ((r->lease.route && nl_route(&nl, RTM_NEWROUTE, index, AF_INET, none, 0, r->lease.router, HOST_METRIC) < 0)
+	    || (r->lease.route6 && nl_route(&nl, RTM_NEWROUTE, index, AF_INET6, none, 0, r->lease.router6, HOST_METRIC) < 0))
 		die("route by way of the gateway inside: %s", nl.why);
-	if (r->lease.route6 && nl_route(&nl, RTM_NEWROUTE, index, AF_INET6, none, 0, r->lease.router6, HOST_METRIC) < 0)
-		die("route IPv6 by way of the gateway inside: %s", nl.why);
 	nl_close(&nl);
 }
 
@@ -1129,10 +843,8 @@ address_host(const struct plan *p, struct run *r)
 {
 	if (!r->lent)
 		return;
-	if (lends(p) && !p->network_zone) {
+	if (address_lends(p) && !p->network_zone)
 		set_host_end(r, r->lent->index, r->lent->host);
-		set_link_from_inside(r);
-	}
 	set_inside(r);
 }
 
@@ -1180,18 +892,16 @@ forget_hosts(struct run *r)
 static void
 write_hosts(const struct plan *p, struct run *r)
 {
-	struct net own = { .family = AF_INET };
+	struct net own;
 	char *names = p->network_zone ? fmt("%s %s.%s", r->name, r->name, p->network_zone) : r->name, *text = xstrdup("");
 	char *new = fmt(".%s", r->name);
-	int dir;
+	int dir, i;
 
-	memcpy(own.at, r->lease.address, 4);
-	if (r->lease.prefix)
-		text = fmt("%s\t%s\n", text_of(&own), names);
-	own.family = AF_INET6;
-	memcpy(own.at, r->lease.address6, 16);
-	if (r->lease.prefix6)
-		text = fmt("%s%s\t%s\n", text, text_of(&own), names);
+	for (i = V4; i <= V6; i++) {
+		own = lent(r, i);
+		if (own.bits)
+			text = fmt("%s%s\t%s\n", text, text_of(&own), names);
+	}
 	undo(r, forget_hosts);
 	dir = open_hosts(true);
 	/* dnsmasq passes over names that begin with a dot */
@@ -1200,127 +910,11 @@ write_hosts(const struct plan *p, struct run *r)
 	drop(dir);
 }
 
-/* ---- following the host -------------------------------------------------------------------------- */
-
-/* wake us only for default routes, for those that may overlap our network, and for links of the way out */
-static void
-set_filter(const struct run *r)
-{
-	struct given *g = r->given;
-	struct sock_filter code[20 + WAYS];
-	struct sock_fprog filter = { .filter = code };
-	unsigned short n = 0;
-	size_t i;
-
-	/* loads are big-endian, and these fields are the host's */
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), (uint8_t)(g->nways + 4), 0);
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), (uint8_t)(g->nways + 3), 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_index));
-	for (i = 0; i < g->nways; i++)
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl((uint32_t)g->way[i].index),
-		                                         (uint8_t)(g->nways - i), 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_dst_len));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 7, 0, 9);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_family));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 0, 6);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, NLMSG_HDRLEN + sizeof(struct rtmsg));
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, RTA_DST);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_NLATTR));
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_IND, sizeof(struct nlattr));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, g->host[V4].at[0], 1, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-	filter.len = n;
-	/* without it we would only wake more often */
-	setsockopt(g->events, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
-}
-
-static void
-look_again(struct run *r)
-{
-	static const struct routes nothing;
-	struct routes routes = nothing;
-	struct given *g = r->given;
-	size_t had = g->nways;
-	int i;
-
-	if (read_routes(&r->host_net, &routes) < 0)
-		return;
-	note_ways(g, &routes);
-	if (g->nways != had) {
-		turn_on_ways(r);
-		set_filter(r);
-	}
-	for (i = V4; i <= V6; i++) {
-		if (!g->host[i].bits || g->lost[i] == (routes.nup[i] == 0))
-			continue;
-		g->lost[i] = !g->lost[i];
-		if (g->lost[i])
-			warn("the host has lost its way out for IPv%d: no default route is left", i == V4 ? 4 : 6);
-		else
-			warn("the host has a way out again for IPv%d", i == V4 ? 4 : 6);
-	}
-}
-
-static void
-got_event(struct run *r, int fd, short revents)
-{
-	enum { AT_MOST = 32 };
-	struct given *g = r->given;
-	const char *link = r->bridge ? r->bridge : r->lent->host;
-	_Alignas(8) char buf[8192];
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
-	bool again = false;
-	struct net to;
-	ssize_t n;
-	int i, over;
-
-	(void)revents;
-	for (i = 0; i < AT_MOST; i++) {
-		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
-		if (n < 0 && errno == ENOBUFS)
-			again = true;  /* some were lost */
-		else if (n < 0)
-			break;
-		if (n < (ssize_t)sizeof(*h) || h->nlmsg_len < sizeof(*h) || h->nlmsg_len > (size_t)n)
-			continue;
-		if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK)
-			again = true;
-		if (!read_route(h, &to, &over))
-			continue;
-		again |= is_default(&to);
-		if (is_default(&to) || h->nlmsg_type != RTM_NEWROUTE || g->foreign_told || !g->host[V4].bits
-		    || over == (r->bridge ? r->bridge_index : r->lent->index) || !overlap(&to, &g->host[V4]))
-			continue;
-		g->foreign_told = true;
-		warn("the host has a new route to %s/%d, which has the network of link %s in it: the machine gets another at its "
-		     "next start", text_of(&to), to.bits, link);
-	}
-	if (again)
-		look_again(r);
-}
-
 void
 address_begin(const struct plan *p, struct run *r)
 {
-	int dir;
-
 	if (!r->lent)
 		return;
 	r->lease.timezone = r->host_tz;
 	write_hosts(p, r);
-	if (!lends(p))
-		return;
-	if (!r->given->link_set) {
-		dir = open_sysctl();
-		set_link(r, dir, p->network_zone ? r->bridge : r->lent->host);
-		drop(dir);
-	}
-	set_filter(r);
-	if (r->given->events >= 0)
-		watch(r, r->given->events, POLLIN, got_event);
 }

@@ -31,7 +31,7 @@ static const struct { const char *key; bool (*fn)(const char *note, int held); }
 	{ "HOSTS=", address_sweep_hosts },
 	/* and in files of what they share */
 	{ "ZONE=", net_sweep_zone },
-	{ "FORWARD=", address_sweep_forward },
+	{ "FORWARD=", forward_sweep },
 };
 
 static bool

@@ -509,6 +509,8 @@ look_at_bridge(struct run *r, const char *link)
 		die("Failed to add interface %s to bridge %s: it is %s, and no bridge", link, r->bridge,
 		    *bridge.kind ? fmt("a %s", bridge.kind) : "a network card");
 	r->bridge_index = bridge.index;
+	/* a port with less would change the bridge's, and one with more send what others cannot take */
+	r->lease.mtu = bridge.mtu;
 }
 
 static void
@@ -680,7 +682,7 @@ net_make_zone(const struct plan *p, struct run *r)
 
 /* one message makes the pair, and puts each end where it belongs: moving one later would wait for every CPU */
 static void
-make_veth(struct run *r, struct link *l, int master)
+make_veth(struct run *r, struct link *l, int master, uint32_t mtu)
 {
 	static const struct ifinfomsg none;
 	struct nl_link made;
@@ -689,6 +691,8 @@ make_veth(struct run *r, struct link *l, int master)
 	nl_begin_link(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, IFF_UP, IFF_UP);
 	nl_str(&m, IFLA_IFNAME, l->host);
 	nl_raw(&m, IFLA_ADDRESS, l->host_mac, sizeof(l->host_mac));
+	if (mtu)
+		nl_u32(&m, IFLA_MTU, mtu);
 	if (master)
 		nl_u32(&m, IFLA_MASTER, (uint32_t)master);
 	nl_nest(&m, IFLA_LINKINFO);
@@ -698,6 +702,8 @@ make_veth(struct run *r, struct link *l, int master)
 				nl_bare(&m, &none, sizeof(none));
 				nl_str(&m, IFLA_IFNAME, l->guest);
 				nl_raw(&m, IFLA_ADDRESS, l->mac, sizeof(l->mac));
+				if (mtu)
+					nl_u32(&m, IFLA_MTU, mtu);
 				nl_u32(&m, IFLA_NET_NS_PID, (uint32_t)getpid());
 			nl_end(&m);
 		nl_end(&m);
@@ -794,7 +800,7 @@ net_make(const struct plan *p, struct run *r)
 		if (l->kind == LINK_MOVED)
 			continue;
 		if (is_pair(l))
-			make_veth(r, l, l->kind == LINK_VETH ? r->bridge_index : 0);
+			make_veth(r, l, l->kind == LINK_VETH ? r->bridge_index : 0, l->kind == LINK_VETH ? r->lease.mtu : 0);
 		else
 			make_upon(r, l);
 		if (nl_find_link(&own, l->guest, 0, &inner) < 0)

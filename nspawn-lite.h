@@ -268,6 +268,8 @@ void run_listen(struct run *r, void (*got)(struct run *, char kind, int fd, cons
  * made, or is as a killed machine left it. The process ends: so do its locks. Dies when there can be no file.
  */
 void share_join(struct shared *s, const char *name);
+/* the same, or close it again if we are in: false with errno; EAGAIN or EACCES is for who does not wait */
+bool share_enter(struct shared *s, const char *name, bool wait);
 void share_open(struct shared *s);
 void share_close(struct shared *s);                    /* again, for a while */
 /* numbers from 0 on, ours as long as we live, or shared by all who claim them together; false: others have one */
@@ -276,6 +278,7 @@ bool share_claim_together(struct shared *s, off_t number, off_t count);
 void share_unclaim(struct shared *s, off_t number, off_t count);
 char *share_text(const struct shared *s);              /* what the first one wrote: "KEY=value" lines for who sweeps */
 void share_write(struct shared *s, const char *text);
+bool share_put(struct shared *s, const char *text);    /* does not die: false with errno */
 bool share_last(struct shared *s);                     /* closes it; true: nobody else is in, unmake what it stands for */
 void share_leave(struct shared *s, bool gone);         /* gone: and the file too. Does nothing if we are not in */
 void share_sweep(int dir, const char *file, bool (*unmake)(char *text));  /* if nobody is in */
@@ -316,12 +319,19 @@ bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */
 void address_check(const struct plan *p);
 int address_parse(const char *word, size_t len, uint8_t at[16]);  /* AF_INET or AF_INET6, at filled up with 0; 0: none */
 void address_choose(const struct plan *p, struct run *r);  /* r->lease, claimed; nothing is set */
+bool address_lends(const struct plan *p);                  /* the host gives addresses of its own on r->lent */
+void address_bridge(const struct plan *p, struct run *r);  /* on the bridge of its zone */
 void address_host(const struct plan *p, struct run *r);    /* builder: on the host's end; routes; inside, too */
-void address_forward(const struct plan *p, struct run *r); /* lead packets on: sysctls of the links concerned */
 const uint8_t *address_of_host(const struct run *r, int family);  /* of its end of r->lent; NULL: it has none of ours */
-void address_begin(const struct plan *p, struct run *r);   /* supervisor: follow the host's uplinks; the hosts file */
-bool address_sweep_forward(const char *note, int held);    /* "FORWARD=..." */
+void address_begin(const struct plan *p, struct run *r);   /* supervisor: the hosts file */
 bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
+
+/* ---- forward.c: the way on from it --------------------------------------------------- */
+
+void forward_open(const struct plan *p, struct run *r);    /* sysctls of the links concerned; r->lease.mtu */
+void forward_link(const struct plan *p, struct run *r);    /* builder: of the host's end of r->lent */
+void forward_begin(const struct plan *p, struct run *r);   /* supervisor: follow the host's links */
+bool forward_sweep(const char *note, int held);            /* "FORWARD=..." */
 
 /* ---- resolver.c: names for guests -------------------------------------------------------- */
 

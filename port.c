@@ -396,7 +396,7 @@ port_open(const struct plan *p, struct run *r)
 	}
 	if (its.nft.nl.why[0])
 		warn("IPv6 is neither masqueraded nor led by nf_tables (CONFIG_NF_TABLES_IPV6; Linux 5.8): %s", its.nft.nl.why);
-	if (nft_blocker(host_link(r), text, sizeof(text))) {
+	if (firewall_blocker(host_link(r), text, sizeof(text))) {
 		warn("%s, keeps packets from machine %s: let it accept what is forwarded from and to %s", text, r->name,
 		     host_link(r));
 	}

@@ -41,23 +41,40 @@ has_name(int fd)
 	return fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
-void
-share_join(struct shared *s, const char *name)
+bool
+share_enter(struct shared *s, const char *name, bool wait)
 {
+	if (s->fd >= 0)
+		return set_lock(s->fd, F_WRLCK, GATE, 1, wait);
 	s->name = xstrdup(name);
 	s->path = fmt("%s/" SHARED_PREFIX "%s", run_state_dir(), name);
 	for (;;) {
 		s->fd = run_open_state(s->path);
-		if (s->fd < 0 || !set_lock(s->fd, F_WRLCK, GATE, 1, true))
-			die("make %s:", s->path);
+		if (s->fd < 0)
+			return false;
+		if (!set_lock(s->fd, F_WRLCK, GATE, 1, wait)) {
+			s->fd = drop(s->fd);
+			return false;
+		}
 		if (has_name(s->fd))
 			break;
 		close(s->fd);  /* the last one left while we waited */
 	}
 	s->first = set_lock(s->fd, F_WRLCK, MEMBERS, 1, false);
-	if (!set_lock(s->fd, F_RDLCK, MEMBERS, 1, false))
-		die("lock %s:", s->path);
+	if (!set_lock(s->fd, F_RDLCK, MEMBERS, 1, false)) {
+		s->fd = drop(s->fd);
+		return false;
+	}
 	grow(&ours, s->name);
+	return true;
+}
+
+void
+share_join(struct shared *s, const char *name)
+{
+	s->fd = -1;
+	if (!share_enter(s, name, true))
+		die("make %s:", s->path);
 }
 
 void
@@ -100,10 +117,16 @@ share_text(const struct shared *s)
 	return xstrdup(text);
 }
 
+bool
+share_put(struct shared *s, const char *text)
+{
+	return ftruncate(s->fd, 0) == 0 && pwrite(s->fd, text, strlen(text), 0) == (ssize_t)strlen(text);
+}
+
 void
 share_write(struct shared *s, const char *text)
 {
-	if (ftruncate(s->fd, 0) < 0 || pwrite(s->fd, text, strlen(text), 0) != (ssize_t)strlen(text))
+	if (!share_put(s, text))
 		die("write %s:", s->path);
 }
 

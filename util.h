@@ -308,8 +308,11 @@ int nft_set(struct nft *n, const char *name, const struct nft_rules *rules);
 void nft_close(struct nft *n);
 /* tables of a machine that was killed, where the kernel knows no owners; -1 with errno, 0 if there are none */
 int nft_remove(const char *name);
+
+/* ---- firewall.c: whose rules are in the way ------------------------------------------------------------ */
+
 /*
  * A base chain of somebody else that drops what is forwarded, unless its table speaks of link: "table inet fw4, chain
  * forward (policy drop)" into text, or iptables' own. false: none
  */
-bool nft_blocker(const char *link, char *text, size_t size);
+bool firewall_blocker(const char *link, char *text, size_t size);

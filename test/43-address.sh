@@ -6,41 +6,12 @@
 # shellcheck source-path=SCRIPTDIR source=net.sh
 . "${0%/*}/net.sh"
 t=$(tree busybox)
-state=$T/root/run/nspawn-lite
 outside
 # what outside sends to a machine comes by the host
 ip -n outside route add default via 198.51.100.1
 ip -6 -n outside route add default via 2001:db8:1::1
 
-guest() { timeout 60 "$NL" -q -x -D "$t" "$@"; }
-address() { sed -n "s/[[:space:]].*//;${2:-1}p" "$state/.hosts/$1"; }
-# start NAME OPTION... : it runs until stop NAME, and then the commands given by "last" run inside
-last=true
-start() {
-	name=$1
-	shift
-	: >"$T/$name.out"
-	mkfifo "$T/$name.up"
-	guest -M "$name" -P "$@" sh -c "echo up; read -r x 2>/dev/null; $last" \
-		<"$T/stay" >"$T/$name.up" 2>"$T/$name.err" &
-	eval "pid_$name=$!"
-	timeout 60 cat "$T/$name.up" >"$T/$name.out" &
-	wait_for grep -q up "$T/$name.out" || note "$(cat "$T/$name.err")"
-	rm "$T/$name.up"
-	wait_for [ -s "$state/.hosts/$name" ]
-}
-# the supervisor: timeout(1) is its parent
-supervisor() { sed -n 's/^SUPERVISOR=//p' "$state/$1"; }
-stop() {
-	for name; do
-		kill "$(supervisor "$name")"
-		eval 'wait "$pid_'"$name"'"' 2>/dev/null
-	done
-}
 flags() { echo "$(netget ipv4/conf/uplink/forwarding) $(netget ipv6/conf/uplink/force_forwarding 2>/dev/null || netget ipv6/conf/all/forwarding)"; }
-mkfifo "$T/stay"
-sleep 1000 >"$T/stay" &
-background_pids="$background_pids $!"
 leftovers_before
 
 # ---- words --------------------------------------------------------------------------
@@ -76,7 +47,7 @@ bad 'loopback of IPv6' '*loopback*' -n --network-address=::1/64
 bad 'net 0' '*stands for no machine*' -n --network-address=0.0.0.1/8
 bad 'link-local' '*come by themselves*' -n --network-address=fe80::5/64
 bad 'IPv4 as IPv6' '*that is IPv4*' -n --network-address=::ffff:10.0.0.1/64
-bad 'none and one' '*and others besides*' -n --network-address=none --network-address=10.1.1.2/24
+bad 'none and one' '*and one besides*' -n --network-address=none --network-address=10.1.1.2/24
 bad 'auto on a plain bridge' '*only with --network-veth or --network-zone*' --network-bridge=br0 --network-address=auto
 bad 'no prefix on a bridge' '*say 10.1.1.2/N*' --network-bridge=br0 --network-address=10.1.1.2
 bad 'no link' '*has no link*' --private-network --network-address=10.1.1.2/24
@@ -228,6 +199,25 @@ start a --network-zone=z
 is 'a zone made anew has the same addresses' "$a" "$(address a)"
 stop a
 ok 'a network that was said makes the zone' guest -M a --network-zone=y --network-address=10.77.0.9/16 sh -c 'ip -4 addr | grep -q 10.77.0.9/16'
+
+start a --network-zone=f --network-address=10.77.0.2/30
+run guest -M b --network-zone=f true
+like 'a zone that is full says so, and how large it is' '1 *zone f is full: 10.77.0.0/30 has no address left*' "$rc $err"
+stop a
+
+if command -v dnsmasq >/dev/null; then
+	background dnsmasq --conf-file=/dev/null --keep-in-foreground --listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts \
+		--hostsdir="$state/.hosts" --pid-file="$T/dnsmasq.pid" --user=root 2>"$T/dnsmasq.log"
+	wait_for [ -s "$T/dnsmasq.pid" ]
+	start a --network-zone=z
+	# shellcheck disable=SC2317 # by wait_for
+	asked() { busybox nslookup -type=a "$1" 127.0.0.1 2>/dev/null | grep -q "$(address a)"; }
+	ok 'dnsmasq reads names as they come' wait_for asked a.z
+	ok 'short ones, too' wait_for asked a
+	stop a
+else
+	skip 'dnsmasq reads names as they come' 'no dnsmasq'
+fi
 
 # ---- many ---------------------------------------------------------------------------------------------
 

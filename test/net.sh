@@ -13,6 +13,10 @@
 #			there and its default routes lead to .2 and ::2. Nothing leads back but to the host itself
 # netset KEY VALUE [SPACE]	a sysctl: ipv4/ip_forward; netget KEY [SPACE]
 # background COMMAND...	one that is ended with the test; $! is its pid
+# guest OPTION...	nspawn-lite on the tree $t, whose changes are forgotten
+# start NAME OPTION...	a machine that runs until stop NAME... or kill -9 of its supervisor NAME, and does then what
+#			$last says; its words are in $T/NAME.out and .err
+# address NAME [2]	its first address, or the one of IPv6
 # pings [-6] SPACE ADDR	one packet goes there and comes back; SPACE is "host" or one of ours
 
 need_root
@@ -142,5 +146,37 @@ pings() {
 	in_space "$1" busybox ping "$net_family" -c 1 -W 2 "$2" >/dev/null
 }
 
+# shellcheck disable=SC2154 # the test sets t
+guest() { timeout 60 "$NL" -q -x -D "$t" "$@"; }
+address() { sed -n "s/[[:space:]].*//;${2:-1}p" "$state/.hosts/$1"; }
+last=true
+start() {
+	name=$1
+	shift
+	if ! [ -p "$T/stay" ]; then
+		mkfifo "$T/stay"
+		sleep 1000 >"$T/stay" &
+		background_pids="$background_pids $!"
+	fi
+	: >"$T/$name.out"
+	mkfifo "$T/$name.up"
+	guest -M "$name" -P "$@" sh -c "echo up; read -r x 2>/dev/null; $last" \
+		<"$T/stay" >"$T/$name.up" 2>"$T/$name.err" &
+	eval "pid_$name=$!"
+	timeout 60 cat "$T/$name.up" >"$T/$name.out" &
+	wait_for grep -q up "$T/$name.out" || note "$(cat "$T/$name.err")"
+	rm "$T/$name.up"
+	wait_for [ -s "$state/.hosts/$name" ]
+}
+# the supervisor: timeout(1) is its parent
+supervisor() { sed -n 's/^SUPERVISOR=//p' "$state/$1"; }
+stop() {
+	for name; do
+		kill "$(supervisor "$name")"
+		eval 'wait "$pid_'"$name"'"' 2>/dev/null
+	done
+}
+
 ip link set lo up || skip_all "no loopback"
 no_dad host
+state=$T/root/run/nspawn-lite

@@ -138,7 +138,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	if (streq(argv[1], "blocker")) {
-		if (!nft_blocker(argv[2], text, sizeof(text)))
+		if (!firewall_blocker(argv[2], text, sizeof(text)))
 			return 1;
 		print(1, "%s\n", text);
 		return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /* What readers of nf_tables' dumps, and of iptables' entries, make of anything */
-#include "../../nft.c"
+/* with: util.c netlink.c */
+#include "../../firewall.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
