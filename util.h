@@ -250,7 +250,10 @@ bool nl_permanent_mac(const char *name, uint8_t mac[6]);  /* that of the hardwar
 int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
 /* RTM_NEWADDR (again: no error) or RTM_DELADDR; addresses in the order of the wire */
 int nl_address(struct nl *nl, int type, int index, int family, const void *address, int prefix);
-/* RTM_NEWROUTE (again: no error) or RTM_DELROUTE in the main table; gateway may be NULL, metric 0 */
+/*
+ * RTM_NEWROUTE (again: no error) or RTM_DELROUTE in the main table; gateway may be NULL, metric 0. gateway == to: it is
+ * an address of this host itself, though of none of its links
+ */
 int nl_route(struct nl *nl, int type, int index, int family, const void *to, int prefix, const void *gateway, uint32_t metric);
 
 /* ---- dhcp.c: what a guest asks for on its link, and our answers: frames in, frames out ---------------- */
