@@ -290,6 +290,7 @@ struct nft_rules {
 	const char *link;        /* of the host, that leads to the machine: ve-NAME, or a bridge */
 	uint8_t net[4], net6[16];
 	int prefix, prefix6;     /* what leaves the host from these networks is masqueraded; 0: nothing */
+	uint8_t keep[4];         /* an address of the host that no port leads away from; 0.0.0.0: none */
 	uint8_t guest[4], guest6[16];
 	bool has_guest, has_guest6;  /* where ports lead; without, none of that family do */
 	const struct nft_port *port;
