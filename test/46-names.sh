@@ -38,7 +38,7 @@ serve() {	# SPACE NAME WORD...
 		"$@" >"$T/$serve_name.out" 2>&1 &
 	serve_pid=$!
 	background_pids="$background_pids $serve_pid"
-	wait_for grep -q started "$T/$serve_name.log" || note "$(cat "$T/$serve_name.out")"
+	wait_for grep -qs started "$T/$serve_name.log" || note "$(cat "$T/$serve_name.out")"
 }
 
 listens() {
@@ -295,12 +295,15 @@ stop "$wild"
 
 # ---- started again while a machine runs, in every way ------------------------------------------------
 
-again() {	# SAID WORD... : a resolver on the loopback ends, and one with these words comes up in its place
-	said=$1
-	shift
-	serve host lo --listen-address=127.0.0.1 --bind-interfaces --host-record=here.lan,192.0.2.7
+again() {	# HAS SAID WORD... : a resolver on the loopback ends, and one with these words comes up in its place
+	has=$1 said=$2
+	shift 2
+	serve host lo --listen-address=127.0.0.1 --bind-interfaces --host-record=here.lan,192.0.2.7 \
+		"--txt-record=big.lan,$long,$long,$long"
 	start_relay ve-guest 10.64.0.2 10.64.0.3 28 10.64.0.1
 	[ "$(ask @10.64.0.2 here.lan)" = 192.0.2.7 ] || note "the relay does not answer"
+	[ "$has" = udp ] || ask +noedns @10.64.0.2 big.lan TXT >/dev/null
+	is "the relay has $has" "$has" "$(if [ "$(streams)" = 1 ]; then echo tcp; else echo udp; fi)"
 	stop "$serve_pid"
 	serve host new "$@" --host-record=here.lan,192.0.2.8
 	ok "$said comes up while the relay listens" kill -0 "$serve_pid"
@@ -311,11 +314,11 @@ again() {	# SAID WORD... : a resolver on the loopback ends, and one with these w
 	stop "$serve_pid"
 	stop "$relay_pid"
 }
-again "a resolver that listens everywhere"
-again "one at the addresses of all links" --bind-interfaces
-again "one that follows them" --bind-dynamic
-again "one on the loopback" --bind-dynamic --interface=lo
-again "one of that link" --bind-dynamic --interface=ve-guest
+again udp "a resolver that listens everywhere"
+again tcp "one at the addresses of all links" --bind-interfaces
+again tcp "one that follows them" --bind-dynamic
+again tcp "one on the loopback" --bind-dynamic --interface=lo
+again tcp "one of that link" --bind-dynamic --interface=ve-guest
 
 # ---- two of a zone --------------------------------------------------------------------------------
 
@@ -383,6 +386,31 @@ ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 machine -n true
 is "a guest with a resolver of its own keeps it" ../run/systemd/resolve/stub-resolv.conf "$(readlink "$root/etc/resolv.conf")"
 rm "$root/etc/resolv.conf"
+
+# in networks that were said
+said_network() { machine "$@" sh -c 'cat /etc/resolv.conf; nslookup -type=a here.lan' | sed -n 's/^nameserver //p; s/^Address: //p' | tr '\n' ' '; }
+is "a machine that has number 2 asks the next" '10.9.0.3 192.0.2.7 ' "$(said_network -n --network-address=10.9.0.2/24)"
+is "where there is no room it is the host's end" '10.9.0.1 192.0.2.7 ' "$(said_network -n --network-address=10.9.0.2/30)"
+is "with IPv6 alone, too" 'fd00:9::1 192.0.2.7 ' "$(said_network -n --network-address=fd00:9::5/64)"
+is "a zone keeps number 2 for it" '10.9.0.2 192.0.2.7 ' "$(said_network --network-zone=said --network-address=10.9.0.3/24)"
+like "which nobody else can have" '*--network-address=10.9.0.2: there the host answers for names of zone said*' \
+	"$(machine --network-zone=said --network-address=10.9.0.2/24 true)"
+is "without clone3 all is the same" 192.0.2.7 \
+	"$(NSPAWN_LITE_DENY=clone3,vfork said_network -n | sed 's/^[^ ]* \(.*\) $/\1/')"
+
+# a machine that has all ports of the host, which is its own server of names; more than are relayed
+stop "$serve_pid"
+ports=$(tree busybox ports)
+"$NL" -q -D "$ports" -n --port=udp:1-200 sleep 1000 >"$T/ports.out" 2>&1 &
+supervisor=$!
+background_pids="$background_pids $supervisor"
+wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/ports"
+leader=$(sed -n 's/^LEADER=//p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/ports")
+server=$(awk '$1 == "nameserver" { print $2; exit }' "$ports/etc/resolv.conf")
+serve host lo2 --listen-address=127.0.0.1 --bind-interfaces --host-record=here.lan,192.0.2.7
+relayed() { [ "$(nsenter -n -t "$leader" dig +short +tries=1 +time=1 "@$server" here.lan 2>&1)" = 192.0.2.7 ]; }
+ok "its questions are not led to itself" wait_for relayed
+stop "$supervisor"
 
 # two of a zone, with users of their own
 first=$(tree busybox first)
