@@ -690,7 +690,7 @@ choose_relay(const struct plan *p, struct run *r, const struct net *subnet)
 		g->relay.bits = 0;
 }
 
-/* of a machine in a zone: where its name's hash says, or the next that is free. The host has the first one */
+/* of a machine in a zone: where its name's hash says, or the next that is free. The host has the first two */
 static void
 choose_in_zone(const struct plan *p, struct run *r, const struct net *subnet, struct net *own)
 {
