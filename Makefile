@@ -13,7 +13,7 @@ O ?= build$(TARGET:%=/%)
 
 # The rooms from bottom to top: each uses only what stands before it, and
 # make layers proves it.
-rooms := util sys tree work copy netlink dhcp nft firewall run share cgroup limit device net move address forward resolver lend relay port machine place mount \
+rooms := util sys tree work copy netlink dhcp nft firewall run share cgroup limit device net move address forward dns resolver lend relay port machine place mount \
 	mntns root userns user seccomp console payload halt image settings plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
 libs :=
@@ -77,7 +77,7 @@ $(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
 $(O)/test-dhcp: $(addprefix $(O)/,util.o dhcp.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
-$(O)/test-relay: $(addprefix $(O)/,util.o sys.o run.o resolver.o)
+$(O)/test-relay: $(addprefix $(O)/,util.o sys.o run.o dns.o resolver.o)
 $(O)/test-nft: $(addprefix $(O)/,util.o netlink.o nft.o firewall.o)
 $(O)/test-filter: $(filter-out %/nspawn-lite.o %/plan.o %/seccomp.o,$(obj))
 $(O)/test-%: test/%.c $(O)/flags

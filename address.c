@@ -18,7 +18,7 @@
 #include CONFIG
 
 enum { V4, V6 };                        /* places in what there is one of for each family */
-enum { ULA_SUBNETS = 65536, HOST_METRIC = 1024 };
+enum { ULA_SUBNETS = 65536, HOST_METRIC = 1024, RELAY_NUMBER = 2 };
 #define ULA_NUMBERS ((off_t)1 << 40)    /* in the file of subnets; below are those of IPv4, by 16 addresses */
 
 struct net {
@@ -38,6 +38,7 @@ struct words {
 struct given {
 	struct words words;
 	struct net host[2];            /* of the host's end */
+	struct net relay;              /* where it is asked for names: bits 0: as host */
 };
 
 /* routes of the host that overlap what we choose from */
@@ -602,16 +603,57 @@ choose_zone(const struct plan *p, struct run *r, const struct routes *routes, st
 	share_open(&r->zone);
 }
 
-/* of a machine in a zone: where its name's hash says, or the next that is free. The host has the first one */
+static bool
+is_taken(const struct given *g, const struct net *n)
+{
+	size_t i;
+
+	for (i = 0; i < g->words.nown && memcmp(g->words.own[i].at, n->at, sizeof(n->at)) != 0; i++)
+		;
+	return i < g->words.nown || memcmp(g->host[V4].at, n->at, sizeof(n->at)) == 0;
+}
+
+static bool
+has_room_for_relay(const struct net *subnet)
+{
+	return subnet->bits < 30;
+}
+
+/*
+ * The relay for names listens at an address of its own, which is that of no link: else a resolver of the host that
+ * listens at each address of each link could not be started while we do. In a zone, where it is all machines', its number
+ * is 2; elsewhere the next that is free
+ */
+static void
+choose_relay(const struct plan *p, struct run *r, const struct net *subnet)
+{
+	struct given *g = r->given;
+
+	if (!has_room_for_relay(subnet))
+		return;
+	g->relay = *subnet;
+	set_number(&g->relay, number_of(subnet) + RELAY_NUMBER);
+	while (is_taken(g, &g->relay)) {
+		if (p->network_zone)
+			die("--network-address=%s: there the host answers for names of zone %s: take another", text_of(&g->relay),
+			    p->network_zone);
+		set_number(&g->relay, number_of(&g->relay) + 1);
+	}
+	if (rest_is(&g->relay, true))
+		g->relay.bits = 0;
+}
+
+/* of a machine in a zone: where its name's hash says, or the next that is free. The host has the first two */
 static void
 choose_in_zone(const struct plan *p, struct run *r, const struct net *subnet, struct net *own)
 {
-	uint32_t size = ((uint32_t)1 << (32 - subnet->bits)) - 3, start = (uint32_t)(hash("address", r->name) % size), i;
+	uint32_t first = has_room_for_relay(subnet) ? RELAY_NUMBER + 1 : RELAY_NUMBER;
+	uint32_t size = ((uint32_t)1 << (32 - subnet->bits)) - 1 - first, start = (uint32_t)(hash("address", r->name) % size), i;
 
 	*own = *subnet;
 	for (i = 0; i < size; i++) {
-		set_number(own, number_of(subnet) + 2 + (start + i) % size);
-		if (share_claim(&r->zone, 2 + (start + i) % size, 1))
+		set_number(own, number_of(subnet) + first + (start + i) % size);
+		if (share_claim(&r->zone, first + (start + i) % size, 1))
 			return;
 	}
 	die("zone %s is full: %s/%d has no address left (ZONE_PREFIX of config.h)", p->network_zone, text_of(subnet),
@@ -654,7 +696,7 @@ choose_own(const struct plan *p, struct run *r, struct net subnet[2])
 		else if (p->network_zone)
 			choose_in_zone(p, r, &subnet[i], &own);
 		else
-			own.at[3] |= 2;
+			own.at[3] |= RELAY_NUMBER + 1;
 		if (memcmp(own.at, g->host[i].at, sizeof(own.at)) == 0)
 			refuse("address", text_of(&own), "that is the host's end of the link");
 		if (rest_is(&own, false) || (i == V4 && rest_is(&own, true)))
@@ -665,6 +707,8 @@ choose_own(const struct plan *p, struct run *r, struct net subnet[2])
 		    && !within(&subnet[i], g->words.gateway[i].at))
 			die("--network-gateway=%s: not in the network of zone %s, which is %s/%d", text_of(&g->words.gateway[i]),
 			    p->network_zone, text_of(&subnet[i]), subnet[i].bits);
+		if (i == V4)
+			choose_relay(p, r, &subnet[i]);
 		lend(r, &own);
 	}
 }
@@ -783,6 +827,9 @@ set_host_end(struct run *r, int index, const char *link)
 
 	if (host[V4].bits && !set_addresses(&r->host_net, index, &host[V4]))
 		die("give link %s the address %s/%d: %s", link, text_of(&host[V4]), host[V4].bits, r->host_net.why);
+	if (r->given->relay.bits && nl_route(&r->host_net, RTM_NEWROUTE, index, AF_INET, r->given->relay.at, 32,
+	                                     r->given->relay.at, 0) < 0)
+		warn("make %s an address of the host, where it is asked for names: %s", text_of(&r->given->relay), r->host_net.why);
 	memcpy(own.at, r->lease.router6, sizeof(own.at));
 	if (r->given->words.gateway[V6].family)
 		memset(own.at, 0, sizeof(own.at));
@@ -880,6 +927,12 @@ address_of_host(const struct run *r, int family)
 	const struct net *n = r->given ? &r->given->host[family == AF_INET ? V4 : V6] : NULL;
 
 	return n && n->bits ? n->at : NULL;
+}
+
+const uint8_t *
+address_of_relay(const struct run *r, int family)
+{
+	return family == AF_INET && r->given && r->given->relay.bits ? r->given->relay.at : address_of_host(r, family);
 }
 
 static void

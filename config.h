@@ -30,7 +30,7 @@
 
 /* networks of -n and of zones are taken out of these, the first that the host has no route into */
 #define ADDRESS_POOLS "10.64.0.0/10", "172.24.0.0/14", "192.168.128.0/17"
-#define ZONE_PREFIX 24  /* of each zone: 253 machines */
+#define ZONE_PREFIX 24  /* of each zone: 252 machines */
 #define VETH_PREFIX 28  /* of each -n */
 #define LEASE_SECONDS 3600
 /* of the relay for names: questions in a second, and at once; streams at once */

@@ -492,17 +492,18 @@ nl_address(struct nl *nl, int type, int index, int family, const void *address, 
 int
 nl_route(struct nl *nl, int type, int index, int family, const void *to, int prefix, const void *gateway, uint32_t metric)
 {
+	bool local = gateway == to;
 	struct rtmsg t = {
-		.rtm_family = (uint8_t)family, .rtm_dst_len = (uint8_t)prefix, .rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = RTPROT_STATIC, .rtm_type = RTN_UNICAST,
-		.rtm_scope = gateway || family == AF_INET6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
+		.rtm_family = (uint8_t)family, .rtm_dst_len = (uint8_t)prefix, .rtm_table = local ? RT_TABLE_LOCAL : RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC, .rtm_type = local ? RTN_LOCAL : RTN_UNICAST,
+		.rtm_scope = local ? RT_SCOPE_HOST : gateway || family == AF_INET6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
 	};
 	struct nl_msg m;
 
 	nl_begin(&m, type, type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_REPLACE : 0, &t, sizeof(t));
 	if (prefix)
 		nl_raw(&m, RTA_DST, to, address_size(family));
-	if (gateway)
+	if (gateway && !local)
 		nl_raw(&m, RTA_GATEWAY, gateway, address_size(family));
 	nl_u32(&m, RTA_OIF, (uint32_t)index);
 	if (metric)

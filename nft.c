@@ -379,6 +379,8 @@ add_ports(struct batch *b, const struct nft_rules *r, const uint8_t *guest)
 		spare(b, chains[c].name, b->family == AF_INET ? loopback : loopback6, b->family == AF_INET ? 8 : 128);
 		if (b->family == AF_INET6)
 			spare(b, chains[c].name, link_local, 10);
+		else if (r->keep[0])
+			spare(b, chains[c].name, r->keep, 32);
 	}
 	for (i = 0; i < r->nports; i++) {
 		p = &r->port[i];

@@ -91,7 +91,7 @@ shed_fds(const struct plan *p, struct run *r)
 	const int some[] = {
 		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
 		r->hand[0], r->hand[1], r->host_net.fd, r->netns, r->move_wire, r->lend_socket, r->userns_fd,
-		r->dns_socket[0], r->dns_socket[1], r->dns_socket[2], r->dns_socket[3], r->tree_mount, r->init_pidfd, r->init_ns,
+		r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
 		r->sources[0], r->sources[1],
 	};
@@ -195,8 +195,8 @@ static const struct step before_birth[] = {
 	{ BOTH, "look for its links",                 net_look },
 	{ BOTH, "look for links that move",           move_look },
 	{ BOTH, "choose its addresses",               address_choose },
-	{ BOTH, "choose whom it asks for names",      resolver_look },
 	{ BOTH, "look at its ports",                  port_look },
+	{ BOTH, "choose whom it asks for names",      resolver_look },
 	{ BOTH, "look at the host",                   root_look },
 	{ BOTH, "choose its users",                   userns_choose },
 	{ BOTH, "fence it in where it is root",       cgroup_fence },
@@ -217,7 +217,6 @@ static const struct step before_birth[] = {
 	{ BOTH, "lead packets on",                    forward_open },
 	{ BOTH, "open its ports",                     port_open },
 	{ BOTH, "listen to what it asks for",         lend_open },
-	{ BOTH, "listen to its questions for names",  resolver_open },
 	{ BOTH, "make the control group",             cgroup_make },
 	{ BOTH, "set its limits",                     limit_set },
 	{ BOTH, "keep all other devices away",        device_enforce },
@@ -244,7 +243,6 @@ static const struct step birth[] = {
 	{ BUILDER, "give it addresses",                  address_host },
 	{ BUILDER, "lead its packets on",                forward_link },
 	{ BUILDER, "bind what listens to its link",      lend_bind },
-	{ BUILDER, "bind where it asks for names",           resolver_bind },
 	{ BUILDER, "hand its network over",              net_hand_over },
 	{ BUILDER, "mount /sys",                         root_sys },
 	{ BUILDER, "fill /dev",                          root_dev },
@@ -280,7 +278,7 @@ static const struct step after_birth[] = {
 	{ BOTH, "tell others its addresses",          address_begin },
 	{ BOTH, "follow the host's uplinks",          forward_begin },
 	{ BOTH, "answer what it asks for",            lend_begin },
-	{ BOTH, "answer its questions for names",     resolver_begin },
+	{ BOTH, "answer its questions for names",     dns_begin },
 	{ BOTH, "follow its address",                 port_begin },
 };
 

@@ -185,7 +185,6 @@ struct run {
 	struct given *given;
 	struct shared subnets;
 	char *resolver_text;  /* what its resolv.conf says; NULL: as the host's */
-	int dns_socket[4];    /* where the relay for names is asked, see resolver.c: UDP, TCP of each family */
 	int lend_socket;      /* packet(7), on the host's end of that link: see lend.c */
 	/* its ports: see port.c */
 	struct port *port;
@@ -323,6 +322,7 @@ bool address_lends(const struct plan *p);                  /* the host gives add
 void address_bridge(const struct plan *p, struct run *r);  /* on the bridge of its zone */
 void address_host(const struct plan *p, struct run *r);    /* builder: on the host's end; routes; inside, too */
 const uint8_t *address_of_host(const struct run *r, int family);  /* of its end of r->lent; NULL: it has none of ours */
+const uint8_t *address_of_relay(const struct run *r, int family);  /* where names are asked; the same if there is no room */
 void address_begin(const struct plan *p, struct run *r);   /* supervisor: the hosts file */
 bool address_sweep_hosts(const char *note, int held);      /* "HOSTS=..." */
 
@@ -333,12 +333,27 @@ void forward_link(const struct plan *p, struct run *r);    /* builder: of the ho
 void forward_begin(const struct plan *p, struct run *r);   /* supervisor: follow the host's links */
 bool forward_sweep(const char *note, int held);            /* "FORWARD=..." */
 
+/* ---- dns.c: a relay for names, to servers that only the host reaches ------------------------ */
+
+/* of names */
+struct server {
+	int family;
+	uint8_t address[16];
+	unsigned int scope;    /* of a link-local one: its interface */
+};
+bool dns_is_link_local(const struct server *s);
+bool dns_is_far(const struct server *s);                   /* a guest reaches it, too */
+void dns_ask(const struct server *servers, size_t n);      /* these, in turn; n > 0, and they stay there */
+/*
+ * Answer who asks there and is in r->lease's network; follow is called now and then, and may call dns_ask. 0 again if it
+ * does so already; -1: it cannot, for the most part since a resolver of the host listens everywhere
+ */
+int dns_open(struct run *r, const struct server *at, void (*follow)(struct run *));
+void dns_begin(const struct plan *p, struct run *r);       /* the link is there: by no other */
+
 /* ---- resolver.c: names for guests -------------------------------------------------------- */
 
 void resolver_look(const struct plan *p, struct run *r);   /* whom they ask: r->lease.dns, r->resolver_text */
-void resolver_open(const struct plan *p, struct run *r);   /* the relay's sockets, where there has to be one */
-void resolver_bind(const struct plan *p, struct run *r);   /* builder: to the link */
-void resolver_begin(const struct plan *p, struct run *r);  /* the relay */
 void resolver_follow(struct run *r);                       /* before an answer: r->lease as the host's resolv.conf is now */
 
 /* ---- lend.c: for guests that ask by DHCP and router solicitations --------------------------- */

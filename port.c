@@ -312,7 +312,10 @@ set_rules(struct run *r, const struct candidate *c, size_t n)
 {
 	const struct candidate *four = first_of(c, n, AF_INET), *six = first_of(c, n, AF_INET6);
 	struct nft_rules rules = { .link = host_link(r), .port = its.port, .nports = its.nports };
+	const uint8_t *keep = address_of_relay(r, AF_INET);
 
+	if (keep && keep != address_of_host(r, AF_INET))
+		memcpy(rules.keep, keep, sizeof(rules.keep));
 	if (r->lent && r->lease.route) {
 		memcpy(rules.net, r->lease.address, sizeof(rules.net));
 		rules.prefix = r->lease.prefix;

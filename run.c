@@ -97,7 +97,6 @@ run_begin(struct run *r)
 		*fds[i] = -1;
 	memset(r->hand, 0xff, sizeof(r->hand));
 	memset(r->sources, 0xff, sizeof(r->sources));
-	memset(r->dns_socket, 0xff, sizeof(r->dns_socket));
 	memset(r->node, 0xff, sizeof(r->node));
 	memset(r->wire, 0xff, sizeof(r->wire));
 	memset(r->relay, 0xff, sizeof(r->relay));

@@ -250,7 +250,10 @@ bool nl_permanent_mac(const char *name, uint8_t mac[6]);  /* that of the hardwar
 int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
 /* RTM_NEWADDR (again: no error) or RTM_DELADDR; addresses in the order of the wire */
 int nl_address(struct nl *nl, int type, int index, int family, const void *address, int prefix);
-/* RTM_NEWROUTE (again: no error) or RTM_DELROUTE in the main table; gateway may be NULL, metric 0 */
+/*
+ * RTM_NEWROUTE (again: no error) or RTM_DELROUTE in the main table; gateway may be NULL, metric 0. gateway == to: it is
+ * an address of this host itself, though of none of its links
+ */
 int nl_route(struct nl *nl, int type, int index, int family, const void *to, int prefix, const void *gateway, uint32_t metric);
 
 /* ---- dhcp.c: what a guest asks for on its link, and our answers: frames in, frames out ---------------- */
@@ -287,6 +290,7 @@ struct nft_rules {
 	const char *link;        /* of the host, that leads to the machine: ve-NAME, or a bridge */
 	uint8_t net[4], net6[16];
 	int prefix, prefix6;     /* what leaves the host from these networks is masqueraded; 0: nothing */
+	uint8_t keep[4];         /* an address of the host that no port leads away from; 0.0.0.0: none */
 	uint8_t guest[4], guest6[16];
 	bool has_guest, has_guest6;  /* where ports lead; without, none of that family do */
 	const struct nft_port *port;
