@@ -70,6 +70,7 @@ static struct {
 	struct talk *talk;
 	struct flow *flow;
 	size_t ntalks, nflows, talking, flowing;
+	size_t used_talks, used_flows;  /* places from here on were never used, and take no memory */
 	int spare[SPARE_PIPES][2];
 	size_t nspare;
 	struct relay_aim aim[2];
@@ -149,14 +150,18 @@ relay_port(int fd, int proto, uint16_t port)
 int
 relay_socket_inside(int family, int type, int protocol)
 {
-	int fd, e;
+	int fd, e, tries = 0;
 
 	if (setns(its.theirs, CLONE_NEWNET) < 0)
 		return -1;
 	fd = socket(family, type | SOCK_CLOEXEC, protocol);
 	e = errno;
-	if (setns(its.ours, CLONE_NEWNET) < 0)
-		die("come back from the machine's network:");
+	/* from there nothing of the host could be unmade: one that has no memory for it now may have in a moment */
+	while (setns(its.ours, CLONE_NEWNET) < 0) {
+		if (tries++ == 100)
+			die("come back from the machine's network:");
+		poll(NULL, 0, 10);
+	}
 	errno = e;
 	return fd;
 }
@@ -407,8 +412,9 @@ accept_some(const struct ear *ear)
 				set_deaf(true);  /* until some talk ends, or the next tick */
 			return;
 		}
-		while (its.talk[at].fd[0] >= 0)
+		while (at < its.used_talks && its.talk[at].fd[0] >= 0)
 			at++;
+		its.used_talks += at == its.used_talks;
 		t = &its.talk[at];
 		memset(t, 0, sizeof(*t));
 		memset(t->lane[0].pipe, 0xff, sizeof(t->lane[0].pipe));
@@ -461,7 +467,7 @@ find_flow(const struct flow *like)
 	struct flow *f, *oldest = NULL;
 	size_t i;
 
-	for (i = 0; i < its.nflows; i++) {
+	for (i = 0; i < its.used_flows; i++) {
 		f = &its.flow[i];
 		if (f->fd >= 0 && f->ear == like->ear && memcmp(&f->peer, &like->peer, sizeof(f->peer)) == 0
 		    && memcmp(&f->local, &like->local, sizeof(f->local)) == 0)
@@ -470,10 +476,12 @@ find_flow(const struct flow *like)
 			oldest = f;
 	}
 	f = oldest;
+	if ((!f || f->fd >= 0) && its.used_flows < its.nflows)
+		f = &its.flow[its.used_flows++];
+	else if (f && f->fd >= 0)
+		end_flow(f);
 	if (!f)
 		return NULL;
-	if (f->fd >= 0)
-		end_flow(f);
 	*f = *like;
 	f->fd = -1;
 	return call_flow(f) ? f : NULL;
@@ -572,7 +580,7 @@ on_tick(void)
 	size_t i;
 
 	(void)!read(its.tick, &times, sizeof(times));
-	for (i = 0; its.flowing && i < its.nflows; i++)
+	for (i = 0; its.flowing && i < its.used_flows; i++)
 		if (its.flow[i].fd >= 0 && now - its.flow[i].seen > RELAY_IDLE)
 			end_flow(&its.flow[i]);
 	if (its.talking < its.ntalks)
@@ -654,10 +662,6 @@ make_room(void)
 	its.nflows = free_fds / 4 < RELAY_MOST ? free_fds / 4 : RELAY_MOST;
 	its.talk = xalloc(its.ntalks * sizeof(*its.talk));
 	its.flow = xalloc(its.nflows * sizeof(*its.flow));
-	for (free_fds = 0; free_fds < its.ntalks; free_fds++)
-		its.talk[free_fds].fd[0] = -1;
-	for (free_fds = 0; free_fds < its.nflows; free_fds++)
-		its.flow[free_fds].fd = -1;
 }
 
 void
@@ -673,7 +677,7 @@ relay_aim(const struct relay_aim *aim, size_t n)
 	size_t i;
 
 	if (n != its.naims || memcmp(aim, its.aim, n * sizeof(*aim)) != 0)
-		for (i = 0; i < its.nflows; i++)  /* connections end by themselves; these would go on to where it was */
+		for (i = 0; i < its.used_flows; i++)  /* connections end by themselves; these would go on to where it was */
 			if (its.flow[i].fd >= 0)
 				end_flow(&its.flow[i]);
 	its.naims = n < LEN(its.aim) ? n : LEN(its.aim);
@@ -711,7 +715,7 @@ relay_end(struct run *r)
 
 	if (its.epoll >= 0)
 		unwatch(r, its.epoll, on_events);
-	for (i = 0; i < its.ntalks; i++)
+	for (i = 0; i < its.used_talks; i++)
 		if (its.talk[i].fd[0] >= 0)
 			end_talk(&its.talk[i], true);
 	for (i = 0; i < its.nears; i++)

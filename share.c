@@ -103,7 +103,10 @@ share_text(const struct shared *s)
 void
 share_write(struct shared *s, const char *text)
 {
-	if (ftruncate(s->fd, 0) < 0 || pwrite(s->fd, text, strlen(text), 0) != (ssize_t)strlen(text))
+	size_t len = strlen(text);
+
+	/* in this order: one that is killed between them, or has no room, leaves what was noted before */
+	if (pwrite(s->fd, text, len, 0) != (ssize_t)len || ftruncate(s->fd, (off_t)len) < 0)
 		die("write %s:", s->path);
 }
 
