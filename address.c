@@ -1152,7 +1152,7 @@ bool
 address_sweep_hosts(const char *note, int held)
 {
 	int dir = open_hosts(false);
-	bool gone = true;
+	bool gone = dir >= 0 || errno == ENOENT;
 
 	(void)held;
 	if (dir >= 0 && name_valid(note))

@@ -67,16 +67,18 @@ static struct {
 	int ours, theirs;         /* network namespaces */
 	struct ear *ear;
 	size_t nears;
-	struct talk *talk;
-	struct flow *flow;
 	size_t ntalks, nflows, talking, flowing;
-	size_t used_talks, used_flows;  /* places from here on were never used, and take no memory */
+	size_t used_talks, used_flows;  /* the places before these were used at some time */
 	int spare[SPARE_PIPES][2];
 	size_t nspare;
 	struct relay_aim aim[2];
 	size_t naims;
 	struct rlimit limit;      /* as it was */
 } its = { .epoll = -1, .ears = -1, .tick = -1, .ours = -1, .theirs = -1 };
+
+/* places that were never used take no memory */
+static struct talk talks[RELAY_MOST];
+static struct flow flows[RELAY_MOST];
 
 /* ---- sockets ------------------------------------------------------------------------------ */
 
@@ -324,7 +326,7 @@ attend_side(struct talk *t, int i)
 	if (!look && t->known[i])
 		epoll_ctl(its.epoll, EPOLL_CTL_DEL, t->fd[i], NULL);
 	else if (look && (!t->known[i] || events != t->events[i]))
-		attend(t->fd[i], t->known[i], events, TALK, (size_t)(t - its.talk), i);
+		attend(t->fd[i], t->known[i], events, TALK, (size_t)(t - talks), i);
 	t->known[i] = look;
 	t->events[i] = events;
 }
@@ -412,10 +414,10 @@ accept_some(const struct ear *ear)
 				set_deaf(true);  /* until some talk ends, or the next tick */
 			return;
 		}
-		while (at < its.used_talks && its.talk[at].fd[0] >= 0)
+		while (at < its.used_talks && talks[at].fd[0] >= 0)
 			at++;
 		its.used_talks += at == its.used_talks;
-		t = &its.talk[at];
+		t = &talks[at];
 		memset(t, 0, sizeof(*t));
 		memset(t->lane[0].pipe, 0xff, sizeof(t->lane[0].pipe));
 		memset(t->lane[1].pipe, 0xff, sizeof(t->lane[1].pipe));
@@ -456,7 +458,7 @@ call_flow(struct flow *f)
 	if (f->fd < 0)
 		return false;
 	its.flowing++;
-	attend(f->fd, false, EPOLLIN, FLOW, (size_t)(f - its.flow), 0);
+	attend(f->fd, false, EPOLLIN, FLOW, (size_t)(f - flows), 0);
 	return true;
 }
 
@@ -468,7 +470,7 @@ find_flow(const struct flow *like)
 	size_t i;
 
 	for (i = 0; i < its.used_flows; i++) {
-		f = &its.flow[i];
+		f = &flows[i];
 		if (f->fd >= 0 && f->ear == like->ear && memcmp(&f->peer, &like->peer, sizeof(f->peer)) == 0
 		    && memcmp(&f->local, &like->local, sizeof(f->local)) == 0)
 			return f;
@@ -477,7 +479,7 @@ find_flow(const struct flow *like)
 	}
 	f = oldest;
 	if ((!f || f->fd >= 0) && its.used_flows < its.nflows)
-		f = &its.flow[its.used_flows++];
+		f = &flows[its.used_flows++];
 	else if (f && f->fd >= 0)
 		end_flow(f);
 	if (!f)
@@ -581,8 +583,8 @@ on_tick(void)
 
 	(void)!read(its.tick, &times, sizeof(times));
 	for (i = 0; its.flowing && i < its.used_flows; i++)
-		if (its.flow[i].fd >= 0 && now - its.flow[i].seen > RELAY_IDLE)
-			end_flow(&its.flow[i]);
+		if (flows[i].fd >= 0 && now - flows[i].seen > RELAY_IDLE)
+			end_flow(&flows[i]);
 	if (its.talking < its.ntalks)
 		set_deaf(false);
 }
@@ -630,11 +632,11 @@ on_events(struct run *r, int fd, short revents)
 			ears = true;
 			break;
 		case TALK:
-			on_talk(&its.talk[number], (int)(e[i].data.u64 & 1), e[i].events);
+			on_talk(&talks[number], (int)(e[i].data.u64 & 1), e[i].events);
 			break;
 		case FLOW:
-			if (its.flow[number].fd >= 0)
-				answer(&its.flow[number]);
+			if (flows[number].fd >= 0)
+				answer(&flows[number]);
 			break;
 		case TICK:
 			on_tick();
@@ -660,8 +662,6 @@ make_room(void)
 	free_fds = now.rlim_cur > its.nears + 128 ? (size_t)now.rlim_cur - its.nears - 128 : 0;
 	its.ntalks = free_fds / 2 / TALK_FDS < RELAY_MOST ? free_fds / 2 / TALK_FDS : RELAY_MOST;
 	its.nflows = free_fds / 4 < RELAY_MOST ? free_fds / 4 : RELAY_MOST;
-	its.talk = xalloc(its.ntalks * sizeof(*its.talk));
-	its.flow = xalloc(its.nflows * sizeof(*its.flow));
 }
 
 void
@@ -678,8 +678,8 @@ relay_aim(const struct relay_aim *aim, size_t n)
 
 	if (n != its.naims || memcmp(aim, its.aim, n * sizeof(*aim)) != 0)
 		for (i = 0; i < its.used_flows; i++)  /* connections end by themselves; these would go on to where it was */
-			if (its.flow[i].fd >= 0)
-				end_flow(&its.flow[i]);
+			if (flows[i].fd >= 0)
+				end_flow(&flows[i]);
 	its.naims = n < LEN(its.aim) ? n : LEN(its.aim);
 	memcpy(its.aim, aim, its.naims * sizeof(*aim));
 }
@@ -716,8 +716,8 @@ relay_end(struct run *r)
 	if (its.epoll >= 0)
 		unwatch(r, its.epoll, on_events);
 	for (i = 0; i < its.used_talks; i++)
-		if (its.talk[i].fd[0] >= 0)
-			end_talk(&its.talk[i], true);
+		if (talks[i].fd[0] >= 0)
+			end_talk(&talks[i], true);
 	for (i = 0; i < its.nears; i++)
 		close(its.ear[i].fd);
 	its.nears = 0;

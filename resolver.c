@@ -52,7 +52,7 @@ struct names {
 
 /* a question that waits for an answer */
 struct query {
-	int fd;                /* connected to the server that was asked; -1: a free place */
+	int fd;                /* connected to the server that was asked; 0 or -1: a free place */
 	int socket;            /* which one it came by */
 	struct sockaddr_in6 from;
 	socklen_t fromlen;
@@ -65,7 +65,7 @@ struct query {
 
 /* a connection of a guest and ours to a server: what comes by one goes out by the other */
 struct pair {
-	int fd[2];             /* the guest's is -1: a free place */
+	int fd[2];             /* the guest's is 0 or -1: a free place */
 	uint64_t active;
 	size_t server, tries;
 	bool talked, ended[2];
@@ -91,6 +91,7 @@ static struct {
 	bool held, waiting;            /* for tokens; for a resolver of the host to come up */
 	unsigned int tokens;
 	size_t good;                   /* the server that answered last */
+	/* what was never used is 0 still, and takes no memory */
 	struct query query[DNS_QUERIES];
 	struct pair pair[DNS_CONNECTIONS];
 } relay;
@@ -525,7 +526,7 @@ reply(int socket, const struct sockaddr_in6 *to, socklen_t tolen, const uint8_t 
 static void
 forget(struct query *q)
 {
-	if (q->fd >= 0)
+	if (q->fd > 0)
 		close(q->fd);
 	q->fd = -1;
 }
@@ -538,7 +539,7 @@ take_place(const struct sockaddr_in6 *from)
 	size_t mine = 0;
 
 	for (q = relay.query; q < relay.query + DNS_QUERIES; q++) {
-		if (q->fd < 0)
+		if (q->fd <= 0)
 			continue;
 		if (!oldest || q->since < oldest->since)
 			oldest = q;
@@ -551,7 +552,7 @@ take_place(const struct sockaddr_in6 *from)
 	if (mine >= DNS_QUERIES / 2)
 		oldest = own;
 	for (q = relay.query; mine < DNS_QUERIES / 2 && q < relay.query + DNS_QUERIES; q++)
-		if (q->fd < 0)
+		if (q->fd <= 0)
 			return q;
 	forget(oldest);
 	return oldest;
@@ -711,7 +712,7 @@ part(struct pair *c)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		if (c->fd[i] >= 0)
+		if (c->fd[i] > 0)
 			close(c->fd[i]);
 		c->fd[i] = -1;
 	}
@@ -775,7 +776,7 @@ got_caller(struct run *r, int n)
 		}
 		best = relay.pair;  /* a free place, or the one that was silent for longest */
 		for (c = relay.pair; c < relay.pair + DNS_CONNECTIONS; c++)
-			if (best->fd[0] >= 0 && (c->fd[0] < 0 || c->active < best->active))
+			if (best->fd[0] > 0 && (c->fd[0] <= 0 || c->active < best->active))
 				best = c;
 		c = best;
 		part(c);
@@ -938,7 +939,7 @@ got_tick(struct run *r)
 			look_for(relay.listener[i], EPOLL_CTL_MOD, EPOLLIN, ON_LISTENER | i);
 	relay.held = false;
 	for (q = relay.query; q < relay.query + DNS_QUERIES; q++) {
-		if (q->fd < 0)
+		if (q->fd <= 0)
 			continue;
 		busy = true;
 		if (now - q->asked < (q->tries < relay.names.n ? NEXT_MS : PATIENCE_MS))
@@ -948,9 +949,9 @@ got_tick(struct run *r)
 			give_up(q);
 	}
 	for (c = relay.pair; c < relay.pair + DNS_CONNECTIONS; c++) {
-		if (c->fd[0] >= 0 && now - c->active >= IDLE_MS)
+		if (c->fd[0] > 0 && now - c->active >= IDLE_MS)
 			part(c);
-		busy |= c->fd[0] >= 0;
+		busy |= c->fd[0] > 0;
 	}
 	tick(relay.waiting ? WAIT_MS : busy ? TICK_MS : 0);
 }
@@ -973,11 +974,11 @@ got_events(struct run *r, int fd, short revents)
 			which < LISTEN_TCP ? got_question(r, (int)which) : got_caller(r, (int)which);
 			break;
 		case ON_QUERY:
-			if (relay.query[which].fd >= 0)
+			if (relay.query[which].fd > 0)
 				got_answer(&relay.query[which]);
 			break;
 		default:
-			if (relay.pair[which].fd[0] >= 0)
+			if (relay.pair[which].fd[0] > 0)
 				got_stream(&relay.pair[which]);
 		}
 	}
@@ -997,10 +998,6 @@ listen_all(struct run *r)
 		warn("open the relay for names (CONFIG_EPOLL, CONFIG_TIMERFD):");
 		return;
 	}
-	for (i = 0; i < DNS_QUERIES; i++)
-		relay.query[i].fd = -1;
-	for (i = 0; i < DNS_CONNECTIONS; i++)
-		relay.pair[i].fd[0] = relay.pair[i].fd[1] = -1;
 	memset(relay.listener, 0xff, sizeof(relay.listener));
 	relay.tokens = DNS_RATE;
 	look_for(relay.timer, EPOLL_CTL_ADD, EPOLLIN, ON_TIMER);
