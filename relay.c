@@ -654,7 +654,8 @@ make_room(void)
 	struct rlimit now;
 	size_t free_fds;
 
-	getrlimit(RLIMIT_NOFILE, &its.limit);
+	if (getrlimit(RLIMIT_NOFILE, &its.limit) < 0)
+		return;  /* then there is no place for anybody */
 	now = its.limit;
 	if (now.rlim_cur < RELAY_FDS)
 		now.rlim_cur = now.rlim_max < RELAY_FDS ? now.rlim_max : RELAY_FDS;

@@ -49,8 +49,8 @@ network_state() {
 		*)	[ ! -e "$f" ] || echo "$f $(cat "$f")" ;;
 		esac
 	done
-	ip -o addr show up | sed 's/^[0-9]*: *\([^ ]*\) *\([^ ]* [^ ]*\).*/\1 \2/' | sort
-	ip route show table all | grep -v multicast | sed 's/ *$//' | sort
+	ip -o addr show up | sed 's/^[0-9]*: *\([^ ]*\) *\([^ ]* [^ ]*\).*/\1 \2/' | grep -v fe80 | sort
+	ip route show table all | grep -v -e multicast -e fe80 | sed 's/ *$//' | sort
 	nft list tables 2>/dev/null | sort
 	# of all programs here nobody else listens
 	for f in /proc/net/tcp /proc/net/tcp6; do

@@ -134,7 +134,13 @@ step() {
 		[ $n = 0 ] || start $i ;;
 	6|7)	l=$(leader $i)
 		[ "$l" ] && kill -9 "$l" && reap $i '137 0' && start $i ;;
-	8)	kill "$p"
+	8)	# what does not listen to the first is ended by the second
+		tries=100
+		while ! grep -qs '^State:.Z' "/proc/$p/status" && [ $tries -gt 0 ]; do
+			tries=$((tries - 1))
+			kill "$p"
+			sleep 0.1 2>/dev/null || sleep 1
+		done
 		reap $i '0 1 137 143' ;;
 	*)	check $i ;;
 	esac
@@ -148,7 +154,7 @@ end=$(($(date +%s) + seconds))
 	while [ "$(date +%s)" -lt $end ]; do
 		turn=$((turn + 1))
 		step
-		if [ $((turn % 25)) = 0 ]; then
+		if [ $((turn % 10)) = 0 ]; then
 			for i in $(living); do lent "$i"; done | sort | uniq -d | sed "s/^/turn $turn, two have one address: /"
 			# of subnets each belongs to one link
 			ip -4 -o route show | awk '/dev v[ez]-/ && !/via/ { print $1 }' | sort | uniq -d | sed "s/^/turn $turn, two have one subnet: /"
