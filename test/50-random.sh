@@ -136,9 +136,8 @@ step() {
 		[ "$l" ] && kill -9 "$l" && reap $i '137 0' && start $i ;;
 	8)	# what does not listen to the first is ended by the second
 		tries=100
-		while ! grep -qs '^State:.Z' "/proc/$p/status" && [ $tries -gt 0 ]; do
+		while kill "$p" 2>/dev/null && ! grep -qs '^State:.Z' "/proc/$p/status" && [ $tries -gt 0 ]; do
 			tries=$((tries - 1))
-			kill "$p"
 			sleep 0.1 2>/dev/null || sleep 1
 		done
 		reap $i '0 1 137 143' ;;
