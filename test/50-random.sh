@@ -75,7 +75,11 @@ start() {
 		>"$T/said$1" 2>&1 </dev/null &
 	eval "pid$1=$! begun$1=$turn"
 }
-leader() { sed -n 's/^LEADER=\([1-9][0-9]*\)$/\1/p' "$state/$(name "$1")" 2>/dev/null; }
+# leader I : PID 1, if the register is its own: one that was killed leaves its
+leader() {
+	eval "p=\$pid$1"
+	awk -F= -v p="$p" '$1 == "SUPERVISOR" && $2 == p { own = 1 } $1 == "LEADER" && own && $2 > 0 { print $2 }' "$state/$(name "$1")" 2>/dev/null
+}
 has_leader() { [ "$(leader "$1")" ]; }
 lent() { sed -n 's/^\([0-9.]*\)\t.*/\1/p' "$state/.hosts/$(name "$1")" 2>/dev/null; }
 wrong() { echo "turn $turn, machine $1: $2"; tr '\n' ' ' <"$T/said$1"; }
