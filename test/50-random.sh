@@ -24,7 +24,7 @@ state=$T/root/run/nspawn-lite
 mkdir -p "$T/root/etc" "$T/trees"
 echo 53990921e36c49bf8682de9bb3c5f5ae >"$T/root/etc/machine-id"
 outside || skip_all 'no veth in this kernel'
-command -v nft >/dev/null && nft list tables >/dev/null 2>&1 || skip_all 'no nft'
+need nft
 
 # a resolver that guests cannot ask themselves
 names=''
@@ -80,6 +80,7 @@ leader() {
 	eval "p=\$pid$1"
 	awk -F= -v p="$p" '$1 == "SUPERVISOR" && $2 == p { own = 1 } $1 == "LEADER" && own && $2 > 0 { print $2 }' "$state/$(name "$1")" 2>/dev/null
 }
+# shellcheck disable=SC2317 # called by wait_for
 has_leader() { [ "$(leader "$1")" ]; }
 lent() { sed -n 's/^\([0-9.]*\)\t.*/\1/p' "$state/.hosts/$(name "$1")" 2>/dev/null; }
 wrong() { echo "turn $turn, machine $1: $2"; tr '\n' ' ' <"$T/said$1"; }
@@ -93,7 +94,11 @@ check() {
 	has=$(lent "$1")
 	l=$(leader "$1")
 	# one that is only just starting says neither
-	[ "$has" ] && [ "$l" ] || { eval "[ $((turn - begun$1)) -lt 40 ]" || wrong "$1" 'it has not begun'; return; }
+	if [ -z "$has" ] || [ -z "$l" ]; then
+		eval "begun=\$begun$1"
+		[ $((turn - begun)) -lt 40 ] || wrong "$1" 'it has not begun'
+		return
+	fi
 	eval "address$1=$has"
 	[ -z "$had" ] || [ "$had" = "$has" ] || wrong "$1" "was $had, is $has"
 	busybox ping -c 1 -W 3 "$has" >/dev/null 2>&1 || wrong "$1" "$has does not answer"

@@ -138,6 +138,7 @@ together() {
 			/bin/busybox sh -c 'until [ -e /down ]; do busybox sleep 0.2; done' >"$T/said.$i" 2>&1 &
 		eval "pid$i=$!"
 	done
+	# shellcheck disable=SC2317 # called by wait_for
 	all_up() { [ "$(find "$state/.hosts" -name 'many*' 2>/dev/null | wc -l)" -ge "$1" ]; }
 	wait_for all_up "$1" || echo 'not all have begun'
 	cat "$state"/.hosts/many* | awk '{ print $1 }' | sort | uniq -d | sed 's/^/two have /'
