@@ -911,14 +911,13 @@ bool
 address_sweep_hosts(const char *note, int held)
 {
 	int dir = open_hosts(false);
+	bool gone = dir >= 0 || errno == ENOENT;
 
 	(void)held;
-	if (dir >= 0 && name_valid(note)) {
-		unlinkat(dir, note, 0);
-		unlinkat(dir, fmt(".%s", note), 0);
-	}
+	if (dir >= 0 && name_valid(note))
+		gone = (unlinkat(dir, note, 0) == 0 || errno == ENOENT) & (unlinkat(dir, fmt(".%s", note), 0) == 0 || errno == ENOENT);
 	drop(dir);
-	return true;
+	return gone;
 }
 
 const uint8_t *
@@ -938,7 +937,7 @@ address_of_relay(const struct run *r, int family)
 static void
 forget_hosts(struct run *r)
 {
-	address_sweep_hosts(r->name, -1);
+	r->cgroup_stays |= !address_sweep_hosts(r->name, -1);  /* then the register leads the next command to it */
 }
 
 /* a file for each machine, which comes whole: nobody waits for another, however many start at once */

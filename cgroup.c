@@ -757,7 +757,7 @@ static void
 cgroup_undo(struct run *r)
 {
 	struct share *s;
-	bool stays = false;
+	bool stays = r->cgroup_stays;  /* something else is still there */
 
 	r->cgroup_stays = true;  /* until it is gone: we may die of this */
 	r->cgroup = -1;

@@ -36,7 +36,7 @@ enum {
 
 /* a question that waits for an answer */
 struct query {
-	int fd;                /* connected to the server that was asked; -1: a free place */
+	int fd;                /* connected to the server that was asked; -1: a free place; so is 0: what was never used takes no memory */
 	struct sockaddr_in6 from;
 	socklen_t fromlen;
 	uint16_t id;           /* the guest's, which ours stands for */
@@ -314,7 +314,7 @@ reply(const struct sockaddr_in6 *to, socklen_t tolen, const uint8_t *m, size_t l
 static void
 forget(struct query *q)
 {
-	if (q->fd >= 0)
+	if (q->fd > 0)
 		close(q->fd);
 	q->fd = -1;
 }
@@ -327,7 +327,7 @@ take_place(const struct sockaddr_in6 *from)
 	size_t mine = 0;
 
 	for (q = relay.query; q < relay.query + DNS_QUERIES; q++) {
-		if (q->fd < 0)
+		if (q->fd <= 0)
 			continue;
 		if (!oldest || q->since < oldest->since)
 			oldest = q;
@@ -340,7 +340,7 @@ take_place(const struct sockaddr_in6 *from)
 	if (mine >= DNS_QUERIES / 2)
 		oldest = own;
 	for (q = relay.query; mine < DNS_QUERIES / 2 && q < relay.query + DNS_QUERIES; q++)
-		if (q->fd < 0)
+		if (q->fd <= 0)
 			return q;
 	forget(oldest);
 	return oldest;
@@ -356,7 +356,7 @@ ask(struct query *q)
 		random_bytes(q->text, 2);
 		q->asked = now_ms();
 		q->fd = ask_socket(q->server, SOCK_DGRAM);
-		if (q->fd < 0)
+		if (q->fd <= 0)
 			continue;
 		look_for(q->fd, EPOLL_CTL_ADD, EPOLLIN, ON_QUERY | (uint64_t)(q - relay.query));
 		if (send(q->fd, q->text, q->len, MSG_NOSIGNAL) == (ssize_t)q->len)
@@ -560,7 +560,7 @@ part(struct pair *c)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		if (c->fd[i] >= 0)
+		if (c->fd[i] > 0)
 			close(c->fd[i]);
 		c->fd[i] = -1;
 	}
@@ -624,7 +624,7 @@ got_caller(struct run *r)
 		}
 		best = relay.pair;  /* a free place, or the one that was silent for longest */
 		for (c = relay.pair; c < relay.pair + DNS_CONNECTIONS; c++)
-			if (best->fd[0] >= 0 && (c->fd[0] < 0 || c->active < best->active))
+			if (best->fd[0] > 0 && (c->fd[0] <= 0 || c->active < best->active))
 				best = c;
 		c = best;
 		part(c);
@@ -714,7 +714,7 @@ got_tick(struct run *r)
 	if (relay.held)
 		hear(EPOLLIN);
 	for (q = relay.query; q < relay.query + DNS_QUERIES; q++) {
-		if (q->fd < 0)
+		if (q->fd <= 0)
 			continue;
 		busy = true;
 		if (now - q->asked < (q->tries < relay.n ? NEXT_MS : PATIENCE_MS))
@@ -724,9 +724,9 @@ got_tick(struct run *r)
 			give_up(q);
 	}
 	for (c = relay.pair; c < relay.pair + DNS_CONNECTIONS; c++) {
-		if (c->fd[0] >= 0 && now - c->active >= IDLE_MS)
+		if (c->fd[0] > 0 && now - c->active >= IDLE_MS)
 			part(c);
-		busy |= c->fd[0] >= 0;
+		busy |= c->fd[0] > 0;
 	}
 	if (relay.tcp >= 0 && now - relay.streams >= IDLE_MS)
 		relay.tcp = drop(relay.tcp);
@@ -757,11 +757,11 @@ got_events(struct run *r, int fd, short revents)
 				got_caller(r);
 			break;
 		case ON_QUERY:
-			if (relay.query[which].fd >= 0)
+			if (relay.query[which].fd > 0)
 				got_answer(&relay.query[which]);
 			break;
 		default:
-			if (relay.pair[which].fd[0] >= 0)
+			if (relay.pair[which].fd[0] > 0)
 				got_stream(&relay.pair[which]);
 		}
 	}
@@ -771,18 +771,12 @@ got_events(struct run *r, int fd, short revents)
 static bool
 begin(struct run *r)
 {
-	size_t i;
-
 	relay.epoll = epoll_create1(EPOLL_CLOEXEC);
 	relay.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (relay.epoll < 0 || relay.timer < 0) {
 		warn("open the relay for names (CONFIG_EPOLL, CONFIG_TIMERFD):");
 		return false;
 	}
-	for (i = 0; i < DNS_QUERIES; i++)
-		relay.query[i].fd = -1;
-	for (i = 0; i < DNS_CONNECTIONS; i++)
-		relay.pair[i].fd[0] = relay.pair[i].fd[1] = -1;
 	relay.udp = relay.tcp = -1;
 	relay.tokens = DNS_RATE;
 	look_for(relay.timer, EPOLL_CTL_ADD, EPOLLIN, ON_TIMER);

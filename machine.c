@@ -250,9 +250,10 @@ sweep_one(int dir, const char *name)
 void
 machine_sweep(const struct run *r)
 {
-	enum { AT_MOST = 4 };
+	/* a network is told in half a dozen files that one killed machine may have had for itself */
+	enum { AT_MOST = 4, SHARED_MOST = 8 };
 	static char names[4096];
-	char *shared[AT_MOST];  /* after those who shared it: what they left may hold it */
+	char *shared[SHARED_MOST];  /* after those who shared it: what they left may hold it */
 	int dir = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), seen = 0, n_shared = 0;
 	struct entry { uint64_t ino; int64_t off; uint16_t len; unsigned char type; char name[]; } *e;
 	size_t turn = (size_t)r->pid % 8;
@@ -269,12 +270,14 @@ machine_sweep(const struct run *r)
 			if ((*e->name == '.' && !after(e->name, IDS_PREFIX) && !after(e->name, SHARED_PREFIX)) || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
 				continue;
 			/* one sweeper at a time */
-			if (seen++ == 0 && flock(dir, LOCK_EX | LOCK_NB) < 0)
+			if (seen + n_shared == 0 && flock(dir, LOCK_EX | LOCK_NB) < 0) {
 				seen = AT_MOST;
-			else if (after(e->name, SHARED_PREFIX))
-				shared[n_shared++] = xstrdup(e->name);
-			else
+			} else if (!after(e->name, SHARED_PREFIX)) {
+				seen++;
 				sweep_one(dir, e->name);
+			} else if (n_shared < SHARED_MOST) {
+				shared[n_shared++] = xstrdup(e->name);
+			}
 		}
 	} while (n > (long)sizeof(names) - 300 && seen < AT_MOST);
 	while (n_shared > 0)

@@ -833,6 +833,8 @@ move_begin(const struct plan *p, struct run *r)
 	int index;
 
 	(void)p;
+	if (nmoved)
+		shutdown(r->move_wire, SHUT_WR);  /* a machine that was killed before it asked asks no more */
 	for (i = 0; i < nmoved; i++)
 		if (sys_recv(r->move_wire, &index, sizeof(index), NULL, NULL) == sizeof(index))
 			moved[i].guest_index = r->link[first + i].guest_index = index;

@@ -32,7 +32,7 @@ struct batch {
 	char *buf;
 	size_t len, size, at;    /* at: of the last */
 	uint32_t seq;
-	bool over;
+	int over;  /* errno of why it cannot be sent, or 0 */
 	uint8_t family;
 	const char *table;
 	const char *failed;      /* after a failure: what the kernel refused */
@@ -60,15 +60,19 @@ add(struct batch *b)
 
 	while (size - b->len < b->m.len)
 		size = size ? 2 * size : 4096;
+	if (b->m.over || size > BATCH_MOST)
+		b->over = EMSGSIZE;
+	if (b->over)
+		return;
 	if (size != b->size) {
-		more = size > BATCH_MOST ? NULL : realloc(b->buf, size);
-		b->over |= !more;
-		if (b->over)
+		more = realloc(b->buf, size);
+		if (!more) {
+			b->over = ENOMEM;
 			return;
+		}
 		b->buf = more;
 		b->size = size;
 	}
-	b->over |= b->m.over;
 	h->nlmsg_len = (uint32_t)b->m.len;
 	h->nlmsg_seq = b->seq++;
 	b->at = b->len;
@@ -515,7 +519,7 @@ commit(struct nl *nl, struct batch *b)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct nlmsghdr *h;
-	uint32_t last;
+	uint32_t last = 0;
 	int room;
 
 	if (!b->over) {
@@ -526,8 +530,8 @@ commit(struct nl *nl, struct batch *b)
 		nl->seq = b->seq;
 	}
 	if (b->over) {
-		errno = EMSGSIZE;
-		b->failed = "too many ports";
+		b->failed = b->over == EMSGSIZE ? "too many ports" : "for its rules";
+		errno = b->over;
 		return -1;
 	}
 	room = (int)b->len;
@@ -543,7 +547,7 @@ static void
 start(struct batch *b, const struct nl *nl, const char *table)
 {
 	b->len = b->at = 0;
-	b->over = false;
+	b->over = 0;
 	b->seq = nl->seq + 1;
 	b->table = table;
 	b->failed = NULL;

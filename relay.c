@@ -67,15 +67,18 @@ static struct {
 	int ours, theirs;         /* network namespaces */
 	struct ear *ear;
 	size_t nears;
-	struct talk *talk;
-	struct flow *flow;
 	size_t ntalks, nflows, talking, flowing;
+	size_t used_talks, used_flows;  /* the places before these were used at some time */
 	int spare[SPARE_PIPES][2];
 	size_t nspare;
 	struct relay_aim aim[2];
 	size_t naims;
 	struct rlimit limit;      /* as it was */
 } its = { .epoll = -1, .ears = -1, .tick = -1, .ours = -1, .theirs = -1 };
+
+/* places that were never used take no memory */
+static struct talk talks[RELAY_MOST];
+static struct flow flows[RELAY_MOST];
 
 /* ---- sockets ------------------------------------------------------------------------------ */
 
@@ -149,14 +152,18 @@ relay_port(int fd, int proto, uint16_t port)
 int
 relay_socket_inside(int family, int type, int protocol)
 {
-	int fd, e;
+	int fd, e, tries = 0;
 
 	if (setns(its.theirs, CLONE_NEWNET) < 0)
 		return -1;
 	fd = socket(family, type | SOCK_CLOEXEC, protocol);
 	e = errno;
-	if (setns(its.ours, CLONE_NEWNET) < 0)
-		die("come back from the machine's network:");
+	/* from there nothing of the host could be unmade: one that has no memory for it now may have in a moment */
+	while (setns(its.ours, CLONE_NEWNET) < 0) {
+		if (tries++ == 100)
+			die("come back from the machine's network:");
+		poll(NULL, 0, 10);
+	}
 	errno = e;
 	return fd;
 }
@@ -319,7 +326,7 @@ attend_side(struct talk *t, int i)
 	if (!look && t->known[i])
 		epoll_ctl(its.epoll, EPOLL_CTL_DEL, t->fd[i], NULL);
 	else if (look && (!t->known[i] || events != t->events[i]))
-		attend(t->fd[i], t->known[i], events, TALK, (size_t)(t - its.talk), i);
+		attend(t->fd[i], t->known[i], events, TALK, (size_t)(t - talks), i);
 	t->known[i] = look;
 	t->events[i] = events;
 }
@@ -407,9 +414,10 @@ accept_some(const struct ear *ear)
 				set_deaf(true);  /* until some talk ends, or the next tick */
 			return;
 		}
-		while (its.talk[at].fd[0] >= 0)
+		while (at < its.used_talks && talks[at].fd[0] >= 0)
 			at++;
-		t = &its.talk[at];
+		its.used_talks += at == its.used_talks;
+		t = &talks[at];
 		memset(t, 0, sizeof(*t));
 		memset(t->lane[0].pipe, 0xff, sizeof(t->lane[0].pipe));
 		memset(t->lane[1].pipe, 0xff, sizeof(t->lane[1].pipe));
@@ -450,7 +458,7 @@ call_flow(struct flow *f)
 	if (f->fd < 0)
 		return false;
 	its.flowing++;
-	attend(f->fd, false, EPOLLIN, FLOW, (size_t)(f - its.flow), 0);
+	attend(f->fd, false, EPOLLIN, FLOW, (size_t)(f - flows), 0);
 	return true;
 }
 
@@ -461,8 +469,8 @@ find_flow(const struct flow *like)
 	struct flow *f, *oldest = NULL;
 	size_t i;
 
-	for (i = 0; i < its.nflows; i++) {
-		f = &its.flow[i];
+	for (i = 0; i < its.used_flows; i++) {
+		f = &flows[i];
 		if (f->fd >= 0 && f->ear == like->ear && memcmp(&f->peer, &like->peer, sizeof(f->peer)) == 0
 		    && memcmp(&f->local, &like->local, sizeof(f->local)) == 0)
 			return f;
@@ -470,10 +478,12 @@ find_flow(const struct flow *like)
 			oldest = f;
 	}
 	f = oldest;
+	if ((!f || f->fd >= 0) && its.used_flows < its.nflows)
+		f = &flows[its.used_flows++];
+	else if (f && f->fd >= 0)
+		end_flow(f);
 	if (!f)
 		return NULL;
-	if (f->fd >= 0)
-		end_flow(f);
 	*f = *like;
 	f->fd = -1;
 	return call_flow(f) ? f : NULL;
@@ -572,9 +582,9 @@ on_tick(void)
 	size_t i;
 
 	(void)!read(its.tick, &times, sizeof(times));
-	for (i = 0; its.flowing && i < its.nflows; i++)
-		if (its.flow[i].fd >= 0 && now - its.flow[i].seen > RELAY_IDLE)
-			end_flow(&its.flow[i]);
+	for (i = 0; its.flowing && i < its.used_flows; i++)
+		if (flows[i].fd >= 0 && now - flows[i].seen > RELAY_IDLE)
+			end_flow(&flows[i]);
 	if (its.talking < its.ntalks)
 		set_deaf(false);
 }
@@ -622,11 +632,11 @@ on_events(struct run *r, int fd, short revents)
 			ears = true;
 			break;
 		case TALK:
-			on_talk(&its.talk[number], (int)(e[i].data.u64 & 1), e[i].events);
+			on_talk(&talks[number], (int)(e[i].data.u64 & 1), e[i].events);
 			break;
 		case FLOW:
-			if (its.flow[number].fd >= 0)
-				answer(&its.flow[number]);
+			if (flows[number].fd >= 0)
+				answer(&flows[number]);
 			break;
 		case TICK:
 			on_tick();
@@ -644,7 +654,8 @@ make_room(void)
 	struct rlimit now;
 	size_t free_fds;
 
-	getrlimit(RLIMIT_NOFILE, &its.limit);
+	if (getrlimit(RLIMIT_NOFILE, &its.limit) < 0)
+		return;  /* then there is no place for anybody */
 	now = its.limit;
 	if (now.rlim_cur < RELAY_FDS)
 		now.rlim_cur = now.rlim_max < RELAY_FDS ? now.rlim_max : RELAY_FDS;
@@ -652,12 +663,6 @@ make_room(void)
 	free_fds = now.rlim_cur > its.nears + 128 ? (size_t)now.rlim_cur - its.nears - 128 : 0;
 	its.ntalks = free_fds / 2 / TALK_FDS < RELAY_MOST ? free_fds / 2 / TALK_FDS : RELAY_MOST;
 	its.nflows = free_fds / 4 < RELAY_MOST ? free_fds / 4 : RELAY_MOST;
-	its.talk = xalloc(its.ntalks * sizeof(*its.talk));
-	its.flow = xalloc(its.nflows * sizeof(*its.flow));
-	for (free_fds = 0; free_fds < its.ntalks; free_fds++)
-		its.talk[free_fds].fd[0] = -1;
-	for (free_fds = 0; free_fds < its.nflows; free_fds++)
-		its.flow[free_fds].fd = -1;
 }
 
 void
@@ -673,9 +678,9 @@ relay_aim(const struct relay_aim *aim, size_t n)
 	size_t i;
 
 	if (n != its.naims || memcmp(aim, its.aim, n * sizeof(*aim)) != 0)
-		for (i = 0; i < its.nflows; i++)  /* connections end by themselves; these would go on to where it was */
-			if (its.flow[i].fd >= 0)
-				end_flow(&its.flow[i]);
+		for (i = 0; i < its.used_flows; i++)  /* connections end by themselves; these would go on to where it was */
+			if (flows[i].fd >= 0)
+				end_flow(&flows[i]);
 	its.naims = n < LEN(its.aim) ? n : LEN(its.aim);
 	memcpy(its.aim, aim, its.naims * sizeof(*aim));
 }
@@ -711,9 +716,9 @@ relay_end(struct run *r)
 
 	if (its.epoll >= 0)
 		unwatch(r, its.epoll, on_events);
-	for (i = 0; i < its.ntalks; i++)
-		if (its.talk[i].fd[0] >= 0)
-			end_talk(&its.talk[i], true);
+	for (i = 0; i < its.used_talks; i++)
+		if (talks[i].fd[0] >= 0)
+			end_talk(&talks[i], true);
 	for (i = 0; i < its.nears; i++)
 		close(its.ear[i].fd);
 	its.nears = 0;

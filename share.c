@@ -23,13 +23,13 @@ static char **ours;  /* names that this process is in: without F_OFD_SETLK a sec
 static bool
 set_lock(int fd, int type, off_t at, off_t len, bool wait)
 {
+	static const int commands[2][2] = { { F_OFD_SETLK, F_OFD_SETLKW }, { F_SETLK, F_SETLKW } };
 	struct flock l = { .l_type = (short)type, .l_whence = SEEK_SET, .l_start = at, .l_len = len };
-	int rc;
+	int rc, old = sys_denied("ofd");
 
-	while ((rc = fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l)) < 0 && errno == EINTR)
-		;
-	while (rc < 0 && errno == EINVAL && (rc = fcntl(fd, wait ? F_SETLKW : F_SETLK, &l)) < 0 && errno == EINTR)
-		errno = EINVAL;
+	do {
+		rc = fcntl(fd, commands[old][wait], &l);
+	} while (rc < 0 && (errno == EINTR || (errno == EINVAL && !old++)));
 	return rc == 0;
 }
 
@@ -120,7 +120,10 @@ share_text(const struct shared *s)
 bool
 share_put(struct shared *s, const char *text)
 {
-	return ftruncate(s->fd, 0) == 0 && pwrite(s->fd, text, strlen(text), 0) == (ssize_t)strlen(text);
+	size_t len = strlen(text);
+
+	/* in this order: one that is killed between them, or has no room, leaves what was noted before */
+	return pwrite(s->fd, text, len, 0) == (ssize_t)len && ftruncate(s->fd, (off_t)len) == 0;
 }
 
 void

@@ -712,10 +712,14 @@ static char stack[65536] __attribute__((aligned(65536)));
 void
 sys_slim(void)
 {
+	enum { BELOW = 256 << 10 };
 	extern const char __executable_start, etext;
-	uintptr_t page = getauxval(AT_PAGESZ), from = (uintptr_t)&__executable_start & ~(page - 1);
+	uintptr_t page = getauxval(AT_PAGESZ), from = (uintptr_t)&__executable_start & ~(page - 1), here;
 
+	here = (uintptr_t)__builtin_frame_address(0) & ~(page - 1);
 	madvise(stack, sizeof(stack), MADV_DONTNEED);
+	/* what was deeper on ours, where messages of the kernel were read; a page is left for the calls from here */
+	madvise((void *)(here - page - BELOW), BELOW, MADV_DONTNEED);
 	madvise((void *)from, ((uintptr_t)&etext & ~(page - 1)) - from, MADV_DONTNEED);
 }
 

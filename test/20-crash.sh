@@ -34,19 +34,57 @@ me=crash$$
 # may give the tree a zone and a resolver; in the cache others may be making trees
 state() {
 	grep -v /trees/ /proc/self/mountinfo
-	find "$T/root" "$t" ! -name .host-id ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
+	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
 	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
-	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev
+	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
 	ls /var/lib/machines 2>/dev/null
+	[ ! "$network" ] || network_state
 }
-# same : prints what differs from the state before, once
+# network_state : flags, rules, addresses, sockets; what is up is asked of the links that move
+network_state() {
+	for f in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv[46]/conf/*/forwarding \
+		/proc/sys/net/ipv6/conf/*/force_forwarding /proc/sys/net/ipv6/conf/*/accept_ra; do
+		case $f in
+		*/v[be]-*|*/vz-*|*/crash0/*) ;;	# they come and go with their links
+		*)	[ ! -e "$f" ] || echo "$f $(cat "$f")" ;;
+		esac
+	done
+	ip -o addr show up | sed 's/^[0-9]*: *\([^ ]*\) *\([^ ]* [^ ]*\).*/\1 \2/' | grep -v fe80 | sort
+	ip route show table all | grep -v -e multicast -e fe80 | sed -e 's/ linkdown//' -e 's/ *$//' | sort
+	nft list tables 2>/dev/null | sort
+	# of all programs here nobody else listens
+	for f in /proc/net/tcp /proc/net/tcp6; do
+		sed -n "s|^ *[0-9]*: \([^ ]*\) [^ ]* 0A .*|$f \1|p" "$f"
+	done
+	for f in /proc/net/udp /proc/net/udp6 /proc/net/raw /proc/net/packet; do
+		sed -n "2,\$s|^ *\([^ ]* [^ ]*\).*|$f \1|p" "$f" 2>/dev/null
+	done
+}
+# same : prints what differs from the state before, once. Links go a moment after the network that they lead to
 same() {
-	state >"$T/now"
+	tries=50
+	while state >"$T/now"; ! cmp -s "$T/before" "$T/now" && [ "$network" ] && [ $tries -gt 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.02 2>/dev/null || sleep 1
+	done
 	cmp -s "$T/before" "$T/now" && return
 	diff "$T/before" "$T/now" | grep '^[<>]' | head -n 3
 	cp "$T/now" "$T/before"
 }
 next() { timeout 60 "$NL" -q -M "$1" -D "$t" /bin/true </dev/null 2>&1; }
+
+# an uplink, so that there is something to lead on; a link to be moved; a resolver that guests cannot ask themselves
+network=''
+if command -v ip >/dev/null 2>&1 && ip link set lo up && ip link add crash-up type veth peer name crash-far; then
+	network='lent zone-port moved'
+	echo 'nameserver 127.0.0.1' >"$T/resolv.conf"
+	mount --bind "$T/resolv.conf" /etc/resolv.conf
+	for f in all default; do echo 0 >/proc/sys/net/ipv6/conf/$f/accept_dad; done 2>/dev/null
+	ip link set crash-up addrgenmode none up
+	ip link set crash-far addrgenmode none up
+	ip addr add 198.51.100.1/24 dev crash-up
+	ip route add default via 198.51.100.2
+fi 2>/dev/null
 
 # ---- every call -------------------------------------------------------------------
 
@@ -61,6 +99,9 @@ begin() {
 	stub)	words="-a $words" ;;
 	links)	words="--network-zone=crash --network-veth-extra=crash0 $words" ;;
 	links-users) words="--private-users=pick -n $words" ;;
+	lent)	words="-n --port=tcp:8080:80 $words" ;;
+	zone-port) words="--network-zone=crash --port=udp:8081:81 $words" ;;
+	moved)	words="--network-interface=crash-far:inside0 --network-zone=crash $words" ;;
 	network) words="--private-network $words" ;;
 	ephemeral) words="-x $words" ;;
 	users)	words="--private-users=pick $words" ;;
@@ -76,6 +117,7 @@ prepare() {
 	case $mode in
 	first)	rm -rf "$T/root/run" ;;
 	sweep)	orphan ;;
+	moved)	ip link set crash-far up ;;
 	esac
 }
 # up : a fresh FIFO, so that nobody of before can hold it open
@@ -166,6 +208,10 @@ each() {
 		case $((cases % 2)) in 0) name=$me-next ;; *) name=$me ;; esac
 		wrong="$wrong$(next "$name")" || wrong="$wrong (next: status $?)"
 		wrong="$wrong$(same)"
+		# whose answers are kept from us we may leave down, with a word
+		case $mode:$how in
+		moved:kill|moved:child) [ -n "$(ip -o link show dev crash-far up)" ] || wrong="$wrong crash-far is down" ;;
+		esac
 		if [ -n "$wrong" ]; then
 			echo "$mode, $how at call $k, $call of the $who: $wrong $said" | tr '\n' ' '
 			most=$((most - 1))
@@ -193,13 +239,20 @@ next "$me-next"
 leftovers_before
 state >"$T/before"
 if "$step" works 2>/dev/null; then
-	for m in ${MODES:-plain first late terminal interactive legacy stub network links links-users ephemeral users users-ephemeral boot sweep}; do
-		case $m in plain) s=1 e=3 ;; late) s=1 e=5 ;; *) s=3 e=5 ;; esac
-		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s"
-		stepped 'a machine that is killed is told of, and leaves nothing' "$m" child "$s" 2
-		stepped 'calls that are missing (ENOSYS) are borne or told of' "$m" 38 "$e" 1
-		stepped 'no memory (ENOMEM) is borne or told of' "$m" 12 "$e" 2
-		stepped 'no permission (EPERM) is borne or told of' "$m" 1 "$e" 3
+	for m in ${MODES:-plain first late terminal interactive legacy stub network links links-users $network ephemeral users users-ephemeral boot sweep}; do
+		o=0
+		case $m in
+		plain)	s=1 e=3 ;;
+		late)	s=1 e=5 ;;
+		# of hundreds of calls some, others each time; CRASH=all takes two minutes for each of these
+		lent|zone-port|moved) s=23 e=31 o=$(($(date +%s) % 23)) ;;
+		*)	s=3 e=5 ;;
+		esac
+		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s" $((1 + o))
+		stepped 'a machine that is killed is told of, and leaves nothing' "$m" child "$s" $((2 + o))
+		stepped 'calls that are missing (ENOSYS) are borne or told of' "$m" 38 "$e" $((1 + o))
+		stepped 'no memory (ENOMEM) is borne or told of' "$m" 12 "$e" $((2 + o))
+		stepped 'no permission (EPERM) is borne or told of' "$m" 1 "$e" $((3 + o))
 		leftovers_after "$m: the host is as it was"
 	done
 	[ "${CRASH:-}" != all ] || sort "$T/said" | uniq
