@@ -86,7 +86,7 @@ static struct {
 	struct server own[2];          /* where it is asked: addresses of the host on the guest's link */
 	size_t nown;
 	bool needed, open;
-	int epoll, timer, listener[LISTENERS], failed[LISTENERS];
+	int epoll, timer, listener[LISTENERS];
 	int ticking;
 	bool held, waiting;            /* for tokens; for a resolver of the host to come up */
 	unsigned int tokens;
@@ -1007,7 +1007,7 @@ listen_all(struct run *r)
 	watch(r, relay.epoll, POLLIN, got_events);
 	for (i = 0; i < LISTENERS; i++)
 		if (r->dns_socket[i] >= 0)
-			take_socket(r->dns_socket[i], i, relay.failed[i]);
+			take_socket(r->dns_socket[i], i, r->dns_failed[i]);
 	if (r->dns_socket[0] < 0)
 		try_listen(r);
 }
@@ -1032,7 +1032,7 @@ resolver_bind(const struct plan *p, struct run *r)
 	(void)p;
 	for (i = 0; i < LISTENERS; i++)
 		if (r->dns_socket[i] >= 0)
-			relay.failed[i] = bind_socket(r, r->dns_socket[i], i);
+			r->dns_failed[i] = bind_socket(r, r->dns_socket[i], i);
 }
 
 void
