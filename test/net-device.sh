@@ -124,8 +124,12 @@ has sysctl || { mount -o bind /proc/sys /proc/sys; mount -o remount,bind,ro /pro
 begin one -n --port=8080:80 sh -c "$serve"
 machine=$pid
 want=''
-has nft || want='2'
-is 'with a link and a port it starts, and says what is missing' "$want" "$(grep -c . "$dir/err" | grep -v '^0$')"
+if ! has nft; then
+	want='*cannot lead ports*they are relayed by ourselves*has no way out of its own network*'
+elif ! has sysctl; then
+	want='net/ipv4/conf/up0/forwarding is 0 and cannot be set (Read-only file system)*it reaches only the host'
+fi
+like 'with a link and a port it starts, and says what is missing' "$want" "$(said)"
 address=$(address one host0)
 router=$(router one)
 is 'it has an address, and the host reaches it' yes "$(pings "$address")"
@@ -141,7 +145,9 @@ is 'it asks by DHCP and gets the same' "$address $router $router" \
 	"$(inside one udhcpc -n -q -f -t 10 -T 2 -i host0 -s "$dir/one/bin/lease" >/dev/null 2>&1; cat /lease)"
 is 'the relay answers for names' 192.0.2.53 "$(asks one)"
 like 'which is who its resolv.conf names' "*nameserver $router*" "$(cat "$dir/one/etc/resolv.conf" 2>/dev/null; nsenter -t "$(leader one)" -m cat /etc/resolv.conf)"
-is 'its port is there, from outside' 'this is one' "$(inside_fetch outside 198.51.100.1 8080)"
+led='this is one'
+has sysctl || led='nc: timed out'
+is 'its port is there, from outside' "$led" "$(inside_fetch outside 198.51.100.1 8080)"
 is 'from the host itself' 'this is one' "$(fetch 198.51.100.1 8080)"
 is 'and at 127.0.0.1' 'this is one' "$(fetch 127.0.0.1 8080)"
 if has nft && has sysctl; then
@@ -155,17 +161,25 @@ kill -9 $machine
 wait $machine 2>/dev/null
 begin one -n --port=8080:80 sh -c "$serve"
 is 'after kill -9 it starts again, with the same address' "$address" "$(address one host0)"
-is 'and its port leads to it' 'this is one' "$(inside_fetch outside 198.51.100.1 8080)"
+is 'and its port leads to it' "$led" "$(inside_fetch outside 198.51.100.1 8080)"
 end
 name=one
 is 'it is started three times in a row' '0 0 0' "$(for i in 1 2 3; do once -n true; printf '%s ' $?; done | sed 's/ $//')"
+gone() { [ "$(links)" = "$links" ]; }
+wait_for gone
 is 'nothing is left of it' "$links " "$(links) $(state)"
 if [ -e /proc/self/ns/user ]; then
 	begin one -n --private-users=pick --port=8080:80 sh -c "$serve"
 	is 'with users of its own it has the same' "$address this is one" "$(address one host0) $(fetch 127.0.0.1 8080)"
 	end
+	wait_for gone
 	is 'and leaves nothing' "$links " "$(links) $(state)"
 	once --private-users=0 --private-users-ownership=chown true
+fi
+
+if ! has ip6; then
+	is 'an address of IPv6 that was asked for is not left out in silence' '1 the host has no network of IPv6' \
+		"$(once -n --network-address=fd00::2/64 true; echo $? "$(grep -o 'the host has no network of IPv6' "$dir/err")")"
 fi
 
 # others
@@ -174,11 +188,14 @@ if has bridge; then
 	machine=$pid
 	begin two --network-zone=z --port=8081:80 sh -c "$serve"
 	is 'two machines of a zone reach each other' 'yes yes' "$(inside_pings one "$(address two host0)") $(inside_pings two "$(address one host0)")"
-	is 'a port of one leads to it from the outside' 'this is two' "$(inside_fetch outside 198.51.100.1 8081)"
-	is 'and from the other' 'this is two' "$(inside_fetch one "$(router one)" 8081)"
+	if has sysctl; then
+		is 'a port of one leads to it from the outside' 'this is two' "$(inside_fetch outside 198.51.100.1 8081)"
+		is 'and from the other' 'this is two' "$(inside_fetch one "$(router one)" 8081)"
+	fi
 	end
 	name=one pid=$machine
 	end
+	wait_for gone
 	is 'the last one takes the bridge away' "$links " "$(links) $(state)"
 	brctl addbr br0
 	ip addr add 192.168.9.1/24 dev br0
@@ -213,6 +230,7 @@ sleep 3
 is 'and the supervisor sleeps meanwhile' yes "$([ $(($(worked $pid) - before)) -lt 100 ] && echo yes)"
 end
 
+wait_for gone
 is 'nothing is left at the end' "$links $forward " "$(links) $(cat /proc/sys/net/ipv4/conf/up0/forwarding) $(state)"
 name=outside pid=$outside
 end
