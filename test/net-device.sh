@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016,SC2086,SC2317 # expanded inside; words; called by name
+# shellcheck disable=SC2016,SC2046,SC2086,SC2254,SC2317 # expanded inside; words; patterns; called by name
 # net-device.sh NSPAWN-LITE NAMED [WORD...] : the network of a device, in an emulated machine, with what busybox has.
 # Prints TAP. NAMED is test-named. A WORD says what the kernel has not:
 #   nft	nf_tables	ip6	IPv6	macvlan, bridge	the modules	sysctl	what may be written in /proc/sys/net
