@@ -99,6 +99,9 @@ fetch() { printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 10 "$1" "$2" 2>&1 | tail -n 1;
 inside_fetch() { printf 'GET / HTTP/1.0\r\n\r\n' | inside "$1" nc -w 10 "$2" "$3" 2>&1 | tail -n 1; }
 links() { for l in /sys/class/net/*; do echo "${l##*/}"; done | tr '\n' ' '; }
 state() { find "$dir/state/run/nspawn-lite" -type f ! -name .mounts ! -name .host-id ! -name '.shared.*' ! -name outside | sed 's|.*/||' | tr '\n' ' '; }
+# a start looks at four of all that stand in the register
+swept() { once --private-network true; [ -z "$(state)" ]; }
+gone() { [ "$(links)" = "$links" ]; }
 serve='httpd -p 80 -h /www; echo up; exec sleep 1000'
 calm='echo up; exec sleep 1000'
 
@@ -160,12 +163,18 @@ fi
 kill -9 $machine
 wait $machine 2>/dev/null
 begin one -n --port=8080:80 sh -c "$serve"
+kill -9 $pid
+wait $pid 2>/dev/null
+name=two
+wait_for swept
+like 'what one that was killed left is swept by the starts of another' '*refused*' "$(inside_fetch outside 198.51.100.1 8080)"
+is 'nothing is left of that' "$links " "$(wait_for gone; links) $(state)"
+begin one -n --port=8080:80 sh -c "$serve"
 is 'after kill -9 it starts again, with the same address' "$address" "$(address one host0)"
 is 'and its port leads to it' "$led" "$(inside_fetch outside 198.51.100.1 8080)"
 end
 name=one
 is 'it is started three times in a row' '0 0 0' "$(for i in 1 2 3; do once -n true; printf '%s ' $?; done | sed 's/ $//')"
-gone() { [ "$(links)" = "$links" ]; }
 wait_for gone
 is 'nothing is left of it' "$links " "$(links) $(state)"
 if [ -e /proc/self/ns/user ]; then
