@@ -681,6 +681,9 @@ choose_own(const struct plan *p, struct run *r, struct net subnet[2])
 
 	for (i = V4; i <= V6; i++) {
 		said = own_of(&g->words, i);
+		if (said && !subnet[i].bits)
+			die("--network-address=%s: %s has no network of IPv6 (CONFIG_IPV6; sysctl net.ipv6.conf.default.disable_ipv6)",
+			    text_of(said), p->network_zone ? "the zone" : "the host");
 		if (!subnet[i].bits || (!said && !g->words.automatic))
 			continue;
 		g->host[i] = subnet[i];
@@ -820,6 +823,20 @@ set_addresses(struct nl *nl, int index, const struct net *n)
 	return false;
 }
 
+/* no loss, unless it was asked for */
+static void
+go_without_6(struct run *r, const char *link, const char *why)
+{
+	const struct net *said = own_of(&r->given->words, V6);
+
+	if (said)
+		die("--network-address=%s: no IPv6 on link %s (CONFIG_IPV6; sysctl net.ipv6.conf.*.disable_ipv6): %s", text_of(said),
+		    link, why);
+	say("no IPv6 on link %s: %s", link, why);
+	r->lease.prefix6 = 0;
+	r->lease.route6 = false;
+}
+
 static void
 set_host_end(struct run *r, int index, const char *link)
 {
@@ -834,11 +851,8 @@ set_host_end(struct run *r, int index, const char *link)
 	if (r->given->words.gateway[V6].family)
 		memset(own.at, 0, sizeof(own.at));
 	if (host[V6].bits && (!set_addresses(&r->host_net, index, &host[V6])
-	                      || (link_local(&own) && !set_addresses(&r->host_net, index, &own)))) {
-		say("no IPv6 on link %s: %s", link, r->host_net.why);
-		r->lease.prefix6 = 0;
-		r->lease.route6 = false;
-	}
+	                      || (link_local(&own) && !set_addresses(&r->host_net, index, &own))))
+		go_without_6(r, link, r->host_net.why);
 }
 
 void
@@ -873,11 +887,9 @@ set_inside(struct run *r)
 		die("raise link %s inside: %s", r->lent->guest, nl.why);
 	for (i = 0; i < n; i++)
 		if (own[i].bits && !set_addresses(&nl, index, &own[i])) {
-			if (own[i].family == AF_INET || g->words.said)
+			if (own[i].family == AF_INET)
 				die("give link %s inside the address %s/%d: %s", r->lent->guest, text_of(&own[i]), own[i].bits, nl.why);
-			say("no IPv6 inside: %s", nl.why);
-			r->lease.prefix6 = 0;
-			r->lease.route6 = false;
+			go_without_6(r, r->lent->guest, nl.why);
 		}
 	if ((r->lease.route && nl_route(&nl, RTM_NEWROUTE, index, AF_INET, none, 0, r->lease.router, HOST_METRIC) < 0)
 	    || (r->lease.route6 && nl_route(&nl, RTM_NEWROUTE, index, AF_INET6, none, 0, r->lease.router6, HOST_METRIC) < 0))

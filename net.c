@@ -814,6 +814,39 @@ net_make(const struct plan *p, struct run *r)
 	nl_close(&own);
 }
 
+/* what the builder finds and the supervisor needs: a builder that is a copy has told it to nobody yet */
+struct found { char kind, none; bool prefix6, route6; struct { int host, guest; } index[64]; };
+
+static void
+tell_found(const struct run *r)
+{
+	struct found f = { NOTE_FOUND, 0, r->lease.prefix6 != 0, r->lease.route6, { { 0, 0 } } };
+	size_t i;
+
+	for (i = 0; i < r->nlinks && i < LEN(f.index); i++) {
+		f.index[i].host = r->link[i].index;
+		f.index[i].guest = r->link[i].guest_index;
+	}
+	if (sys_send(wirefd, &f, sizeof(f), -1) < 0)
+		die("tell of the machine's links:");
+}
+
+void
+net_found(struct run *r, const char *note)
+{
+	struct found f;
+	size_t i;
+
+	memcpy(&f.prefix6, note, sizeof(f) - offsetof(struct found, prefix6));
+	if (!f.prefix6)
+		r->lease.prefix6 = 0;
+	r->lease.route6 = f.route6;
+	for (i = 0; i < r->nlinks && i < LEN(f.index); i++) {
+		r->link[i].index = f.index[i].host;
+		r->link[i].guest_index = f.index[i].guest;
+	}
+}
+
 /* for ports, which follow addresses; for links that go back; for those that would be in the way of the next start */
 void
 net_hand_over(const struct plan *p, struct run *r)
@@ -821,7 +854,8 @@ net_hand_over(const struct plan *p, struct run *r)
 	static const char note[2] = { NOTE_NETWORK, 0 };
 	struct nl own;
 
-	(void)r;
+	if (r->nlinks)
+		tell_found(r);
 	if (!p->port && !p->network_interface && !p->network_macvlan && !p->network_ipvlan)
 		return;
 	if (nl_open_route(&own) < 0 || sys_send(wirefd, note, sizeof(note), own.fd) < 0)
@@ -983,7 +1017,6 @@ void
 net_begin(const struct plan *p, struct run *r)
 {
 	struct sockaddr_nl own = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-	struct nl_link now;
 	struct link *l;
 	int fd;
 
@@ -991,9 +1024,6 @@ net_begin(const struct plan *p, struct run *r)
 	for (l = r->link; l < r->link + r->nlinks; l++) {
 		if (l->kind == LINK_MOVED)
 			continue;
-		/* where the child had a memory of its own we know the name only */
-		if (is_pair(l) && !l->index && find_ours(&r->host_net, l->host, l->host_mac, &now))
-			l->index = now.index;
 		look_after(l->index, !is_pair(l), is_pair(l) ? "link" : "interface", l->host, l->guest);
 		if (l->kind == LINK_VETH)
 			look_after(r->bridge_index, false, "bridge", r->bridge, l->guest);

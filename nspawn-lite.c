@@ -359,6 +359,8 @@ got_note(struct run *r, char kind, int fd, const char *text)
 		return;
 	}
 	drop(fd);
+	if (kind == NOTE_FOUND)
+		net_found(r, text);
 	if (kind != NOTE_FOREIGN)
 		return;
 	path = text + strlen(text) + 1;

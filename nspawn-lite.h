@@ -307,7 +307,8 @@ void net_make_zone(const struct plan *p, struct run *r); /* its bridge, if we ar
 void net_enter(struct run *r);                           /* be in a network that is there, for a child to be born in */
 void net_return(struct run *r);
 void net_make(const struct plan *p, struct run *r);      /* builder, in the machine's network */
-void net_hand_over(const struct plan *p, struct run *r); /* builder: r->net, where it is needed */
+void net_hand_over(const struct plan *p, struct run *r); /* builder: what it found; r->net, where it is needed */
+void net_found(struct run *r, const char *note);         /* supervisor: the same */
 void net_begin(const struct plan *p, struct run *r);     /* supervisor: tell of links that go */
 bool net_sweep_link(const char *note, int held);         /* "LINK=..." */
 bool net_sweep_zone(const char *note, int held);         /* "ZONE=..." */

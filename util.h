@@ -26,7 +26,7 @@ extern int wirefd;
 /* notes on the wire: the first byte says which, the text follows (for DEATH after a status byte) */
 enum {
 	NOTE_WARN = 'w', NOTE_SAY = 'v', NOTE_DEATH = 'd', NOTE_FOREIGN = 'f',
-	NOTE_CONSOLE = 'c', NOTE_MOUNTS = 'm', NOTE_NETWORK = 'n', NOTE_MAX = 2048,
+	NOTE_CONSOLE = 'c', NOTE_MOUNTS = 'm', NOTE_NETWORK = 'n', NOTE_FOUND = 'i', NOTE_MAX = 2048,
 };
 
 /* say it and end: status FAIL, or the one given; a trailing colon adds the text of errno */

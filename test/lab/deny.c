@@ -1,8 +1,8 @@
 /* deny WHAT[=ERRNO][,WHAT...] -- COMMAND... : runs COMMAND with system calls
  * that fail as on a kernel that lacks them (ENOSYS), or with namespaces that
  * fail as when they are not built in (EINVAL). WHAT is a call's name or
- * userns, pidns, netns, ipcns, utsns, cgroupns, timens, seccomp, or 'new' for
- * all calls since Linux 4.9. See README.md. */
+ * userns, pidns, netns, ipcns, utsns, cgroupns, timens, seccomp, packet (sockets
+ * of AF_PACKET: EAFNOSUPPORT), or 'new' for all calls since Linux 4.9. See README.md. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -99,6 +100,10 @@ static int add(const char *what, int error)
 		deny(SYS_seccomp, 0, 0, error ? error : ENOSYS);
 		deny(SYS_prctl, EQUAL, PR_SET_SECCOMP, error ? error : EINVAL);
 		deny(SYS_prctl, EQUAL, PR_GET_SECCOMP, error ? error : EINVAL);
+		found = 1;
+	}
+	if (!strcmp(what, "packet")) {
+		deny(SYS_socket, EQUAL, AF_PACKET, error ? error : EAFNOSUPPORT);
 		found = 1;
 	}
 	return found;
