@@ -634,7 +634,8 @@ open_news(void)
 	size_t i;
 
 	its.change = relay_socket_inside(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-	if (its.change < 0 || bind(its.change, (struct sockaddr *)&own, sizeof(own)) < 0)
+	if (its.change < 0 || bind(its.change, (struct sockaddr *)&own, sizeof(own)) < 0
+	    || connect(its.change, (struct sockaddr *)&own, sizeof(own)) < 0)
 		return false;
 	setsockopt(its.change, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	for (i = 0; i < LEN(groups); i++)
