@@ -955,18 +955,51 @@ turn_on(struct given *g, int dir, struct shared *s, const char *name, char **pat
 	return all;
 }
 
-/* the host's end of our link, which goes with all that is set there */
+/*
+ * A host's end of a link, which goes with all that is set there: the guest shall not tell the host by advertisements or
+ * redirects where the world is, nor reach its loopback, nor send in the name of others
+ */
 static void
-set_link(struct run *r, int dir, const char *link)
+shield(int dir, const char *link)
+{
+	static const struct { int family; const char *name, *value; } flags[] = {
+		{ 6, "accept_ra",           "0" },
+		{ 6, "accept_redirects",    "0" },
+		{ 4, "accept_redirects",    "0" },
+		{ 4, "accept_source_route", "0" },
+		{ 4, "route_localnet",      "0" },
+		{ 4, "rp_filter",           "1" },
+	};
+	size_t i;
+
+	for (i = 0; i < LEN(flags); i++)
+		put_at(dir, fmt("ipv%d/conf/%s/%s", flags[i].family, link, flags[i].name), flags[i].value);
+}
+
+static void
+lead_on(struct run *r, int dir, const char *link)
 {
 	char *v4 = fmt("ipv4/conf/%s/forwarding", link);
 
-	/* a guest shall not tell the host by router advertisements where the world is */
-	put_at(dir, fmt("ipv6/conf/%s/accept_ra", link), "0");
 	if (r->lease.route && is_set(dir, v4, '0') && put_at(dir, v4, "1") < 0)
 		warn_forward(r->given, v4);
 	if (r->lease.route6)
 		put_at(dir, fmt("ipv6/conf/%s/force_forwarding", link), "1");  /* where there is none all links do it */
+}
+
+/* all that are no ports of a bridge */
+static void
+set_links(struct run *r, int dir)
+{
+	const struct link *l;
+
+	for (l = r->link; l < r->link + r->nlinks; l++) {
+		if (l->kind != LINK_EXTRA && (l->kind != LINK_VETH || r->bridge))
+			continue;
+		shield(dir, l->host);
+		if (l == r->lent && l->kind == LINK_VETH)
+			lead_on(r, dir, l->host);
+	}
 	r->given->link_set = dir >= 0;
 }
 
@@ -1047,17 +1080,18 @@ address_forward(const struct plan *p, struct run *r)
 {
 	int dir;
 
-	if (!r->lent || !lends(p))
-		return;
-	if (r->lease.route || r->lease.route6) {
+	if (r->lent && lends(p) && (r->lease.route || r->lease.route6)) {
 		undo(r, leave_ways);
 		turn_on_ways(r);
 	}
 	if (!p->network_zone)
 		return;
-	set_host_end(r, r->bridge_index, r->bridge);
 	dir = open_sysctl();
-	set_link(r, dir, r->bridge);
+	shield(dir, r->bridge);
+	if (r->lent) {
+		set_host_end(r, r->bridge_index, r->bridge);
+		lead_on(r, dir, r->bridge);
+	}
 	drop(dir);
 }
 
@@ -1065,7 +1099,7 @@ address_forward(const struct plan *p, struct run *r)
 
 /* the sysctls of a link are those of the network that one is in: for a moment we are back in the host's (4.10) */
 static void
-set_link_from_inside(struct run *r)
+set_links_from_inside(struct run *r)
 {
 	int host = ioctl(r->host_net.fd, SIOCGSKNS), own, dir;
 
@@ -1075,7 +1109,7 @@ set_link_from_inside(struct run *r)
 	if (own >= 0 && setns(host, CLONE_NEWNET) == 0) {
 		dir = openat(r->procfs, "sys/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (dir >= 0)
-			set_link(r, dir, r->lent->host);
+			set_links(r, dir);
 		drop(dir);
 		if (setns(own, CLONE_NEWNET) < 0)
 			die("go back into the machine's network:");
@@ -1127,13 +1161,12 @@ set_inside(struct run *r)
 void
 address_host(const struct plan *p, struct run *r)
 {
-	if (!r->lent)
-		return;
-	if (lends(p) && !p->network_zone) {
+	if (r->lent && lends(p) && !p->network_zone)
 		set_host_end(r, r->lent->index, r->lent->host);
-		set_link_from_inside(r);
-	}
-	set_inside(r);
+	if (p->network_veth || p->network_veth_extra)
+		set_links_from_inside(r);
+	if (r->lent)
+		set_inside(r);
 }
 
 /* ---- names for others --------------------------------------------------------------------------- */
@@ -1309,17 +1342,17 @@ address_begin(const struct plan *p, struct run *r)
 {
 	int dir;
 
+	if (r->nlinks && !r->given->link_set) {
+		dir = open_sysctl();
+		set_links(r, dir);
+		drop(dir);
+	}
 	if (!r->lent)
 		return;
 	r->lease.timezone = r->host_tz;
 	write_hosts(p, r);
 	if (!lends(p))
 		return;
-	if (!r->given->link_set) {
-		dir = open_sysctl();
-		set_link(r, dir, p->network_zone ? r->bridge : r->lent->host);
-		drop(dir);
-	}
 	set_filter(r);
 	if (r->given->events >= 0)
 		watch(r, r->given->events, POLLIN, got_event);

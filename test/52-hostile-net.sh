@@ -1,0 +1,109 @@
+#!/bin/sh
+# A guest that means harm, by way of its network: to the supervisor, to the host, and to who is beside it
+# shellcheck disable=SC2016,SC2317 # functions are called by ok and wait_for
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=net.sh
+. "${0%/*}/net.sh"
+
+need curl socat nft ss
+foe=$(program foe)
+guest=$(tree busybox)
+mkdir -p "$guest/www"
+echo hello >"$guest/www/index.html"
+outside || skip_all "no veth"
+register=$NSPAWN_LITE_ROOT/run/nspawn-lite
+serve='httpd -p 80 -h /www; echo up; exec sleep 1000'
+
+# start NAME OPTION... : a machine that serves; its supervisor is $supervisor, its init $leader
+start() {
+	machine=$1
+	shift
+	: >"$T/$machine.log"
+	"$NL" run -q -D "$guest" -x -M "$machine" "$@" /bin/sh -c "$serve" >"$T/$machine.log" 2>&1 &
+	supervisor=$!
+	if ! wait_for grep -q '^up' "$T/$machine.log" || ! wait_for grep -q '^LEADER=[1-9]' "$register/$machine"; then
+		note "$(cat "$T/$machine.log")"
+		return 1
+	fi
+	leader=$(sed -n 's/^LEADER=//p' "$register/$machine")
+}
+
+stop() {
+	kill "${1:-$supervisor}"
+	wait "${1:-$supervisor}"
+}
+
+inside() { timeout 60 nsenter -t "$leader" -n "$@"; }
+fetch() { timeout 20 curl -g -s -S -m "${wait:-15}" "$@" 2>&1; }
+serves() { [ "$(fetch http://127.0.0.1:8080/)" = hello ]; }
+processor() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+
+leftovers_before
+
+# ---- the supervisor in the guest's network
+
+ok "a machine whose addresses are followed" start one -n -p 8080:80
+ok "is served" serves
+inside "$foe" talk 12 >"$T/talk" &
+talker=$!
+i=0
+while [ $i -lt 5 ]; do
+	inside ip addr add "10.99.0.$i/32" dev host0
+	i=$((i + 1))
+	sleep 0.3
+done
+wait=3 ok "who talks to its sockets in there does not hold it up" serves
+wait "$talker"
+like "they have nothing to say to it" "*, 0 messages" "$(cat "$T/talk")"
+stop
+
+# ---- where the world is
+
+# lies LINK_INSIDE : it has said to the host that it is the way to everywhere; a packet that follows is heard
+lies() {
+	inside ip link set "$1" up
+	wait_for sh -c "nsenter -t $leader -n ip -6 addr show dev $1 scope link | grep inet6 | grep -qv tentative"
+	inside "$foe" advertise "$1" || return
+	inside "$foe" advertise "$1"
+}
+believed() { ip -6 route show default | grep -v uplink | grep .; }
+flags() {
+	for flag in ipv6/accept_ra ipv6/accept_redirects ipv4/accept_redirects ipv4/accept_source_route ipv4/route_localnet \
+		ipv4/rp_filter; do
+		printf '%s ' "$(netget "${flag%/*}/conf/$1/${flag#*/}")"
+	done
+}
+# a host that believes all it is told
+for flag in ipv6/accept_ra ipv6/accept_redirects ipv4/accept_redirects ipv4/accept_source_route ipv4/route_localnet; do
+	netset "${flag%/*}/conf/default/${flag#*/}" 1
+done
+ip link add lie type veth peer name truth && ip link set truth up && ip link set lie up
+"$foe" advertise truth && "$foe" advertise truth
+ok "a host may believe what it is told on a link" wait_for believed
+ip link del lie
+for options in "-n --network-address=none" "--network-veth-extra=ve-x:host0" "--network-zone=lies --network-address=none" \
+	"-n -U" "--network-zone=lies"; do
+	# shellcheck disable=SC2086 # words
+	ok "a machine with $options" start one $options
+	case $options in *zone*) link=vz-lies ;; *extra*) link=ve-x ;; *) link=ve-one ;; esac
+	is "is not believed, nor can it forge" "0 0 0 0 0 1 " "$(flags "$link")"
+	ok "when it lies" lies host0
+	is "the host's routes stay as they are" "" "$(believed)"
+	stop
+done
+
+ok "a machine that has a network" start one -n
+in_space outside timeout 60 socat -u UDP4-RECV:7000,reuseaddr "OPEN:$T/heard,creat,append" &
+listener=$!
+wait_for sh -c "ip netns exec outside ss -Hlun | grep -q ':7000 '"
+inside ip addr add 203.0.113.5/32 dev host0
+echo forged | inside socat -u - UDP4:198.51.100.2:7000,bind=203.0.113.5
+echo honest | inside socat -u - UDP4:198.51.100.2:7000
+wait_for grep -q honest "$T/heard"
+is "cannot send in another's name" honest "$(cat "$T/heard")"
+kill "$listener"
+stop
+
+leftovers_after "nothing of it stays"
+done_testing
