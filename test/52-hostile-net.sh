@@ -105,5 +105,49 @@ is "cannot send in another's name" honest "$(cat "$T/heard")"
 kill "$listener"
 stop
 
+# ---- addresses that lead elsewhere
+
+# the host's own way out leads over a bridge that the guest is on, and somebody is behind the router there
+ip link add br-lan type bridge && ip link set br-lan up
+ip link set uplink master br-lan
+ip addr flush dev uplink
+ip addr add 198.51.100.1/24 dev br-lan && ip addr add 2001:db8:1::1/64 dev br-lan
+ip route replace default via 198.51.100.2
+ip -6 route replace default via 2001:db8:1::2
+ip -n outside addr add 203.0.113.80/32 dev lo && ip -n outside addr add 2001:db8:80::1/128 dev lo
+mkdir -p "$T/secret"
+echo secret >"$T/secret/index.html"
+background busybox httpd -p 127.0.0.1:80 -h "$T/secret" -f
+own=$!
+background nsenter --net=/run/netns/outside busybox httpd -p 80 -h "$T/secret" -f
+other=$!
+wait_for sh -c "ss -Hltn | grep -q ':80 ' && ip netns exec outside ss -Hltn | grep -q ':80 '"
+ok "a machine on the bridge of the way out" start one --network-bridge=br-lan -p 8080:80
+inside ip link set host0 up
+# with what comes last, all that came before it is seen
+for address in 203.0.113.80/32 2001:db8:80::1/128 ::ffff:127.0.0.1/128 198.51.100.1/32 0.0.0.5/32 2002:7f00:1::1/128 \
+	198.51.100.50/24 2001:db8:1::50/64; do
+	case $address in *::*) nodad=nodad ;; *) nodad='' ;; esac
+	# shellcheck disable=SC2086 # a word or none
+	inside ip addr add "$address" dev host0 $nodad 2>/dev/null
+done
+leads_to_six() { nft list table ip6 nspawn-lite-one 2>/dev/null | grep -F 'dnat to [2001:db8:1::50]'; }
+leads_to_four() { nft list table ip nspawn-lite-one 2>/dev/null | grep 'dnat to 198.51.100.50'; }
+leads_nowhere() { ! nft list ruleset | grep 'dnat to'; }
+ok "that takes addresses which are far away gets its ports at those that are near" wait_for leads_to_four
+ok "by IPv6, too" wait_for leads_to_six
+is "on loopback it serves itself" hello "$(fetch http://127.0.0.1:8080/)"
+is "on that of IPv6" hello "$(fetch 'http://[::1]:8080/')"
+inside ip addr del 198.51.100.50/24 dev host0
+inside ip addr del 2001:db8:1::50/64 dev host0
+ok "without those no rule leads anywhere" wait_for leads_nowhere
+is "and it serves itself still, from within" hello "$(fetch http://127.0.0.1:8080/)"
+unlike "by IPv6 not the host's loopback either" "*secret*" "$(fetch 'http://[::1]:8080/')"
+kill "$own" "$other"
+wait "$own" "$other"
+stop
+ip link set uplink nomaster
+ip link del br-lan
+
 leftovers_after "nothing of it stays"
 done_testing
