@@ -58,6 +58,15 @@ wait "$talker"
 like "they have nothing to say to it" "*, 0 messages" "$(cat "$T/talk")"
 stop
 
+ok "a machine whose addresses are followed" start one -n -p 8080:80
+inside "$foe" addresses host0 4000
+inside "$foe" churn host0 6 &
+churn=$!
+ok "many that change all the time do not hold it up" serves
+ok "nor for long" serves
+wait "$churn"
+stop
+
 # ---- where the world is
 
 # lies LINK_INSIDE : it has said to the host that it is the way to everywhere; a packet that follows is heard
@@ -103,6 +112,32 @@ echo honest | inside socat -u - UDP4:198.51.100.2:7000
 wait_for grep -q honest "$T/heard"
 is "cannot send in another's name" honest "$(cat "$T/heard")"
 kill "$listener"
+stop
+
+# ---- bridges
+
+ip link add br-tree type bridge stp_state 1 forward_delay 200 && ip link set br-tree up
+ok "a machine on a bridge that speaks STP" start one --network-bridge=br-tree
+inside ip link set host0 up
+wait_for sh -c "bridge link show dev vb-one | grep -q 'state forwarding'"
+tree_root() { ip -d link show br-tree | sed -n 's/.*designated_root \([^ ]*\).*/\1/p'; }
+was=$(tree_root)
+# a configuration BPDU of priority 0
+inside "$foe" frame host0 01 80 c2 00 00 00 "{mac}" 00 26 42 42 03 00 00 00 00 00 00 00 "{mac}" 00 00 00 00 00 00 "{mac}" \
+	80 01 00 00 14 00 02 00 0f 00
+ok "is shut out when it does so" wait_for sh -c "bridge link show dev vb-one | grep -q 'state disabled'"
+is "the tree's root stays" "$was" "$(tree_root)"
+stop
+ip link del br-tree
+
+ok "a machine in a zone" start one --network-zone=macs
+inside ip link set host0 up
+inside "$foe" macs host0 20000
+learned=$(bridge fdb show br vz-macs | grep -c '^02:02:')
+case $(uname -r) in
+[1-5].* | 6.[0-6].*)	skip "cannot make the bridge remember without end" "no such bound before Linux 6.7" ;;
+*)	ok "cannot make the bridge remember without end" [ "$learned" -le 8192 ] ;;
+esac
 stop
 
 # ---- addresses that lead elsewhere

@@ -5,6 +5,7 @@
  * foe addresses LINK N		so many IPv4 addresses
  * foe churn LINK SECONDS	an address that comes and goes, as fast as can be
  * foe frame LINK HEX...	a frame, by bytes; {mac} stands for the link's own address
+ * foe macs LINK N		a frame from each of so many MAC addresses
  * foe advertise LINK		a router advertisement: we are the way to everywhere
  */
 #include <errno.h>
@@ -27,7 +28,7 @@
 static int
 usage(void)
 {
-	fprintf(stderr, "foe: talk SECONDS | addresses LINK N | churn LINK SECONDS | frame LINK HEX... | advertise LINK\n");
+	fprintf(stderr, "foe: talk SECONDS | addresses LINK N | churn LINK SECONDS | frame LINK HEX... | macs LINK N | advertise LINK\n");
 	return 2;
 }
 
@@ -161,6 +162,21 @@ send_bytes(const char *link, char **words, int n)
 	return send_frame(link, f, len < 60 ? 60 : len);
 }
 
+static int
+macs(const char *link, uint32_t n)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_halen = 6, .sll_ifindex = (int)if_nametoindex(link) };
+	uint8_t f[60] = { 2, 1, 1, 1, 1, 1, 2, 2, [12] = 0x88, 0xb5 };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+	while (n--) {
+		memcpy(f + 8, &n, 4);
+		while (sendto(fd, f, sizeof(f), 0, (struct sockaddr *)&to, sizeof(to)) < 0 && errno == ENOBUFS)
+			;
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -177,6 +193,8 @@ main(int argc, char **argv)
 	index = (int)if_nametoindex(argv[2]);
 	if (strcmp(argv[1], "frame") == 0)
 		return send_bytes(argv[2], argv + 3, argc - 3);
+	if (strcmp(argv[1], "macs") == 0)
+		return macs(argv[2], (uint32_t)strtoul(argv[3], NULL, 10));
 	fd = route_socket(&own);
 	if (strcmp(argv[1], "addresses") == 0) {
 		for (i = 0; i < strtoul(argv[3], NULL, 10); i++)
