@@ -45,6 +45,14 @@ leftovers_before
 
 ok "a machine whose addresses are followed" start one -n -p 8080:80
 ok "is served" serves
+is "no fd of ours is inside" "" \
+	"$(find "/proc/$leader/fd" -type l -exec readlink {} + | grep -e socket: -e net: -e '/proc/.*/ns/' -e anon_inode)"
+passed_on() {
+	for fd in /proc/"$1"/fdinfo/*; do
+		[ "${fd##*/}" -le 2 ] || grep -q '^flags:.*02[0-9]\{6\}$' "$fd" || echo "${fd##*/}: $(readlink "/proc/$1/fd/${fd##*/}")"
+	done
+}
+is "what the supervisor has open it would hand to nobody" "" "$(passed_on "$supervisor")"
 inside "$foe" talk 12 >"$T/talk" &
 talker=$!
 i=0
