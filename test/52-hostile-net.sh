@@ -30,8 +30,8 @@ start() {
 }
 
 stop() {
-	kill "${1:-$supervisor}"
-	wait "${1:-$supervisor}"
+	kill "$supervisor"
+	wait "$supervisor"
 }
 
 inside() { timeout 60 nsenter -t "$leader" -n "$@"; }
@@ -49,7 +49,11 @@ is "no fd of ours is inside" "" \
 	"$(find "/proc/$leader/fd" -type l -exec readlink {} + | grep -e socket: -e net: -e '/proc/.*/ns/' -e anon_inode)"
 passed_on() {
 	for fd in /proc/"$1"/fdinfo/*; do
-		[ "${fd##*/}" -le 2 ] || grep -q '^flags:.*02[0-9]\{6\}$' "$fd" || echo "${fd##*/}: $(readlink "/proc/$1/fd/${fd##*/}")"
+		# others are those of who called it
+		case $(readlink "/proc/$1/fd/${fd##*/}") in
+		socket:* | net:* | anon_inode:* | /proc/*)
+			grep -q '^flags:.*02[0-9]\{6\}$' "$fd" || echo "${fd##*/}" ;;
+		esac
 	done
 }
 is "what the supervisor has open it would hand to nobody" "" "$(passed_on "$supervisor")"
