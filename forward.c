@@ -224,18 +224,51 @@ turn_on_ways(bool wait)
 		timerfd_settime(its.timer, 0, &soon, NULL);
 }
 
-/* the host's end of our link, which goes with all that is set there */
+/*
+ * A host's end of a link, which goes with all that is set there: the guest shall not tell the host by advertisements or
+ * redirects where the world is, nor reach its loopback, nor send in the name of others
+ */
 static void
-set_link(int dir, const char *link)
+shield(int dir, const char *link)
+{
+	static const struct { char family; const char *name, *value; } flags[] = {
+		{ '6', "accept_ra",           "0" },
+		{ '6', "accept_redirects",    "0" },
+		{ '4', "accept_redirects",    "0" },
+		{ '4', "accept_source_route", "0" },
+		{ '4', "route_localnet",      "0" },
+		{ '4', "rp_filter",           "1" },
+	};
+	size_t i;
+
+	for (i = 0; i < LEN(flags); i++)
+		put_at(dir, fmt("ipv%c/conf/%s/%s", flags[i].family, link, flags[i].name), flags[i].value);
+}
+
+static void
+lead_on(int dir, const char *link)
 {
 	char *v4 = fmt("ipv4/conf/%s/forwarding", link);
 
-	/* a guest shall not tell the host by router advertisements where the world is */
-	put_at(dir, fmt("ipv6/conf/%s/accept_ra", link), "0");
 	if (its.families & V4 && is_set(dir, v4, '0') && put_at(dir, v4, "1") < 0)
 		warn_once(v4);
-	if (its.families & V6 && has_own6(dir))
+	if (its.families & V6)  /* where there is none all links do it */
 		put_at(dir, fmt("ipv6/conf/%s/force_forwarding", link), "1");
+}
+
+/* all that are no ports of a bridge */
+static void
+set_links(const struct run *r, int dir)
+{
+	const struct link *l;
+
+	for (l = r->link; l < r->link + r->nlinks; l++) {
+		if (l->kind != LINK_EXTRA && (l->kind != LINK_VETH || r->bridge))
+			continue;
+		shield(dir, l->host);
+		if (l == r->lent && address_lends(its.p))
+			lead_on(dir, l->host);
+	}
 	its.link_set = dir >= 0;
 }
 
@@ -413,6 +446,11 @@ forward_open(const struct plan *p, struct run *r)
 
 	its.p = p;
 	its.all6.fd = its.events = its.timer = -1;
+	if (p->network_zone) {
+		dir = open_sysctl();
+		shield(dir, r->bridge);
+		drop(dir);
+	}
 	if (!concerns(p, r))
 		return;
 	if (address_lends(p))
@@ -436,8 +474,8 @@ forward_open(const struct plan *p, struct run *r)
 		}
 	}
 	turn_on_ways(true);
-	if (p->network_zone)
-		set_link(dir, r->bridge);
+	if (p->network_zone && address_lends(p))
+		lead_on(dir, r->bridge);
 	drop(dir);
 }
 
@@ -447,7 +485,7 @@ forward_link(const struct plan *p, struct run *r)
 {
 	int host, own, dir;
 
-	if (!r->lent || !address_lends(p) || p->network_zone)
+	if (!p->network_veth && !p->network_veth_extra)
 		return;
 	host = ioctl(r->host_net.fd, SIOCGSKNS);
 	if (host < 0)
@@ -456,7 +494,7 @@ forward_link(const struct plan *p, struct run *r)
 	if (own >= 0 && setns(host, CLONE_NEWNET) == 0) {
 		dir = openat(r->procfs, "sys/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (dir >= 0)
-			set_link(dir, r->lent->host);
+			set_links(r, dir);
 		drop(dir);
 		if (setns(own, CLONE_NEWNET) < 0)
 			die("go back into the machine's network:");
@@ -605,13 +643,13 @@ forward_begin(const struct plan *p, struct run *r)
 {
 	int dir;
 
-	if (!concerns(p, r))
-		return;
-	if (address_lends(p) && !its.link_set) {
+	if (r->nlinks && !its.link_set) {
 		dir = open_sysctl();
-		set_link(dir, p->network_zone ? r->bridge : r->lent->host);
+		set_links(r, dir);
 		drop(dir);
 	}
+	if (!concerns(p, r))
+		return;
 	if (its.events < 0)
 		return;
 	set_filter(r);

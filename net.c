@@ -22,8 +22,10 @@
 
 #include "nspawn-lite.h"
 
-/* of if_link.h and rtnetlink.h: Linux 5.5 and 5.6; of nsfs.h: 4.11 */
-enum { PROP_LIST = 52, ALT_IFNAME = 53, PERM_ADDRESS = 54, NEWLINKPROP = 108, GET_NSTYPE = 0xb703 };
+/* of if_link.h and rtnetlink.h: Linux 5.5 and 5.6; of nsfs.h: 4.11; of if_link.h: 6.7 */
+enum { PROP_LIST = 52, ALT_IFNAME = 53, PERM_ADDRESS = 54, NEWLINKPROP = 108, GET_NSTYPE = 0xb703, MOST_LEARNED = 49 };
+/* that guests can make a zone's bridge remember at once: else as many as there is memory for */
+enum { ZONE_MACS = 8192 };
 
 bool
 net_private(const struct plan *p)
@@ -667,6 +669,9 @@ net_make_zone(const struct plan *p, struct run *r)
 		nl_raw(&m, IFLA_ADDRESS, mac, sizeof(mac));
 		nl_nest(&m, IFLA_LINKINFO);
 			nl_str(&m, IFLA_INFO_KIND, "bridge");
+			nl_nest(&m, IFLA_INFO_DATA);
+				nl_u32(&m, MOST_LEARNED, ZONE_MACS);
+			nl_end(&m);
 		nl_end(&m);
 		if (nl_talk(&r->host_net, &m, NULL, NULL) < 0 || nl_find_link(&r->host_net, r->bridge, 0, &bridge) < 0)
 			die_of_link(r, r->bridge, "bridge", NULL);
@@ -678,6 +683,21 @@ net_make_zone(const struct plan *p, struct run *r)
 		die("raise bridge %s: %s", r->bridge, r->host_net.why);
 	r->bridge_index = bridge.index;
 	share_open(&r->zone);
+}
+
+/* where the host's bridge speaks STP, a guest that does so too shall not be asked where the network's tree begins */
+static void
+guard_port(struct run *r, const struct link *l)
+{
+	struct ifinfomsg port = { .ifi_family = AF_BRIDGE, .ifi_index = l->index };
+	struct nl_msg m;
+
+	nl_begin(&m, RTM_SETLINK, 0, &port, sizeof(port));
+	nl_nest(&m, IFLA_PROTINFO | NLA_F_NESTED);
+		nl_u8(&m, IFLA_BRPORT_GUARD, 1);
+	nl_end(&m);
+	if (nl_talk(&r->host_net, &m, NULL, NULL) < 0)
+		say("bridge %s takes the guest's BPDUs from %s: %s", r->bridge, l->host, r->host_net.why);
 }
 
 /* one message makes the pair, and puts each end where it belongs: moving one later would wait for every CPU */
@@ -791,7 +811,6 @@ net_make(const struct plan *p, struct run *r)
 	struct link *l;
 	struct nl own;
 
-	(void)p;
 	if (!r->nlinks)
 		return;
 	if (nl_open_route(&own) < 0)
@@ -803,6 +822,8 @@ net_make(const struct plan *p, struct run *r)
 			make_veth(r, l, l->kind == LINK_VETH ? r->bridge_index : 0, l->kind == LINK_VETH ? r->lease.mtu : 0);
 		else
 			make_upon(r, l);
+		if (l->kind == LINK_VETH && p->network_bridge)
+			guard_port(r, l);
 		if (nl_find_link(&own, l->guest, 0, &inner) < 0)
 			die("find link %s inside: %s", l->guest, own.why);
 		l->guest_index = inner.index;

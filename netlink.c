@@ -30,7 +30,9 @@ nl_open(struct nl *nl, int protocol)
 	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (nl->fd < 0)
 		return -1;
-	if (bind(nl->fd, (struct sockaddr *)&own, sizeof(own)) < 0)
+	/* connected to the kernel: a guest, root in the network that it may be of, cannot fill it with messages of its own */
+	if (bind(nl->fd, (struct sockaddr *)&own, sizeof(own)) < 0
+	    || connect(nl->fd, (struct sockaddr *)&own, sizeof(own)) < 0)
 		return nl->fd = drop(nl->fd);
 	setsockopt(nl->fd, SOL_NETLINK, EXT_ACK, &on, sizeof(on));  /* 4.12: reasons in words */
 	return 0;

@@ -373,7 +373,7 @@ add_ports(struct batch *b, const struct nft_rules *r, const uint8_t *guest)
 	static const struct { const char *name; int hook; } chains[] = {
 		{ "prerouting", PREROUTING }, { "output", OUTPUT },
 	};
-	static const uint8_t loopback[] = { 127 }, loopback6[16] = { [15] = 1 }, link_local[16] = { 0xfe, 0x80 };
+	static const uint8_t loopback[4] = { 127 }, loopback6[16] = { [15] = 1 }, link_local[16] = { 0xfe, 0x80 };
 	const struct nft_port *p;
 	char map[32];
 	size_t i, c;

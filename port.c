@@ -23,8 +23,8 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-/* sockios.h of Linux 4.9; if_addr.h of 3.14; of an option whose header clashes with libc's */
-enum { GET_NAMESPACE = 0x894c, ADDR_FLAGS = 8, NL_GROUP = 1 };
+/* sockios.h of Linux 4.9; if_addr.h of 3.14; of an option whose header clashes with libc's; rtnetlink.h of 4.1 */
+enum { GET_NAMESPACE = 0x894c, ADDR_FLAGS = 8, NL_GROUP = 1, ROUTE_VIA = 18 };
 /* so many addresses of a family are looked at; as often; and for such a part of our time */
 enum { CANDIDATES = 8, PAUSE_MS = 500, PART = 16, DRAIN = 4096 };
 
@@ -410,7 +410,7 @@ port_open(const struct plan *p, struct run *r)
 struct search { const struct run *r; struct candidate *c; size_t n; };
 
 /* the host's way to an address, as the kernel tells it */
-struct way { int index; uint8_t type; };
+struct way { int index; uint8_t type; bool far; };
 
 static void
 got_way(void *arg, const struct nlmsghdr *h)
@@ -422,13 +422,14 @@ got_way(void *arg, const struct nlmsghdr *h)
 		return;
 	w->type = t->rtm_type;
 	w->index = (int)nl_get_u32(nl_find(h, sizeof(*t), RTA_OIF));
+	w->far = nl_find(h, sizeof(*t), RTA_GATEWAY) || nl_find(h, sizeof(*t), ROUTE_VIA);
 }
 
 /*
  * The guest says itself what its addresses are, and must not send our clients to the host or into another network
  * by that: only what the host would look for on the machine's own link counts. In a zone, where others
  * are on that link, it is only the one that we lent it; on a bridge of the host, whose addresses are another's to
- * give, any.
+ * give, any that is on it and not behind a router there.
  */
 static bool
 is_reachable(struct run *r, const struct candidate *c)
@@ -445,7 +446,7 @@ is_reachable(struct run *r, const struct candidate *c)
 	if (nl_talk(&r->host_net, &m, got_way, &w) < 0 || w.type != RTN_UNICAST || w.index <= 0)
 		return false;
 	if (r->bridge)
-		return w.index == r->bridge_index;
+		return w.index == r->bridge_index && !w.far;
 	for (i = 0; i < r->nlinks; i++)
 		if ((r->link[i].kind == LINK_VETH || r->link[i].kind == LINK_EXTRA) && r->link[i].index == w.index)
 			return true;
@@ -494,6 +495,7 @@ static void
 got_address(void *arg, const struct nlmsghdr *h)
 {
 	enum { BAD = IFA_F_DEPRECATED | IFA_F_DADFAILED };
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const struct ifaddrmsg *a = NLMSG_DATA(h);
 	struct search *s = arg;
 	struct candidate c = { .family = 0 };
@@ -513,6 +515,8 @@ got_address(void *arg, const struct nlmsghdr *h)
 		return;
 	if (a->ifa_family == AF_INET6 && flags & IFA_F_TEMPORARY)
 		return;  /* it changes every day */
+	if (a->ifa_family == AF_INET6 && memcmp(address, mapped, sizeof(mapped)) == 0)
+		return;  /* to connect there is to go by IPv4, and ::ffff:127.0.0.1 is the host's own */
 	c.family = a->ifa_family;
 	memcpy(c.address, address, len);
 	c.index = (int)a->ifa_index;
@@ -637,7 +641,8 @@ open_news(void)
 	size_t i;
 
 	its.change = relay_socket_inside(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-	if (its.change < 0 || bind(its.change, (struct sockaddr *)&own, sizeof(own)) < 0)
+	if (its.change < 0 || bind(its.change, (struct sockaddr *)&own, sizeof(own)) < 0
+	    || connect(its.change, (struct sockaddr *)&own, sizeof(own)) < 0)
 		return false;
 	setsockopt(its.change, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	for (i = 0; i < LEN(groups); i++)
