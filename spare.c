@@ -8,7 +8,6 @@
  * reader. Who removes the name has taken it: that can be only one. He holds the FIFO's other end until his machine is
  * in there; when that closes, which his death does as well, the holder lets go, and makes another.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -19,6 +18,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <net/if.h>
@@ -30,13 +30,12 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-#define SHELF ".spare"
 #define FRESH "new"  /* one that is not ready */
 
 /* the numbers of a name. Bridge: that its link is a port of; 0: it has no link but lo */
 enum { BRIDGE, HOST, PID, FD, INO, INDEX, GUEST_INDEX, FIELDS };
 
-static struct held { int fifo, ns; char *name; } held[SPARE_NETWORKS < 16 ? SPARE_NETWORKS + 1 : 16];
+static struct held { int fifo, ns; char name[120]; } held[SPARE_NETWORKS < 16 ? SPARE_NETWORKS + 1 : 16];
 
 static unsigned long long
 ino_of(int dir, const char *path)
@@ -82,40 +81,47 @@ take(int dir, const char *name, const unsigned long long n[FIELDS], int *fifo)
 }
 
 /*
- * Go through all there are: how many fit, or, with r, take one that does: n has its numbers then. What is left of a
- * holder that was killed is swept
+ * Go through all there are, and close dir: how many fit, or, with r, take one that does: n has its numbers then. What is
+ * left of a holder that was killed is swept
  */
 static int
 look_through(int dir, unsigned long long bridge, unsigned long long host, struct run *r, unsigned long long n[FIELDS])
 {
-	DIR *d = fdopendir(dir);
-	struct dirent *e;
+	struct entry { uint64_t ino; int64_t off; uint16_t len; unsigned char type; char name[]; } *e;
+	_Alignas(8) char names[4096];
+	bool fits, done = false;
 	int fit = 0;
+	long got, at;
 
-	while (d && (e = readdir(d))) {
-		if (!parse(e->d_name, n))
-			continue;
-		if (kill((pid_t)n[PID], 0) < 0 && errno == ESRCH) {
-			unlinkat(dir, e->d_name, 0);
-			continue;
+	while (!done && (got = syscall(SYS_getdents64, dir, names, sizeof(names))) > 0)
+		for (at = 0; at < got && !done; at += e->len) {
+			e = (struct entry *)(void *)(names + at);
+			if (!parse(e->name, n))
+				continue;
+			fits = n[BRIDGE] == bridge && n[HOST] == host;
+			if (fits && r)
+				done = (r->netns = take(dir, e->name, n, &r->spare)) >= 0;
+			else if (kill((pid_t)n[PID], 0) < 0 && errno == ESRCH)
+				unlinkat(dir, e->name, 0);
+			else
+				fit += fits;
 		}
-		if (n[BRIDGE] != bridge || n[HOST] != host)
-			continue;
-		fit++;
-		if (r && (r->netns = take(dir, e->d_name, n, &r->spare)) >= 0)
-			break;
-	}
-	if (d)
-		closedir(d);
-	else
-		drop(dir);
+	close(dir);
 	return fit;
+}
+
+static const char *
+shelf(void)
+{
+	static char *path;
+
+	return path ? path : (path = fmt("%s/.spare", run_state_dir()));
 }
 
 static int
 open_shelf(void)
 {
-	return openat(AT_FDCWD, fmt("%s/" SHELF, run_state_dir()), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return openat(AT_FDCWD, shelf(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 void
@@ -261,8 +267,7 @@ make(struct run *r, int dir, struct held *h, unsigned long long n[FIELDS])
 	h->ns = make_namespace(r, n);
 	if (h->ns < 0)
 		return false;
-	free(h->name);
-	h->name = fmt("%llu.%llu.%llu.%llu.%llu.%llu.%llu", n[0], n[1], n[2], n[3], n[4], n[5], n[6]);
+	snprintf(h->name, sizeof(h->name), "%llu.%llu.%llu.%llu.%llu.%llu.%llu", n[0], n[1], n[2], n[3], n[4], n[5], n[6]);
 	unlinkat(dir, FRESH, 0);
 	h->fifo = -1;
 	if (mkfifoat(dir, FRESH, 0600) < 0 || (h->fifo = openat(dir, FRESH, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)) < 0
@@ -277,7 +282,18 @@ make(struct run *r, int dir, struct held *h, unsigned long long n[FIELDS])
 
 static unsigned long long kind[FIELDS];  /* of those that we make */
 
-/* one supervisor at a time: who comes while another is at it leaves it to him */
+/* one supervisor at a time, or there would be too many; who is at it is done in a moment, unless he was stopped */
+static bool
+have_turn(int dir)
+{
+	enum { TRIES = 20, EACH_MS = 5 };
+	int i;
+
+	for (i = 0; i < TRIES && flock(dir, LOCK_EX | LOCK_NB) < 0; i++)
+		poll(NULL, 0, EACH_MS);
+	return i < TRIES;
+}
+
 static void
 fill(struct run *r)
 {
@@ -285,15 +301,17 @@ fill(struct run *r)
 	int dir = open_shelf(), there;
 	size_t i;
 
-	if (dir < 0 && mkdirat(AT_FDCWD, fmt("%s/" SHELF, run_state_dir()), 0700) == 0)
+	if (dir < 0 && mkdirat(AT_FDCWD, shelf(), 0700) == 0)
 		dir = open_shelf();
 	if (dir < 0)
 		return;
-	if (flock(dir, LOCK_EX | LOCK_NB) == 0) {
+	if (have_turn(dir)) {
 		there = look_through(open_shelf(), kind[BRIDGE], kind[HOST], NULL, n);
 		for (i = 0; i < LEN(held) && there < SPARE_NETWORKS; i++) {
+			if (held[i].ns >= 0)
+				continue;
 			memcpy(n, kind, sizeof(n));
-			if (held[i].ns < 0 && !make(r, dir, &held[i], n))
+			if (!make(r, dir, &held[i], n))
 				break;
 			there++;
 		}
@@ -338,7 +356,7 @@ withdraw(struct run *r)
 		if (held[i].ns >= 0)
 			unlinkat(dir, held[i].name, 0);
 	drop(dir);
-	rmdir(fmt("%s/" SHELF, run_state_dir()));
+	rmdir(shelf());
 }
 
 void
