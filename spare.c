@@ -37,6 +37,8 @@ enum { BRIDGE, HOST, PID, FD, INO, INDEX, GUEST_INDEX, FIELDS };
 
 static struct held { int fifo, ns; char name[120]; } held[SPARE_NETWORKS < 16 ? SPARE_NETWORKS + 1 : 16];
 
+static bool swept;  /* something: it may have been the last */
+
 static unsigned long long
 ino_of(int dir, const char *path)
 {
@@ -68,7 +70,7 @@ take(int dir, const char *name, const unsigned long long n[FIELDS], int *fifo)
 
 	*fifo = openat(dir, name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (*fifo < 0 && errno == ENXIO)  /* nobody holds it any more */
-		unlinkat(dir, name, 0);
+		swept |= unlinkat(dir, name, 0) == 0;
 	if (*fifo < 0 || unlinkat(dir, name, 0) < 0)
 		return *fifo = drop(*fifo);
 	ns = mntns_open_if(fmt("/proc/%d/fd/%d", (int)n[PID], (int)n[FD]), n[INO]);
@@ -102,7 +104,7 @@ look_through(int dir, unsigned long long bridge, unsigned long long host, struct
 			if (fits && r)
 				done = (r->netns = take(dir, e->name, n, &r->spare)) >= 0;
 			else if (kill((pid_t)n[PID], 0) < 0 && errno == ESRCH)
-				unlinkat(dir, e->name, 0);
+				swept |= unlinkat(dir, e->name, 0) == 0;
 			else
 				fit += fits;
 		}
@@ -189,6 +191,8 @@ spare_settle(const struct plan *p, struct run *r)
 		return;
 	if (r->spare < 0 && (dir = open_shelf()) >= 0)
 		look_through(dir, 0, 0, NULL, n);
+	if (swept)
+		rmdir(shelf());
 	/* else the builder had to make another */
 	if (r->spare_index && l->index == r->spare_index) {
 		if (set_end(&r->host_net, l->index, l->host, l->host_mac, r->bridge_index, IFF_UP) == 0) {
