@@ -301,6 +301,7 @@ have_turn(int dir)
 static void
 fill(struct run *r)
 {
+	enum { OTHERS = 8 };  /* places to be left for what else is to be watched */
 	unsigned long long n[FIELDS];
 	int dir = open_shelf(), there;
 	size_t i;
@@ -314,6 +315,8 @@ fill(struct run *r)
 		for (i = 0; i < LEN(held) && there < SPARE_NETWORKS; i++) {
 			if (held[i].ns >= 0)
 				continue;
+			if (r->nwatch + OTHERS >= LEN(r->watch))
+				break;
 			memcpy(n, kind, sizeof(n));
 			if (!make(r, dir, &held[i], n))
 				break;

@@ -56,10 +56,10 @@ begin() {
 		/bin/sh -c ": >/outer/up.$name; until [ -e /outer/down.$name ]; do sleep 0.1; done" >"$T/said.$name" 2>&1 &
 	eval "pid_$name=$!"
 }
-# up NAME... : they have begun
+# up NAME... : they have begun, and are registered: all is called as it should be
 up() {
 	for name; do
-		wait_for test -e "$t/up.$name" || return
+		wait_for test -e "$t/up.$name" && wait_for grep -qs '^LEADER=[1-9]' "$state/$name" || return
 	done
 }
 end() {
