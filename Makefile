@@ -14,7 +14,7 @@ O ?= build$(TARGET:%=/%)
 # The rooms from bottom to top: each uses only what stands before it, and
 # make layers proves it.
 rooms := util sys tree work copy netlink dhcp nft firewall run share cgroup limit device net move address forward dns resolver lend relay port machine place mount \
-	mntns root userns user seccomp console payload halt image settings plan nspawn-lite
+	mntns spare root userns user seccomp console payload halt image settings plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
 libs :=
 

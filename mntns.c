@@ -75,9 +75,8 @@ remember(const struct known *k)
 		unlink(beside);
 }
 
-/* the namespace at that path of /proc, if it is still the one we mean; nothing else is opened */
-static int
-open_if(const char *path, unsigned long long ino)
+int
+mntns_open_if(const char *path, unsigned long long ino)
 {
 	struct statfs fs;
 	struct stat st;
@@ -116,14 +115,14 @@ mntns_find(const struct plan *p, struct run *r)
 	if (p->ephemeral || p->volat > VOLATILE_NO || r->read_only || r->journal_path || p->pivot_root || mount_on(r, "/") || !recall(&k))
 		return;
 	if (k.ino && stat_field(k.pid, NULL, 22) == k.since)
-		r->mounts = open_if(fmt("/proc/%d/fd/%d", k.pid, k.fd), k.ino);
+		r->mounts = mntns_open_if(fmt("/proc/%d/fd/%d", k.pid, k.fd), k.ino);
 	r->mounts_empty = r->mounts >= 0;
 	if (r->mounts >= 0)
 		return;
 	/* below kdevtmpfs's root lies the initramfs: where that is the host's own root, it must not lie below a guest's */
 	if (statfs("/", &root) < 0 || root.f_type == TMPFS_MAGIC || root.f_type == RAMFS_MAGIC)
 		return;
-	r->mounts = open_if(fmt("/proc/%d/ns/mnt", k.kernel_pid), k.kernel_ino);
+	r->mounts = mntns_open_if(fmt("/proc/%d/ns/mnt", k.kernel_pid), k.kernel_ino);
 }
 
 /* once a boot: where is kdevtmpfs? Its id is small, for it is one of the first threads there are */

@@ -400,11 +400,13 @@ unmake(struct run *r)
 
 /* of our last life */
 static void
-remove_stale(struct run *r, const struct link *l)
+remove_stale(struct run *r, struct link *l)
 {
 	struct nl_link now;
+	bool ours = find_ours(&r->host_net, l->host, l->host_mac, &now);
 
-	if (find_ours(&r->host_net, l->host, l->host_mac, &now) && nl_delete_link(&r->host_net, now.index) < 0 && errno != ENODEV)
+	l->taken = !ours && now.index;
+	if (ours && nl_delete_link(&r->host_net, now.index) < 0 && errno != ENODEV)
 		die("remove link %s, which an earlier life of machine %s left: %s", l->host, r->name, r->host_net.why);
 }
 
@@ -686,8 +688,8 @@ net_make_zone(const struct plan *p, struct run *r)
 }
 
 /* where the host's bridge speaks STP, a guest that does so too shall not be asked where the network's tree begins */
-static void
-guard_port(struct run *r, const struct link *l)
+void
+net_guard_port(struct run *r, const struct link *l)
 {
 	struct ifinfomsg port = { .ifi_family = AF_BRIDGE, .ifi_index = l->index };
 	struct nl_msg m;
@@ -786,8 +788,8 @@ await_address(struct nl *nl, int index)
 }
 
 /* its whole name as an alternative one: 5.5. The note has said what it is called, so it is no loss where that is unknown */
-static void
-name_whole(struct nl *nl, const struct link *l, int index)
+void
+net_name_whole(struct nl *nl, const struct link *l, int index)
 {
 	struct nl_msg m;
 
@@ -811,26 +813,26 @@ net_make(const struct plan *p, struct run *r)
 	struct link *l;
 	struct nl own;
 
-	if (!r->nlinks)
+	if (!r->nlinks || (r->nlinks == 1 && r->link->made))
 		return;
 	if (nl_open_route(&own) < 0)
 		die("open rtnetlink inside:");
 	for (l = r->link; l < r->link + r->nlinks; l++) {
-		if (l->kind == LINK_MOVED)
+		if (l->kind == LINK_MOVED || l->made)
 			continue;
 		if (is_pair(l))
 			make_veth(r, l, l->kind == LINK_VETH ? r->bridge_index : 0, l->kind == LINK_VETH ? r->lease.mtu : 0);
 		else
 			make_upon(r, l);
 		if (l->kind == LINK_VETH && p->network_bridge)
-			guard_port(r, l);
+			net_guard_port(r, l);
 		if (nl_find_link(&own, l->guest, 0, &inner) < 0)
 			die("find link %s inside: %s", l->guest, own.why);
 		l->guest_index = inner.index;
 		if (killed_upon && l->kind == LINK_MACVLAN)
 			await_address(&own, inner.index);
 		if (l->full)
-			name_whole(is_pair(l) ? &r->host_net : &own, l, is_pair(l) ? l->index : inner.index);
+			net_name_whole(is_pair(l) ? &r->host_net : &own, l, is_pair(l) ? l->index : inner.index);
 	}
 	nl_close(&own);
 }

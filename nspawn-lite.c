@@ -204,6 +204,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "look at its devices",                device_look },
 	{ BOTH, "look at its limits",                 limit_look },
 	{ BOTH, "find a small mount namespace",       mntns_find },
+	{ BOTH, "find a network kept ready",          spare_find },
 	{ BOTH, "see what rights there are to give",  user_host },
 	{ BOTH, "compose the filter of system calls", seccomp_prepare },
 	{ BOTH, "choose the terminal",                console_open },
@@ -238,6 +239,7 @@ static const struct step birth[] = {
 	{ BUILDER, "keep no state",                      root_volatile },
 	{ BUILDER, "mount /proc",                        root_proc },
 	{ BUILDER, "join its network",                   userns_join_network },
+	{ BUILDER, "take a link that was kept ready",    spare_enter },
 	{ BUILDER, "make its links",                     net_make },
 	{ BUILDER, "move links of the host in",          move_into },
 	{ BUILDER, "give it addresses",                  address_host },
@@ -272,6 +274,7 @@ static const struct step birth[] = {
 
 /* the supervisor again, once the payload runs */
 static const struct step after_birth[] = {
+	{ BOTH, "name a link that was kept ready",    spare_settle },
 	{ BOTH, "see what links that moved are there", move_begin },
 	{ BOTH, "register it",                        machine_register },
 	{ BOTH, "look after its links",               net_begin },
@@ -589,6 +592,7 @@ live(const struct plan *p, struct run *r)
 				halt_ask(p, r, r->asked);
 			if (!slim) {
 				mntns_offer(r);
+				spare_offer(p, r);
 				sys_slim();
 			}
 			slim = true;

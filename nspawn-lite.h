@@ -164,6 +164,7 @@ struct run {
 	struct nl host_net;   /* the host's: opened before birth */
 	struct nl net;        /* the machine's own, in the supervisor, from net_hand_over on; fd is -1 where nobody needs it */
 	int netns, netns_kept;  /* of --network-namespace-path; our own, while we are in that */
+	int spare, spare_index;  /* netns is one that was kept ready: who kept it waits for this to close; its link on the host */
 	int move_wire;        /* to the mover of links, which stays in the host's namespaces until they have moved: see move.c */
 	struct link {
 		enum { LINK_VETH, LINK_EXTRA, LINK_MACVLAN, LINK_IPVLAN, LINK_MOVED } kind;
@@ -174,6 +175,7 @@ struct run {
 		bool has_mac;         /* else the kernel's choice */
 		int index, guest_index;  /* on the host, and inside; 0 until it is there */
 		bool made;            /* by us: it is to be unmade */
+		bool taken;           /* its name on the host, by somebody else's */
 	} *link;
 	size_t nlinks;
 	char *bridge;         /* that the first veth is a port of, or NULL */
@@ -307,6 +309,8 @@ void net_make_zone(const struct plan *p, struct run *r); /* its bridge, if we ar
 void net_enter(struct run *r);                           /* be in a network that is there, for a child to be born in */
 void net_return(struct run *r);
 void net_make(const struct plan *p, struct run *r);      /* builder, in the machine's network */
+void net_guard_port(struct run *r, const struct link *l);  /* on a bridge of the host: it takes no BPDUs from there */
+void net_name_whole(struct nl *nl, const struct link *l, int index);  /* an alternative name: the one that was too long */
 void net_hand_over(const struct plan *p, struct run *r); /* builder: what it found; r->net, where it is needed */
 void net_found(struct run *r, const char *note);         /* supervisor: the same */
 void net_begin(const struct plan *p, struct run *r);     /* supervisor: tell of links that go */
@@ -396,6 +400,15 @@ void mntns_find(const struct plan *p, struct run *r);
 void mntns_learn(void);            /* after a birth: what the next one can use */
 void mntns_offer(struct run *r);   /* in a quiet moment: the same, for those beside us */
 bool mntns_enter(struct run *r);   /* in the child; false: it has a copy of the host's */
+/* a namespace of whatever kind at that path of /proc, if it is still the one we mean; nothing else is opened */
+int mntns_open_if(const char *path, unsigned long long ino);
+
+/* ---- spare.c: network namespaces kept ready ------------------------------ */
+
+void spare_find(const struct plan *p, struct run *r);    /* r->netns, and what its first link is, if one fits */
+void spare_enter(const struct plan *p, struct run *r);   /* builder: the link's inner end becomes the machine's */
+void spare_settle(const struct plan *p, struct run *r);  /* supervisor: and the host's */
+void spare_offer(const struct plan *p, struct run *r);   /* in a quiet moment: make some for the next */
 
 /* ---- place.c: places in a tree, and what is mounted there ------------------- */
 
