@@ -35,7 +35,7 @@ ip addr add 2001:db8:2::1/64 dev lan0
 ok 'and so for IPv6, when it has an address of that' wait_for leads lan0 "1 $six"
 cable lan1 lan:eth1
 mkfifo "$T/gate"
-"$O/test-gate" "$state/.shared.forward.lan1" <"$T/gate" >"$T/held" &
+"$(program gate)" "$state/.shared.forward.lan1" <"$T/gate" >"$T/held" &
 exec 7>"$T/gate"
 wait_for [ -s "$T/held" ]
 ip addr add 192.0.3.1/24 dev lan1

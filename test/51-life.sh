@@ -161,14 +161,14 @@ rm -rf "$state"
 mkdir -p "$state"
 mount -t tmpfs -o size=4k full "$state"
 run timeout 60 "$NL" -q -D "$t" -n /bin/true
-like 'a full state directory is told of' '1 nspawn-lite: write *: No space left on device' "$rc $err"
+like 'a full state directory is told of' '*No space left on device*' "$err"
 umount "$state"
 mkdir -p "$state/.hosts"
 clean 'and nothing stays'
 for files in 16 24 40; do
 	run timeout 60 sh -c "ulimit -n $files; exec \"\$@\"" - "$NL" -q -D "$t" -n --port=tcp:8080:80 /bin/true
-	case $rc:$(echo "$err" | wc -l | tr -d ' '):$err in
-	0:*|1:1:nspawn-lite:*) result ok "with $files descriptors it begins, or says why not" ;;
+	case $rc:$err in
+	0:*|1:nspawn-lite:*) result ok "with $files descriptors it begins, or says why not" ;;
 	*)	is "with $files descriptors it begins, or says why not" '' "$rc $err" ;;
 	esac
 done
