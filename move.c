@@ -725,7 +725,7 @@ come_home(const char *note, const struct nl *inside, bool patient)
 		drop(home);
 	if (all) {
 		umount2(pin, MNT_DETACH | UMOUNT_NOFOLLOW);
-		unlink(pin);
+		all = unlink(pin) == 0 || errno == ENOENT;  /* else it is for the next one */
 	}
 	return all;
 }

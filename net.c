@@ -368,6 +368,8 @@ find_ours(struct nl *nl, const char *name, const uint8_t mac[6], struct nl_link 
 	return nl_find_link(nl, name, 0, l) == 0 && streq(l->kind, "veth") && memcmp(l->mac, mac, 6) == 0;
 }
 
+static bool marked;  /* they are known by what they say of themselves, see mark_of */
+
 /*
  * The kernel takes away the links of a namespace that has ended, in its own time, and to do it ourselves is to wait for
  * every CPU. Who starts again at once looks for what is still there; only what others would see is worth the wait: a
@@ -386,7 +388,7 @@ unmake(struct run *r)
 				nl_delete_link(&r->net, l->guest_index);
 			continue;
 		}
-		if (l->kind != LINK_VETH || r->zone.fd < 0)
+		if (l->taken || (marked && (l->kind != LINK_VETH || r->zone.fd < 0)))
 			continue;
 		/* a birth that went wrong may not have told its index */
 		there = l->index ? nl_find_link(&r->host_net, NULL, l->index, &now) == 0 && streq(now.kind, "veth")
@@ -398,12 +400,19 @@ unmake(struct run *r)
 	nl_close(&r->net);
 }
 
+/* what our ends say of themselves: a machine of systemd-nspawn has links of the same name and address */
+static const char *
+mark_of(const struct run *r)
+{
+	return fmt("nspawn-lite %.100s", r->claim_path);
+}
+
 /* of our last life */
 static void
 remove_stale(struct run *r, struct link *l)
 {
 	struct nl_link now;
-	bool ours = find_ours(&r->host_net, l->host, l->host_mac, &now);
+	bool ours = find_ours(&r->host_net, l->host, l->host_mac, &now) && streq(now.alias, mark_of(r));
 
 	l->taken = !ours && now.index;
 	if (ours && nl_delete_link(&r->host_net, now.index) < 0 && errno != ENODEV)
@@ -615,7 +624,8 @@ net_look(const struct plan *p, struct run *r)
 	for (l = r->link; l < r->link + r->nlinks; l++)
 		if (is_pair(l)) {
 			remove_stale(r, l);
-			grow(&r->notes, fmt("LINK=%s veth %s", l->host, mac_text(l->host_mac)));
+			if (!l->taken)  /* else it will be found out when it is made */
+				grow(&r->notes, fmt("LINK=%s veth %s", l->host, mac_text(l->host_mac)));
 		} else if (l->kind == LINK_MACVLAN) {
 			grow(&r->notes, fmt("LINK=%s macvlan", l->guest));
 		}
@@ -1014,24 +1024,40 @@ got_change(struct run *r, int fd, short revents)
 static int
 filter_changes(int fd)
 {
-	struct sock_filter code[WATCHED_MOST + 16], *c = code;
+	enum { INDEX_AT = NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_index), FLAGS_AT = NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_flags) };
+	static const struct sock_filter begin[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNSPEC, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, INDEX_AT),
+	};
+	const struct sock_filter end[] = {
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		/* gone, or not up */
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 8, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FLAGS_AT),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 5, 6),
+		/* or without a carrier */
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 4, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FLAGS_AT),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 0, 2),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_RUNNING), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_filter code[WATCHED_MOST + LEN(begin) + LEN(end)], *c = code;
 	struct sock_fprog program = { .filter = code };
 	size_t i;
 
-	*c++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_index));
-	for (i = 0; i < nwatched; i++)
+	memcpy(c, begin, sizeof(begin));
+	c += LEN(begin);
+	for (i = 0; i < nwatched; i++)  /* a bridge or a veth without a carrier is nothing to tell of */
 		*c++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl((uint32_t)watched[i].index),
-		                                    (uint8_t)(nwatched - i), 0);
-	*c++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	*c++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN);
-	*c++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNSPEC, 0, 5);
-	*c++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type));
-	*c++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 4, 0);
-	*c++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_flags));
-	*c++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 0, 2);
-	*c++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_RUNNING), 0, 1);
-	*c++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	*c++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+		                                    (uint8_t)(nwatched - i + (watched[i].parent ? 4 : 0)), 0);
+	memcpy(c, end, sizeof(end));
+	c += LEN(end);
 	program.len = (unsigned short)(c - code);
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
@@ -1041,6 +1067,7 @@ net_begin(const struct plan *p, struct run *r)
 {
 	struct sockaddr_nl own = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
 	struct link *l;
+	struct nl_msg m;
 	int fd;
 
 	(void)p;
@@ -1051,6 +1078,12 @@ net_begin(const struct plan *p, struct run *r)
 		if (l->kind == LINK_VETH)
 			look_after(r->bridge_index, false, "bridge", r->bridge, l->guest);
 	}
+	for (l = r->link; l < r->link + r->nlinks; l++)
+		if (is_pair(l) && l->index > 0) {
+			nl_begin_link(&m, RTM_SETLINK, 0, l->index, 0, 0);
+			nl_str(&m, IFLA_IFALIAS, mark_of(r));
+			marked = nl_talk(&r->host_net, &m, NULL, NULL) == 0;
+		}
 	if (!nwatched)
 		return;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);

@@ -420,6 +420,7 @@ nl_read_link(const struct nlmsghdr *h, struct nl_link *l)
 	l->parent = (int)nl_get_u32(nl_find(h, sizeof(*i), IFLA_LINK));
 	l->mtu = nl_get_u32(nl_find(h, sizeof(*i), IFLA_MTU));
 	nl_get_str(nl_find(h, sizeof(*i), IFLA_IFNAME), l->name, sizeof(l->name));
+	nl_get_str(nl_find(h, sizeof(*i), IFLA_IFALIAS), l->alias, sizeof(l->alias));
 	nl_get_str(nl_find_nested(nl_find(h, sizeof(*i), IFLA_LINKINFO), IFLA_INFO_KIND), l->kind, sizeof(l->kind));
 	mac = nl_get(nl_find(h, sizeof(*i), IFLA_ADDRESS), sizeof(l->mac));
 	if (mac)

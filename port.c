@@ -369,17 +369,33 @@ do_without(const struct run *r, const char *why)
 			    "(CONFIG_NF_TABLES, NFT_NAT, NFT_FIB_IPV4; modules nft_chain_nat, nft_nat, nft_fib_inet): %s",
 			    r->port[i].word, RELAY_PORTS, why);
 	if (its.nports)
-		warn("the kernel's nf_tables cannot lead ports (CONFIG_NFT_NAT; modules nft_chain_nat, nft_nat): %s; "
-		     "they are relayed by ourselves", why);
-	if (its.masquerade)
-		warn("machine %s has no way out of its own network: masquerading needs nf_tables "
-		     "(CONFIG_NFT_MASQ; modules nft_chain_nat, nft_masq): %s", r->name, why);
+		warn("the kernel's nf_tables cannot lead ports: %s; they are relayed by ourselves", why);
+}
+
+static const char *
+reason(void)
+{
+	return xstrdup(its.nft.nl.why[0] ? its.nft.nl.why : strerror(errno));
+}
+
+/* the way out does not need all that ports need */
+static bool
+masquerade_only(struct run *r)
+{
+	size_t n = its.nports;
+	bool is;
+
+	its.nports = 0;
+	is = n && !sys_denied("nft") && set_rules(r, NULL, 0) == 0;
+	its.nports = n;
+	return is;
 }
 
 void
 port_open(const struct plan *p, struct run *r)
 {
 	struct candidate c[2] = { 0 };
+	const char *why;
 	char text[256];
 	size_t i;
 
@@ -393,9 +409,17 @@ port_open(const struct plan *p, struct run *r)
 	undo(r, remove_rules);
 	its.leads = !sys_denied("nft") && set_rules(r, c, lent_addresses(r, c)) == 0;
 	if (!its.leads) {
-		do_without(r, its.nft.nl.why[0] ? its.nft.nl.why : strerror(errno));
-		nft_close(&its.nft);
-		return;
+		why = reason();
+		do_without(r, why);
+		if (its.masquerade && !masquerade_only(r)) {
+			warn("machine %s has no way out of its own network: masquerading needs nf_tables "
+			     "(CONFIG_NFT_MASQ; modules nft_chain_nat, nft_masq): %s", r->name, why);
+			its.masquerade = false;
+		}
+		if (!its.masquerade) {
+			nft_close(&its.nft);
+			return;
+		}
 	}
 	if (its.nft.nl.why[0])
 		warn("IPv6 is neither masqueraded nor led by nf_tables (CONFIG_NF_TABLES_IPV6; Linux 5.8): %s", its.nft.nl.why);

@@ -240,6 +240,7 @@ struct nl_link {
 	uint32_t mtu;
 	uint8_t mac[6];
 	char name[16], kind[16];    /* kind is "" for hardware */
+	char alias[128];            /* what it says of itself, cut */
 };
 void nl_begin_link(struct nl_msg *m, int type, int flags, int index, unsigned int set, unsigned int mask);  /* IFF_* */
 void nl_read_link(const struct nlmsghdr *h, struct nl_link *l);  /* of RTM_NEWLINK; its index is 0 if it is none */

@@ -321,6 +321,14 @@ printf '[Network]\nZone=web\n' >"$settings"
 is 'with --settings=yes the command line decides on all links' 'e0 lo' \
 	"$(guest --settings=yes --network-veth-extra=e0 sh -c 'echo $(ls /sys/class/net)')"
 rm -r "$T/root/etc/systemd"
+# A living machine of systemd-nspawn has a link of the same name and the same address
+ip link add ve-guest address a2:0e:78:9f:de:73 type veth peer name peer0
+refuses 'a link that looks like ours and does not say so is not removed' '*make link ve-guest: the host has one of that name*' -n
+like 'and is there still' '*ve-guest*' "$(links)"
+ip link del ve-guest
+begin -n
+like 'ours says so' '*alias nspawn-lite */guest*' "$(ip link show ve-guest)"
+end
 ok 'nothing of these stays either' wait_for no_links
 
 # ---- whatever ends it ----------------------------------------------------------------------------------

@@ -87,9 +87,14 @@ inside() {	# inside NAME COMMAND...
 end() { kill -15 $pid; kill -9 $(leader "$name") 2>/dev/null; wait $pid 2>/dev/null; }
 address() { inside "$1" ip -4 addr show "$2" | sed -n 's|^ *inet \([0-9.]*\)/.*|\1|p'; }
 router() { inside "$1" ip route | sed -n 's/^default via \([^ ]*\).*/\1/p'; }
-# asks NAME : its resolver
+# relay NAME : where our relay for its names is asked: the number after the host's
+relay() {
+	at=$(router "$1")
+	echo "${at%.*}.$((${at##*.} + 1))"
+}
+# asks NAME SERVER
 asks() {
-	inside "$1" nslookup any.example "$(router "$1")" 2>/dev/null | sed -n 's/^Address[ 0-9:]*: *\(192[0-9.]*\).*/\1/p' | head -n 1
+	inside "$1" nslookup any.example "$2" 2>/dev/null | sed -n 's/^Address[ 0-9:]*: *\(192[0-9.]*\).*/\1/p' | head -n 1
 }
 worked() { cut -d' ' -f14,15 "/proc/$1/stat" | sed 's/ / + /'; }
 pings() { ping -c 1 -W 5 "$1" >/dev/null 2>&1 && echo yes; }
@@ -144,10 +149,10 @@ if has ip6; then
 else
 	is 'a hosts file has one' "$address	one" "$(cat "$dir/state/run/nspawn-lite/.hosts/one")"
 fi
-is 'it asks by DHCP and gets the same' "$address $router $router" \
+is 'it asks by DHCP and gets the same' "$address $router $(relay one)" \
 	"$(inside one udhcpc -n -q -f -t 10 -T 2 -i host0 -s "$dir/one/bin/lease" >/dev/null 2>&1; cat /lease)"
-is 'the relay answers for names' 192.0.2.53 "$(asks one)"
-like 'which is who its resolv.conf names' "*nameserver $router*" "$(cat "$dir/one/etc/resolv.conf" 2>/dev/null; nsenter -t "$(leader one)" -m cat /etc/resolv.conf)"
+is 'the relay answers for names' 192.0.2.53 "$(asks one "$(relay one)")"
+like 'which is who its resolv.conf names' "*nameserver $(relay one)*" "$(cat "$dir/one/etc/resolv.conf" 2>/dev/null; nsenter -t "$(leader one)" -m cat /etc/resolv.conf)"
 led='this is one'
 has sysctl || led='nc: timed out'
 is 'its port is there, from outside' "$led" "$(inside_fetch outside 198.51.100.1 8080)"
@@ -234,7 +239,7 @@ wait $resolver 2>/dev/null
 "$named" 0.0.0.0 &
 resolver=$!
 begin one -n sh -c "$calm"
-is 'a resolver of the host that listens everywhere answers itself' 192.0.2.53 "$(asks one)"
+is 'a resolver of the host that listens everywhere answers itself' 192.0.2.53 "$(asks one "$(router one)")"
 before=$(($(worked $pid)))
 sleep 3
 is 'and the supervisor sleeps meanwhile' yes "$([ $(($(worked $pid) - before)) -lt 100 ] && echo yes)"
