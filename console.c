@@ -150,15 +150,6 @@ lane_of(struct run *r, int fd, bool reading)
 	return NULL;
 }
 
-static long long
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* ^] three times within a second kills; after two of them r reboots and p powers off. What is for the guest */
 static size_t
 look_for_escape(struct run *r, const char *buf, size_t len)

@@ -197,15 +197,6 @@ answer_here(const struct lease *l, uint8_t *m, size_t end, size_t room)
 
 /* ---- questions by UDP ---------------------------------------------------------------------- */
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void
 look_for(int fd, int op, uint32_t events, uint64_t what)
 {

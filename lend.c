@@ -125,15 +125,6 @@ lend_bind(const struct plan *p, struct run *r)
 
 /* ---- in the supervisor's loop ------------------------------------------------------------ */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void
 arm(void)
 {

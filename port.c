@@ -612,15 +612,6 @@ follow(struct run *r)
 	return true;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* a guest that changes its addresses all the time, or has a million, takes no more than a part of our time */
 static void
 on_change(struct run *r, int fd, short revents)

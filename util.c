@@ -516,6 +516,15 @@ next_line(char **text)
 	return line;
 }
 
+int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 void
 random_bytes(void *buf, size_t size)
 {

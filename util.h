@@ -69,6 +69,7 @@ int write_open(int dir, const char *path, mode_t mode, const char *text);  /* th
 int put_at(int dir, const char *path, const char *text);
 /* each line of text in turn, cut out with 0; NULL at the end */
 char *next_line(char **text);
+int64_t now_ms(void);  /* of a clock that nobody sets */
 void random_bytes(void *buf, size_t size);
 uint64_t siphash24(const void *data, size_t len, const uint8_t key[16]);
 /* 32 hex digits, dashes allowed, to 16 bytes; false if it is not that */
