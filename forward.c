@@ -79,9 +79,9 @@ forward_sweep(const char *note, int held)
 static bool
 put_back(struct shared *s)
 {
-	char *text = share_text(s), *line;
+	char *text = share_peek(s), *line;
 	const char *note;
-	bool all = true;
+	bool all = text != NULL;
 
 	while ((line = next_line(&text)))
 		if ((note = after(line, "FORWARD=")))
@@ -137,7 +137,12 @@ turn_on(int dir, struct shared *s, const char *name, char **paths, bool wait, bo
 		warn_once(*paths);
 		return true;
 	}
-	text = share_text(s);
+	text = share_peek(s);
+	if (!text) {
+		warn_once(*paths);
+		share_leave(s, false);
+		return *all = false;
+	}
 	if (s->first && *text) {
 		put_back(s);  /* as one that was killed left it */
 		text = "";

@@ -278,6 +278,7 @@ bool share_claim(struct shared *s, off_t number, off_t count);
 bool share_claim_together(struct shared *s, off_t number, off_t count);
 void share_unclaim(struct shared *s, off_t number, off_t count);
 char *share_text(const struct shared *s);              /* what the first one wrote: "KEY=value" lines for who sweeps */
+char *share_peek(const struct shared *s);              /* the same; NULL with errno */
 void share_write(struct shared *s, const char *text);
 bool share_put(struct shared *s, const char *text);    /* does not die: false with errno */
 bool share_last(struct shared *s);                     /* closes it; true: nobody else is in, unmake what it stands for */

@@ -108,13 +108,25 @@ share_unclaim(struct shared *s, off_t number, off_t count)
 }
 
 char *
-share_text(const struct shared *s)
+share_peek(const struct shared *s)
 {
 	char text[4096];
 	ssize_t n = pread(s->fd, text, sizeof(text) - 1, 0);
 
-	text[n < 0 ? 0 : n] = 0;
+	if (n < 0)
+		return NULL;
+	text[n] = 0;
 	return xstrdup(text);
+}
+
+char *
+share_text(const struct shared *s)
+{
+	char *text = share_peek(s);
+
+	if (!text)
+		die("read %s:", s->path);
+	return text;
 }
 
 bool
@@ -160,6 +172,7 @@ share_leave(struct shared *s, bool gone)
 void
 share_sweep(int dir, const char *file, bool (*unmake)(char *text))
 {
+	char *text;
 	const char *name = after(file, SHARED_PREFIX);
 	struct shared s = { .path = fmt("%s/%s", run_state_dir(), file) };
 	char **w;
@@ -171,7 +184,7 @@ share_sweep(int dir, const char *file, bool (*unmake)(char *text))
 	if (s.fd < 0)
 		return;
 	if (set_lock(s.fd, F_WRLCK, GATE, 1, false) && has_name(s.fd) && set_lock(s.fd, F_WRLCK, MEMBERS, 1, false)
-	    && unmake(share_text(&s)))
+	    && (text = share_peek(&s)) && unmake(text))
 		unlinkat(dir, file, 0);
 	close(s.fd);
 }

@@ -244,8 +244,9 @@ if "$step" works 2>/dev/null; then
 		case $m in
 		plain)	s=1 e=3 ;;
 		late)	s=1 e=5 ;;
-		# of hundreds of calls some, others each time; CRASH=all takes two minutes for each of these
-		lent|zone-port|moved) s=23 e=31 o=$(($(date +%s) % 23)) ;;
+		# of hundreds of calls some; CRASH=all takes two minutes for each of these, CRASH_OFFSET others
+		links|links-users) s=29 e=37 o=${CRASH_OFFSET:-0} ;;
+		lent|zone-port|moved) s=37 e=43 o=${CRASH_OFFSET:-0} ;;
 		*)	s=3 e=5 ;;
 		esac
 		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s" $((1 + o))
