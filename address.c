@@ -926,8 +926,10 @@ address_sweep_hosts(const char *note, int held)
 	bool gone = dir >= 0 || errno == ENOENT;
 
 	(void)held;
-	if (dir >= 0 && name_valid(note))
-		gone = (unlinkat(dir, note, 0) == 0 || errno == ENOENT) & (unlinkat(dir, fmt(".%s", note), 0) == 0 || errno == ENOENT);
+	if (dir >= 0 && name_valid(note)) {
+		gone = unlinkat(dir, note, 0) == 0 || errno == ENOENT;
+		gone &= unlinkat(dir, fmt(".%s", note), 0) == 0 || errno == ENOENT;
+	}
 	drop(dir);
 	return gone;
 }
