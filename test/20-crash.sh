@@ -38,7 +38,7 @@ state() {
 	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
 	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
 	ls /var/lib/machines 2>/dev/null
-	[ ! "$network" ] || network_state
+	[ ! "$looks" ] || network_state
 }
 # network_state : flags, rules, addresses, sockets; what is up is asked of the links that move
 network_state() {
@@ -63,18 +63,19 @@ network_state() {
 # same : prints what differs from the state before, once. Links go a moment after the network that they lead to
 same() {
 	tries=50
-	while state >"$T/now"; ! cmp -s "$T/before" "$T/now" && [ "$network" ] && [ $tries -gt 0 ]; do
+	while state >"$T/now"; ! cmp -s "$T/before$looks" "$T/now" && [ "$looks" ] && [ $tries -gt 0 ]; do
 		tries=$((tries - 1))
 		sleep 0.02 2>/dev/null || sleep 1
 	done
-	cmp -s "$T/before" "$T/now" && return
-	diff "$T/before" "$T/now" | grep '^[<>]' | head -n 3
-	cp "$T/now" "$T/before"
+	cmp -s "$T/before$looks" "$T/now" && return
+	diff "$T/before$looks" "$T/now" | grep '^[<>]' | head -n 3
+	cp "$T/now" "$T/before$looks"
 }
 next() { timeout 60 "$NL" -q -M "$1" -D "$t" /bin/true </dev/null 2>&1; }
 
 # an uplink, so that there is something to lead on; a link to be moved; a resolver that guests cannot ask themselves
 network=''
+looks=''	# at the network too, which takes its time: where the machine has links
 if command -v ip >/dev/null 2>&1 && ip link set lo up && ip link add crash-up type veth peer name crash-far; then
 	network='lent zone-port moved'
 	echo 'nameserver 127.0.0.1' >"$T/resolv.conf"
@@ -92,6 +93,11 @@ fi 2>/dev/null
 begin() {
 	mode=$1
 	words='/bin/echo ran'
+	looks=''
+	case "$network" in
+	'')	;;
+	*)	case $mode in links|links-users|lent|zone-port|moved) looks=.network ;; esac ;;
+	esac
 	STEP=''
 	UNIFIED_HIERARCHY=''
 	case $mode in
@@ -238,6 +244,9 @@ next "$me"
 next "$me-next"
 leftovers_before
 state >"$T/before"
+looks=.network
+state >"$T/before.network"
+looks=''
 if "$step" works 2>/dev/null; then
 	for m in ${MODES:-plain first late terminal interactive legacy stub network links links-users $network ephemeral users users-ephemeral boot sweep}; do
 		o=0

@@ -20,7 +20,7 @@ at_most() {	# at_most NAME LIMIT NUMBER
 	ok "$1 takes at most $2 system calls" [ "$3" -le "$2" ]
 }
 
-at_most 'a plain start' 280 "$(calls --pipe)"
-at_most 'one with a private network' 310 "$(calls --pipe --private-network)"
-at_most 'one with a terminal' 300 "$(calls --console=read-only)"
+at_most 'a plain start' 290 "$(calls --pipe)"
+at_most 'one with a private network' 320 "$(calls --pipe --private-network)"
+at_most 'one with a terminal' 310 "$(calls --console=read-only)"
 done_testing
