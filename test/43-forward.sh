@@ -101,12 +101,13 @@ if [ "$(all6)" = '0 1 1' ]; then
 		cat >"$T/radvd.conf" <<-'END'
 		interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix 2001:db8:9::/64 { }; };
 		END
-		background ip netns exec late radvd -n -m stderr -C "$T/radvd.conf" -p "$T/radvd.pid" 2>"$T/radvd.log"
+		background ip netns exec late radvd -n -m stderr -C "$T/radvd.conf" -p "$T/radvd.pid" >"$T/radvd.log" 2>&1
 		# shellcheck disable=SC2317 # by wait_for
 		learned() { ip -6 route show default dev up2 | grep -q 'proto ra'; }
 		ok 'a way out that comes later is learned' wait_for learned
 		ip link del up2
-		kill $!
+		# $! is a shell, and radvd two processes
+		kill "$(cat "$T/radvd.pid")"
 		wait $! 2>/dev/null
 		ip netns del late
 	else
