@@ -59,6 +59,7 @@ passed_on() {
 is "what the supervisor has open it would hand to nobody" "" "$(passed_on "$supervisor")"
 inside "$foe" talk 12 >"$T/talk" &
 talker=$!
+wait_for [ -s "$T/talk" ]
 i=0
 while [ $i -lt 5 ]; do
 	inside ip addr add "10.99.0.$i/32" dev host0
