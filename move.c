@@ -427,14 +427,16 @@ wait_and_move(int wire, pid_t supervisor)
 /* the network that they come from and the one that they are in, and their radios. Not open: fd is -1 */
 struct way { struct nl out, in; struct wifi wifi_out, wifi_in; };
 
-/* a name that is free at home: the old one, or else one that is like it */
-static bool
+/* whether a name is free at home, the old one or the turn's like it: 1, or 0; -1 with errno: not known */
+static int
 free_name(struct nl *nl, const char *old, int turn, char name[IFNAMSIZ])
 {
 	struct nl_link l;
 
 	snprintf(name, IFNAMSIZ, turn ? "%.12s-%d" : "%s", old, turn);
-	return nl_find_link(nl, name, 0, &l) < 0 && errno == ENODEV;
+	if (nl_find_link(nl, name, 0, &l) == 0)
+		return 0;
+	return errno == ENODEV ? 1 : -1;
 }
 
 enum { NAMES = 10 };
@@ -456,7 +458,7 @@ give_name(struct nl *nl, const struct moved *v, struct nl_link *l)
 	if (streq(l->name, v->old))
 		return;
 	for (i = 0; i < NAMES; i++)
-		if (free_name(nl, v->old, i, name) && rename_link(nl, l->index, name) == 0) {
+		if (free_name(nl, v->old, i, name) > 0 && rename_link(nl, l->index, name) == 0) {
 			told_name(v, name);
 			return;
 		}
@@ -522,20 +524,24 @@ fetch_home(struct way *w, const struct moved *v, int index)
 {
 	char name[IFNAMSIZ];
 	struct nl_link l;
-	int i;
+	int i, is_free;
 
 	remove_program(&w->in, index);
-	errno = EEXIST;
 	for (i = 0; i < NAMES; i++) {
-		if (!free_name(&w->out, v->old, i, name))
+		is_free = free_name(&w->out, v->old, i, name);
+		if (is_free < 0)  /* not known: another name for that would be wrong */
+			return -1;
+		if (!is_free)
 			continue;
 		if (fetch(&w->in, index, name) == 0)
 			break;
 		if (errno != EEXIST)
 			return -1;
 	}
-	if (i == NAMES)
+	if (i == NAMES) {
+		errno = EEXIST;
 		return -1;
+	}
 	told_name(v, name);
 	if (nl_find_link(&w->out, name, 0, &l) < 0)
 		return -1;
