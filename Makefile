@@ -3,6 +3,11 @@
 PREFIX ?= /usr/local
 CONFIG ?= config.h
 STATIC ?= y
+# zlib, and libbtrfsutil where it is found: y or n. Without zlib gzip is a program's affair
+ZLIB ?= y
+ifndef BTRFS
+BTRFS = $(eval BTRFS := $(if $(shell printf '\043include <btrfsutil.h>\n' | $(CC) $(CPPFLAGS) -E - 2>/dev/null | grep create_subvolume),y,n))$(BTRFS)
+endif
 HOSTCC ?= cc
 NSPAWN ?=
 LAB_CACHE ?= $(or $(XDG_CACHE_HOME),$(or $(HOME),/tmp)/.cache)/nspawn-lite
@@ -13,10 +18,11 @@ O ?= build$(TARGET:%=/%)
 
 # The rooms from bottom to top: each uses only what stands before it, and
 # make layers proves it.
-rooms := util sys tree work copy netlink dhcp nft firewall run share cgroup limit device net move address forward dns resolver lend relay port machine place mount \
-	mntns spare root userns user seccomp console payload halt image settings plan nspawn-lite
+rooms := util sys sha256 tree work copy btrfs stream tar unpack pack raw disk fetch sums netlink dhcp nft firewall run share cgroup limit device \
+	net move address forward dns resolver lend relay port machine place mount mntns spare root userns user seccomp console payload halt \
+	verb table store image images transfer pull settings plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
-libs :=
+libs = $(if $(filter y,$(ZLIB)),-lz) $(if $(filter y,$(BTRFS)),-lbtrfsutil)
 
 # No CC given: gcc if it makes musl programs or CROSS_COMPILE names it, else
 # a musl of our own around it, which test/lab/toolchain makes when missing.
@@ -37,6 +43,7 @@ STRIP ?= $(call tool,strip)
 CFLAGS ?= -Os
 own_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCONFIG='"$(CONFIG)"' \
 	$(if $(NSPAWN),-DNSPAWN='"$(O)/nspawn.rows"') -iquote . \
+	-DWITH_ZLIB=$(if $(filter y,$(ZLIB)),1,0) -DWITH_BTRFS=$(if $(filter y,$(BTRFS)),1,0) \
 	-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wdate-time \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=.
@@ -86,7 +93,7 @@ $(O)/test-%: test/lab/%.c $(O)/flags
 	$(program)
 
 # For the program on the machine that builds, without what is generated below
-host := -s O=$(O)/host TARGET= CROSS_COMPILE= CC='$(HOSTCC)' NSPAWN= STRIP=: STATIC=n CFLAGS=-O1 CPPFLAGS= LDFLAGS= all
+host := -s O=$(O)/host TARGET= CROSS_COMPILE= CC='$(HOSTCC)' NSPAWN= STRIP=: STATIC=n ZLIB=n BTRFS=n CFLAGS=-O1 CPPFLAGS= LDFLAGS= all
 
 # NSPAWN is a folder of .nspawn files, which become rows of plan.c
 ifneq ($(NSPAWN),)

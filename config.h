@@ -17,6 +17,25 @@
 	"/etc/machines", "/run/machines", "/var/lib/machines", "/var/lib/container", \
 	"/usr/local/lib/machines", "/usr/lib/machines"
 
+/* programs that unpack and pack what zlib does not, from standard input to standard output: the suffix says which */
+#define FILTERS \
+	{ ".gz",  { "gzip", "-dc" },  { "gzip", "-c" } }, \
+	{ ".xz",  { "xz", "-dc" },    { "xz", "-c" } }, \
+	{ ".bz2", { "bzip2", "-dc" }, { "bzip2", "-c" } }, \
+	{ ".zst", { "zstd", "-dc" },  { "zstd", "-c" } }
+/* of gzip, from 1, the fastest, to 9; --level takes another */
+#define GZIP_LEVEL 6
+/* programs for https, the first that is there: curl, wget, uclient-fetch are known */
+#define FETCHERS "curl", "wget", "uclient-fetch"
+/* keys of --verify=signature, the first that is there */
+#define KEYRINGS \
+	"/etc/systemd/import-pubring.gpg", "/etc/systemd/import-pubring.pgp", \
+	"/usr/lib/systemd/import-pubring.gpg", "/usr/lib/systemd/import-pubring.pgp"
+/* 1: pulls keep what they fetched, read-only and hidden, beside the image, as --keep-download=yes does; it takes twice the room */
+#define KEEP_DOWNLOAD 0
+/* what makes the file system of pool SIZE */
+#define POOL_MKFS "mkfs.btrfs", "-q"
+
 /* what -b starts: the first of these that the tree has */
 #define INIT_PATH \
 	"/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/sbin/init", \
@@ -60,3 +79,8 @@
 #define WITH_SECCOMP 1
 /* 0: without --system-call-filter a machine may make any system call, and with ~ all but those */
 #define WITH_DEFAULT_FILTER 1
+
+/* 0 leaves out: import and export of archives (30 KB with zlib); disk images; pulls from the network */
+#define WITH_IMPORT 1
+#define WITH_DISK 1
+#define WITH_PULL 1

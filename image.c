@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: 0BSD */
 /* Images at rest: finding one, its lock, its name, what it says of itself */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,47 +11,6 @@
 
 #include "nspawn-lite.h"
 #include CONFIG
-
-static char *
-host_name(void)
-{
-	char name[256];
-
-	return gethostname(name, sizeof(name)) == 0 && name_valid(name) ? xstrdup(name) : NULL;
-}
-
-char *
-image_derive_name(const char *path)
-{
-	char real[PATH_MAX], name[NAME_LONGEST + 1];
-	const char *base, *end, *c;
-	size_t n = 0;
-
-	end = path + strlen(path);
-	while (end > path && end[-1] == '/')
-		end--;
-	for (base = end; base > path && base[-1] != '/'; base--)
-		;
-	if (base == end)
-		return *path ? host_name() : NULL;
-	if (((end - base == 1 && *base == '.') || (end - base == 2 && base[0] == '.' && base[1] == '.')))
-		return realpath(path, real) && real[1] ? image_derive_name(real) : host_name();
-	if (end - base > 4 && memcmp(end - 4, ".raw", 4) == 0)
-		end -= 4;
-	for (c = base; c < end && n < NAME_LONGEST; c++) {
-		if (!name_char(*c) && *c != '.')
-			continue;
-		if ((*c == '.' || *c == '-') && (n == 0 || name[n - 1] == '.'))
-			continue;
-		if (*c == '.' && name[n - 1] == '-')
-			n--;
-		name[n++] = *c;
-	}
-	while (n > 0 && (name[n - 1] == '.' || name[n - 1] == '-'))
-		n--;
-	name[n] = 0;
-	return n && name_valid(name) ? xstrdup(name) : NULL;
-}
 
 char *
 image_search(const struct plan *p, const char *name)
@@ -91,7 +49,7 @@ take_name(const struct plan *p, struct run *r)
 {
 	uint64_t random;
 
-	r->name = p->machine ? p->machine : image_derive_name(r->root);
+	r->name = p->machine ? p->machine : store_derive_name(r->root);
 	if (!r->name)
 		die("%s gives no valid name for a machine; say one with -M", r->root);
 	if (p->ephemeral && !p->machine && r->life_before >= 0) {

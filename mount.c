@@ -34,7 +34,7 @@ enum { PROC_MAGIC = 0x9fa0, MOST_PAIRS = 64, MOST_LAYERS = 64, MOST_MOUNTS = 200
 enum { BIND, TMPFS, OVERLAY, COVER };
 enum { NO_MAP, MAP, MAP_ROOT, MAP_OWNER, MAP_PAIRS };
 
-struct source {
+struct binding {
 	char *path;     /* of the host, or of the tree; NULL: the upper one is in memory */
 	bool inside;    /* of the tree */
 	char *name;     /* of one of the host: what it is called where they are gathered */
@@ -57,7 +57,7 @@ struct mount {
 	char *data;
 	long long uid, gid;         /* inside; -1: nothing was said */
 	/* of an overlay the lowest first, and last the directory that the upper one is in */
-	struct source *source;
+	struct binding *source;
 	size_t nsource;
 	bool upper;
 	char *upper_name;           /* NULL: in memory */
@@ -131,7 +131,7 @@ clean(const struct mount *m, const char *path)
 static void
 add_source(struct mount *m, char *path)
 {
-	struct source *s = &m->source[m->nsource];
+	struct binding *s = &m->source[m->nsource];
 
 	if (m->nsource == MOST_LAYERS)
 		wrong(m, "too many directories");
@@ -328,7 +328,7 @@ parse_overlay(struct mount *m)
 	if (m->nsource == 1)
 		add_source(m, last);
 	m->upper = !m->read_only;
-	for (struct source *s = m->source; s < m->source + m->nsource - m->upper; s++)
+	for (struct binding *s = m->source; s < m->source + m->nsource - m->upper; s++)
 		if (!s->path)
 			wrong(m, "only the upper directory may be empty");
 }
@@ -432,7 +432,7 @@ hand_over(struct run *r, const struct mount *m, int fd)
 }
 
 static void
-offer(struct run *r, struct mount *m, struct source *s, int fd)
+offer(struct run *r, struct mount *m, struct binding *s, int fd)
 {
 	unsigned int deep = m->kind == BIND && !m->alone ? RECURSIVE : 0;
 	int tree;
@@ -517,7 +517,7 @@ absolute(const struct mount *m, char *path)
 static void
 look_at_bind(struct run *r, struct mount *m)
 {
-	struct source *s = m->source;
+	struct binding *s = m->source;
 	struct stat st;
 	int fd;
 
@@ -540,7 +540,7 @@ root_of(const struct plan *p, const struct run *r)
 {
 	const char *new = p->pivot_root;
 	char *root = new ? fmt("%s/%.*s", r->root, (int)strcspn(new, ":"), new) : r->root;
-	const struct source *s;
+	const struct binding *s;
 	size_t i;
 
 	for (i = 0; i < r->nmounts; i++) {
@@ -553,7 +553,7 @@ root_of(const struct plan *p, const struct run *r)
 
 /* an upper directory is reached by the one that it is in: its work directory must be of the same mount */
 static void
-split_upper(struct mount *m, struct source *s, char *path)
+split_upper(struct mount *m, struct binding *s, char *path)
 {
 	char *slash = strrchr(path, '/');
 
@@ -608,7 +608,7 @@ make_work(const struct mount *m, int above, const char *upper, uid_t owner)
 }
 
 static void
-look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct source *s)
+look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct binding *s)
 {
 	char real[PATH_MAX];
 	int above, fd;
@@ -649,7 +649,7 @@ look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct sourc
 static void
 look_at_overlay(const struct plan *p, struct run *r, struct mount *m)
 {
-	struct source *s, *end = m->source + m->nsource;
+	struct binding *s, *end = m->source + m->nsource;
 	int fd;
 
 	for (s = m->source; s < end; s++) {
@@ -856,7 +856,7 @@ receive(struct site *s, const struct mount *m)
 
 /* of the tree: found by its path there; of the host: a copy of its mount, or the place where it was gathered */
 static int
-take(struct site *s, const struct mount *m, const struct source *source)
+take(struct site *s, const struct mount *m, const struct binding *source)
 {
 	int fd;
 
@@ -917,7 +917,7 @@ shut(const struct site *s, const struct mount *m, int top)
 static void
 make_bind(struct site *s, const struct mount *m)
 {
-	const struct source *source = m->source;
+	const struct binding *source = m->source;
 	int fd, top, to, userns;
 	bool deep = !m->alone;
 	unsigned long events;
@@ -999,7 +999,7 @@ overlay_trouble(const struct mount *m, int lower, int upper)
 
 /* a directory for the overlay to be made of, as an fd of a mount that is attached */
 static int
-take_layer(struct site *s, const struct mount *m, const struct source *source, int shop, size_t i)
+take_layer(struct site *s, const struct mount *m, const struct binding *source, int shop, size_t i)
 {
 	char *name = fmt("%zu", i);
 	int fd = take(s, m, source);
@@ -1026,7 +1026,7 @@ is(int fd, const struct stat *what)
 static void
 take_upper(struct site *s, const struct mount *m, int shop, int lower, int *upper, int *work)
 {
-	const struct source *source = &m->source[m->nsource - 1];
+	const struct binding *source = &m->source[m->nsource - 1];
 	const char *name = m->upper_name ? m->upper_name : "upper";
 	int above = m->upper_name ? take_layer(s, m, source, shop, m->nsource - 1) : shop;
 	bool host = m->upper_name && !source->inside;
@@ -1199,7 +1199,7 @@ mount_root(struct run *r, const char *stage)
 
 /* one source of the host, as it is seen in our copy of its mounts: below a tmpfs that it could be covered by */
 static void
-gather(const struct mount *m, const struct source *s, const char *stage)
+gather(const struct mount *m, const struct binding *s, const char *stage)
 {
 	char *at = fmt("%s/%s", stage, s->name);
 	struct stat st;
@@ -1214,7 +1214,7 @@ const char *
 mount_gather(struct run *r, const char *stage)
 {
 	struct mount *const *m;
-	struct source *s;
+	struct binding *s;
 
 	if (!r->gather || !r->nsources)
 		return stage;

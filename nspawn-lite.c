@@ -764,7 +764,7 @@ verb_settings(char **words)
 
 	words += rows;
 	if (!*words && !rows)
-		die("say which: %s settings FILE...", plan_called);
+		die("say which: %s settings FILE...", verb_called);
 	for (; *words; words++) {
 		w = plan_settings(*words);
 		if (rows)
@@ -782,6 +782,7 @@ verb_manual(char **words)
 {
 	(void)words;
 	plan_manual();
+	ask_manual();
 	return 0;
 }
 
@@ -812,7 +813,7 @@ freeze_all(char **names, bool on)
 	struct run *r;
 
 	if (!*names)
-		die("say which: %s %s NAME...", plan_called, verb);
+		die("say which: %s %s NAME...", verb_called, verb);
 	for (; *names; names++) {
 		r = xalloc(sizeof(*r));
 		machine_reach(*names, r);
@@ -848,7 +849,7 @@ verb_set_property(char **words)
 	char **w;
 
 	if (!words[0] || !words[1])
-		die("say what: %s set-property NAME PROPERTY=VALUE...", plan_called);
+		die("say what: %s set-property NAME PROPERTY=VALUE...", verb_called);
 	p.property = words + 1;
 	limit_check(&p);
 	for (w = p.property; *w; w++)
@@ -863,21 +864,50 @@ verb_set_property(char **words)
 	return 0;
 }
 
+enum { MANY = 1 << 10 };
+#define RAW(fn) fn, NULL, 0, MANY
+#define ASK(fn, least, most) NULL, fn, least, most
+
 static const struct verb {
 	const char *name;
-	int (*fn)(char **words);
+	int (*raw)(char **words);       /* with words of its own, or */
+	int (*fn)(struct ask *a);       /* with options of verb.c, and so many words */
+	int least, most;
 	const char *arguments, *help;
 } verbs[] = {
-	{ "run",        verb_run,        "[OPTION...] [COMMAND [WORD...]]", "run a command, or boot, in a container; the verb may be left out" },
-	{ "plan",       verb_plan,       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words, and do nothing" },
-	{ "settings",   verb_settings,   "FILE...",                         "print .nspawn files as words, each in a line" },
-	{ "freeze",     verb_freeze,     "NAME...",                         "stop all processes of a machine where they are" },
-	{ "thaw",       verb_thaw,       "NAME...",                         "let them go on" },
-	{ "set-property", verb_set_property, "NAME PROPERTY=VALUE...",      "set limits of a running machine, as --property does" },
-	{ "completion", verb_completion, "",                                "print the completion for bash" },
-	{ "manual",     verb_manual,     "",                                "print the option list of the manual, in mdoc" },
-	{ "version",    verb_version,    "",                                "print the version" },
-	{ "help",       verb_help,       "",                                "print this text" },
+	{ "run",        RAW(verb_run),        "[OPTION...] [COMMAND [WORD...]]", "run a command, or boot, in a container; the verb may be left out" },
+	{ "plan",       RAW(verb_plan),       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words, and do nothing" },
+	{ "settings",   RAW(verb_settings),   "FILE...",                         "print .nspawn files as words, each in a line" },
+	{ "freeze",     RAW(verb_freeze),     "NAME...",                         "stop all processes of a machine where they are" },
+	{ "thaw",       RAW(verb_thaw),       "NAME...",                         "let them go on" },
+	{ "set-property", RAW(verb_set_property), "NAME PROPERTY=VALUE...",      "set limits of a running machine, as --property does" },
+	{ "list-images",  ASK(images_list, 0, 0),          "",                      "list images" },
+	{ "image-status", ASK(images_status, 0, MANY),     "[NAME...]",             "show what an image is, for people" },
+	{ "show-image",   ASK(images_show, 0, MANY),       "[NAME...]",             "the same for programs" },
+	{ "clone",        ASK(images_clone, 2, 2),         "NAME NEW",              "make another image like it: snapshot, reflink, overlay or copy" },
+	{ "rename",       ASK(images_rename, 2, 2),        "NAME NEW",              "give it another name" },
+	{ "read-only",    ASK(images_read_only, 1, 2),     "NAME [BOOL]",           "make it read-only, or writable again" },
+	{ "remove",       ASK(images_remove, 1, MANY),     "NAME...",               "remove images" },
+	{ "set-limit",    ASK(images_set_limit, 1, 2),     "[NAME] SIZE",           "limit what it takes, where it is a subvolume of btrfs" },
+	{ "clean",        ASK(images_clean, 0, 0),         "",                      "remove hidden images; with --all all of them" },
+	{ "pool",         ASK(images_pool, 0, 1),          "[SIZE]",                "keep images in a btrfs file system of SIZE, in a file" },
+#if WITH_IMPORT
+	{ "import-tar",   ASK(transfer_import_tar, 1, 2),  "FILE [NAME]",           "make an image of an archive; - is standard input" },
+	{ "import-raw",   ASK(transfer_import_raw, 1, 2),  "FILE [NAME]",           "make an image of a disk image" },
+	{ "import-fs",    ASK(transfer_import_fs, 1, 2),   "DIR [NAME]",            "make an image of a directory" },
+	{ "export-tar",   ASK(transfer_export_tar, 1, 2),  "NAME [FILE]",           "write an image as an archive" },
+	{ "export-raw",   ASK(transfer_export_raw, 1, 2),  "NAME [FILE]",           "write a disk image" },
+#if WITH_PULL
+	{ "pull-tar",     ASK(pull_tar, 1, 2),             "URL [NAME]",            "fetch an archive, and make an image of it" },
+	{ "pull-raw",     ASK(pull_raw, 1, 2),             "URL [NAME]",            "fetch a disk image" },
+#endif
+	{ "list-transfers", ASK(transfer_list, 0, 0),      "",                      "list imports, exports and pulls that run" },
+	{ "cancel-transfer", ASK(transfer_cancel, 1, MANY), "ID...",                "stop them" },
+#endif
+	{ "completion", RAW(verb_completion), "",                                "print the completion for bash" },
+	{ "manual",     RAW(verb_manual),     "",                                "print the option list of the manual, in mdoc" },
+	{ "version",    RAW(verb_version),    "",                                "print the version" },
+	{ "help",       RAW(verb_help),       "",                                "print this text" },
 };
 
 static int
@@ -896,6 +926,7 @@ verb_completion(char **words)
 		print(1, "%s%s", i ? " " : "", verbs[i].name);
 	print(1, "'\n\tlocal options='\n");
 	plan_completion();
+	ask_completion();
 	print(1, "'\n\tcase $cur in\n\t-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
 	         "\t\t[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace ;;\n"
 	         "\t*) [[ $COMP_CWORD != 1 || $1 == *systemd-nspawn ]] ||\n"
@@ -907,18 +938,28 @@ verb_completion(char **words)
 static int
 verb_help(char **words)
 {
+	bool verbs_only = streq(verb_called, "machinectl") || streq(verb_called, "importctl");
+	char *left;
 	size_t i;
 
 	(void)words;
-	print(1, "%s [OPTION...] [COMMAND [WORD...]]\n\n"
-	         "Run a command, or boot an operating system, in a container.\n", plan_called);
-	if (*speaker) {
+	if (verbs_only)
+		print(1, "%s [OPTION...] VERB [WORD...]\n\nLook after containers and their images.\n", verb_called);
+	else
+		print(1, "%s [OPTION...] [COMMAND [WORD...]]\n\n"
+		         "Run a command, or boot an operating system, in a container.\n", verb_called);
+	if (*speaker || verbs_only) {
 		print(1, "\nVerbs:\n");
-		for (i = 0; i < LEN(verbs); i++)
-			print(1, "  %s%s%s\n%-34s %s\n", verbs[i].name, *verbs[i].arguments ? " " : "", verbs[i].arguments, "",
-		      verbs[i].help);
+		for (i = 0; i < LEN(verbs); i++) {
+			left = fmt("  %s%s%s", verbs[i].name, *verbs[i].arguments ? " " : "", verbs[i].arguments);
+			print(1, "%s%s%*s %s\n", left, strlen(left) > 34 ? "\n" : "", strlen(left) > 34 ? 34 : 34 - (int)strlen(left), "",
+			      verbs[i].help);
+		}
+		print(1, "\nOptions of verbs:\n");
+		ask_help();
 	}
-	plan_help();
+	if (!verbs_only)
+		plan_help();
 	return 0;
 }
 
@@ -936,6 +977,70 @@ fill_standard_fds(void)
 			_exit(FAIL);
 }
 
+static int
+ask_verb(const struct verb *v, struct ask *a)
+{
+	size_t n;
+
+	if (a->help)
+		return verb_help(NULL);
+	if (a->version)
+		return verb_version(NULL);
+	n = count(a->words);
+	if (n < (size_t)v->least)
+		die(*speaker ? "%s: say more: %s %s %s" : "Too few arguments.", v->name, verb_called, v->name, v->arguments);
+	if (n > (size_t)v->most)
+		die(*speaker ? "%s: too many words: %s %s %s" : "Too many arguments.", v->name, verb_called, v->name, v->arguments);
+	return v->fn(a);
+}
+
+static const struct verb *
+find_verb(const char *name)
+{
+	static const struct { const char *importctl, *name; } others[] = {
+		{ "list", "list-transfers" }, { "cancel", "cancel-transfer" },
+	};
+	size_t i;
+
+	for (i = 0; i < LEN(others) && streq(verb_called, "importctl"); i++)
+		if (streq(name, others[i].importctl))
+			name = others[i].name;
+	for (i = 0; i < LEN(verbs); i++)
+		if (streq(verbs[i].name, name))
+			return &verbs[i];
+	if (!*speaker)
+		die("Unknown command verb %s.", name);
+	die("%s is no verb of this build (%s help lists them); to run it in a container: %s -D DIR %s",
+	    name, verb_called, verb_called, name);
+}
+
+/* the verb is the first word, but for options */
+static int
+take_verb(char **words)
+{
+	static struct ask a;
+	const struct verb *v;
+
+	if (**words == '-') {
+		ask_parse(&a, words);
+		if (a.help || a.version)
+			return a.help ? verb_help(NULL) : verb_version(NULL);
+		if (!a.words[0])
+			die("say what to do: %s help lists all verbs", verb_called);
+		v = find_verb(a.words[0]);
+		if (v->raw)
+			die("%s: its options stand behind it", v->name);
+		a.words++;
+	} else {
+		v = find_verb(words[0]);
+		if (v->raw)
+			return v->raw(words + 1);
+		ask_parse(&a, words + 1);
+	}
+	a.verb = v->name;
+	return ask_verb(v, &a);
+}
+
 /* help that nobody got has failed; a machine's own status stands for itself */
 static int
 speak_status(int status)
@@ -947,7 +1052,6 @@ int
 main(int argc, char **argv)
 {
 	const char *name = argc > 0 ? argv[0] : "nspawn-lite";
-	size_t i;
 
 	if (streq(name, "(sd-stubinit)"))
 		return payload_stub(argc, argv);
@@ -956,7 +1060,7 @@ main(int argc, char **argv)
 	our_argv = argv;
 	if (strrchr(name, '/'))
 		name = strrchr(name, '/') + 1;
-	plan_called = name;
+	verb_called = name;
 	if (streq(name, "systemd-nspawn")) {
 		speaker = "";
 		return speak_status(verb_run(argv + 1));
@@ -967,11 +1071,5 @@ main(int argc, char **argv)
 		return speak_status(verb_run(argv + 1));
 	if (argc < 2)
 		die("say what to do: %s -D DIR [COMMAND], or a verb; %s help lists all", name, name);
-	for (i = 0; i < LEN(verbs); i++)
-		if (streq(verbs[i].name, argv[1]))
-			return speak_status(verbs[i].fn(argv + 2));
-	if (!*speaker)
-		die("Unknown command verb %s.", argv[1]);
-	die("%s is no verb of this build (%s help lists them); to run it in a container: %s -D DIR %s",
-	    argv[1], name, name, argv[1]);
+	return speak_status(take_verb(argv + 1));
 }

@@ -36,7 +36,7 @@ struct plan {
 	bool *claimed;        /* of each option, while reading: it was said */
 	const char *show_option;
 	/* image */
-	char *directory, *machine, *image_root;
+	char *directory, *image, *template, *machine, *image_root, *partition;
 	char *pivot_root;
 	bool ephemeral, read_only;
 	int volat;
@@ -388,9 +388,118 @@ void port_open(const struct plan *p, struct run *r);       /* masquerade and rul
 void port_begin(const struct plan *p, struct run *r);      /* supervisor: relays; follow the guest's address */
 bool port_sweep(const char *note, int held);               /* "TABLE=..." of kernels without owners of tables */
 
+/* ---- verb.c: options of verbs ---------------------------------------------- */
+
+extern const char *verb_called;  /* for messages like getopt's */
+enum { VERIFY_NO = 1, VERIFY_CHECKSUM, VERIFY_SIGNATURE };
+enum { OUT_TABLE, OUT_JSON, OUT_JSON_PRETTY };
+/* what was asked of a verb: its words, and options that may stand anywhere among them */
+struct ask {
+	const char *verb;
+	char **words;         /* NULL-ended */
+	bool help, version, all, full, no_legend, value, quiet, force, read_only, mkdir, now, copy, replace, no_sync;
+	bool json;
+	int json_mode;        /* off, short, pretty */
+	int show;             /* SHOW_... */
+	char **property, **setenv;
+	char *only;           /* -P: one property, its value */
+	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress;
+	int verify, keep_download;  /* YES, NO; 0: not said */
+};
+void ask_parse(struct ask *a, char **words);             /* dies as getopt does */
+int ask_output(const struct ask *a);                     /* OUT_... */
+void ask_help(void);
+void ask_completion(void);
+void ask_manual(void);
+
+/* ---- table.c: lists, for people and for programs -------------------------------- */
+
+struct column { const char *head, *key; bool right; };
+struct cell {
+	const char *text;     /* what people read; NULL: nothing */
+	const char *json;     /* what programs read: a number, true, null, ...; NULL: text as a string, or null */
+};
+/* cells row by row, already sorted; "N nouns listed." below */
+void table_print(const struct ask *a, const struct column *c, size_t columns, const struct cell *cells, size_t rows, const char *nouns);
+char *table_json(const char *text);                      /* as a JSON string */
+/* a line "NAME=VALUE" as show prints it, if -p does not leave it out; NULL or "" only with -a */
+void table_property(const struct ask *a, const char *name, const char *value);
+char *table_size(uint64_t bytes);                        /* "1.4M" */
+char *table_time(int64_t us);                            /* of 1970: "Sun 2026-11-22 04:14:53 UTC"; "-" for 0 */
+char *table_ago(int64_t us);                             /* "29min ago", "2 weeks 1 day ago" */
+
+/* ---- store.c: images at rest ------------------------------------------------------ */
+
+/* a raw image may hold anything; the others are told by their names' ends: .squashfs, .erofs; .overlay is a directory */
+enum { IMAGE_DIRECTORY, IMAGE_SUBVOLUME, IMAGE_OVERLAY, IMAGE_RAW, IMAGE_SQUASHFS, IMAGE_EROFS, IMAGE_BLOCK, IMAGE_KINDS };
+extern const char *const image_kinds[IMAGE_KINDS];       /* "directory", ... */
+struct image {
+	char *name, *path;
+	int kind;
+	bool read_only;
+	int fd;               /* of the directory, file or device; -1: not open. It holds the lock */
+};
+char *store_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
+const char *store_dir(const char *root);                 /* root, if any, is of --image-root */
+bool store_find(const char *root, const char *name, struct image *i);  /* in config.h's path, not opened; false: not there */
+bool store_at(const char *path, struct image *i);        /* what is at a path; false: no image, with errno */
+struct image *store_list(const char *root, bool hidden, size_t *n);  /* sorted by name */
+/* open and lock it: alone, or with others. Dies, "Directory tree %s is currently busy."; wait: no */
+void store_lock(struct image *i, bool alone);
+char **store_clones(const struct image *i);              /* overlay clones of it: they need it as it is; NULL: none */
+char *store_base(const struct image *i);                 /* path of what an IMAGE_OVERLAY lies on */
+
+/* something that is made beside its place, and is there all at once or not at all */
+struct making {
+	char *name, *path, *temporary;
+	int kind, dir;        /* dir: the store */
+	int fd;               /* the new directory, or file, open for writing; its lock says that somebody is at it */
+};
+/* dies if there is one already and force is not said; kind IMAGE_DIRECTORY becomes a subvolume where that can be */
+void store_make(struct making *m, const char *root, const char *name, int kind, bool force);
+enum { STORE_NEW, STORE_FORCE, STORE_REPLACE };          /* what was there: is none; goes; is kept as NAME.old */
+void store_commit(struct making *m, int how, bool read_only, bool sync);
+void store_abandon(struct making *m);                    /* also at exit */
+void store_sweep(const char *root);                      /* what was left half-made */
+void store_clone(const struct image *from, struct making *m, bool copy);  /* snapshot, reflink, overlay, copy */
+void store_remove(struct image *i, bool quiet);          /* with what belongs to it; dies when it is in use */
+
+/* ---- images.c: verbs for them ------------------------------------------------------- */
+
+int images_list(struct ask *a), images_status(struct ask *a), images_show(struct ask *a);
+int images_clone(struct ask *a), images_rename(struct ask *a), images_remove(struct ask *a), images_clean(struct ask *a);
+int images_read_only(struct ask *a), images_set_limit(struct ask *a), images_pool(struct ask *a);
+
+/* ---- transfer.c: import and export ----------------------------------------------------- */
+
+/* one that runs, for list-transfers and cancel-transfer, and its progress for a person */
+struct transfer {
+	int fd, id;
+	char *path;
+	const char *type, *local, *remote;
+	uint64_t total;       /* bytes; 0: unknown */
+	int64_t begun, told;  /* ms */
+	const char *verb;     /* "Imported", "Downloading" */
+};
+void transfer_begin(struct transfer *t, const struct ask *a, const char *type, const char *local, const char *remote);
+void transfer_progress(struct transfer *t, uint64_t done);
+void transfer_end(struct transfer *t);
+/* unpack a stream as an image, and commit it; name is for messages */
+void transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name);
+void transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, const char *name);
+char *transfer_local_name(const char *remote, bool raw);  /* from a URL or a path; dies if it gives none */
+int transfer_import_tar(struct ask *a), transfer_import_raw(struct ask *a), transfer_import_fs(struct ask *a);
+int transfer_export_tar(struct ask *a), transfer_export_raw(struct ask *a);
+int transfer_list(struct ask *a), transfer_cancel(struct ask *a);
+
+/* ---- pull.c ------------------------------------------------------------------------------ */
+
+int pull_tar(struct ask *a), pull_raw(struct ask *a);
+
 /* ---- image.c: which tree ---------------------------------------------- */
 
-char *image_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
+/* the tree in an image, whatever kind it is, mounted where nobody sees it: an fd of its root. Dies */
+int image_open_tree(const struct image *i, bool write);
 char *image_search(const struct plan *p, const char *name);  /* in config.h's path; NULL if not there */
 void image_take(const struct plan *p, struct run *r);        /* open, lock, name */
 void image_look(const struct plan *p, struct run *r);        /* ids, os-release: what the tree says */
@@ -620,7 +729,6 @@ void settings_look(const struct plan *p, struct run *r);        /* name the file
 
 /* ---- plan.c: words to plan, plan to words -------------------------------- */
 
-extern const char *plan_called;  /* for messages like getopt's */
 void plan_parse(struct plan *p, char **words);               /* all of argv behind the name, and defaults */
 void plan_check(const struct plan *p);
 char **plan_words(const struct plan *p);                     /* the same plan again */

@@ -67,6 +67,9 @@ static const struct option {
 
 	{ "Image", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "directory",       'D', STR(directory, "DIR"),       "the tree that becomes /" },
+	{ "image",           'i', STR(image, "PATH"),          "a disk image or block device, whose file system becomes /" },
+	{ "partition",        0,  STR(partition, "N"),         "take this partition of it" },
+	{ "template",         0,  STR(template, "PATH"),       "make the tree of this one, if it is not there yet" },
 	{ "image-root",       0,  STR(image_root, "DIR"),      "look for images of -M in DIR only" },
 	{ "ephemeral",       'x', FLAG(ephemeral),             "forget all changes at the end",
 	                                                       "Exec.Ephemeral", K_TRUST },
@@ -246,6 +249,8 @@ static const struct { const char *variable, *option; } environment[] = {
 
 /* two that exclude each other, and the original's sentence; a value stands for one word of a choice */
 static const struct { const char *a; int avalue; const char *b; int bvalue; const char *text; } conflicts[] = {
+	{ "directory", 0, "image", 0, "--directory= and --image= may not be combined." },
+	{ "template", 0, "image", 0, "--template= and --image= may not be combined." },
 	{ "boot", 0, "as-pid2", 0, "--boot and --as-pid2 may not be combined." },
 	{ "boot", 0, "share-pid", YES, "--boot may not be combined with a shared PID namespace." },
 	{ "boot", 0, "share-uts", YES, "--boot may not be combined with a shared UTS namespace." },
@@ -283,8 +288,6 @@ static const struct { const char *machine; const char *const *words; } compiled[
 	{ NULL, NULL },
 };
 
-const char *plan_called = "nspawn-lite";
-
 static void *
 field(const struct plan *p, const struct option *o)
 {
@@ -296,8 +299,8 @@ static _Noreturn void
 misuse(const char *text)
 {
 	if (*speaker)
-		die("%s; %s --help lists all options", text, plan_called);
-	die("%s: %s", plan_called, text);
+		die("%s; %s --help lists all options", text, verb_called);
+	die("%s: %s", verb_called, text);
 }
 
 /* the row of a long option, or of an unambiguous beginning of one */
@@ -561,7 +564,7 @@ parse_words(struct plan *p, const char *const *words, const char *whose)
 static void
 parse_config(struct plan *p, const struct plan *line)
 {
-	const char *name = line->machine ? line->machine : line->directory ? image_derive_name(line->directory) : NULL;
+	const char *name = line->machine ? line->machine : line->directory ? store_derive_name(line->directory) : NULL;
 	size_t i;
 
 	parse_words(p, defaults, "DEFAULTS");
@@ -669,7 +672,7 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 	tree = line->directory ? line->directory : line->machine ? image_search(line, line->machine) : ".";
 	if (tree && realpath(tree, real))
 		tree = real;
-	name = line->machine ? line->machine : image_derive_name(tree);
+	name = line->machine ? line->machine : store_derive_name(tree);
 	if (!name)
 		return NULL;
 	path = mode ? settings_find(name, tree == real ? tree : NULL, trusted) : NULL;

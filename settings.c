@@ -417,7 +417,7 @@ settings_words(struct settings *s)
 void
 settings_look(const struct plan *p, struct run *r)
 {
-	const char *name = p->machine ? p->machine : image_derive_name(r->root);
+	const char *name = p->machine ? p->machine : store_derive_name(r->root);
 	bool trusted;
 	char *path;
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -514,6 +515,27 @@ next_line(char **text)
 	*text = line + n + (line[n] == '\n');
 	line[n] = 0;
 	return line;
+}
+
+volatile int halted;
+
+static void
+halt_now(int sig)
+{
+	halted = sig;
+}
+
+void
+halt_by_signal(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction a = { .sa_handler = halt_now }, was;
+	size_t i;
+
+	for (i = 0; i < LEN(signals); i++)
+		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+			sigaction(signals[i], &a, NULL);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 int64_t

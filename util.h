@@ -20,6 +20,10 @@ extern const char *speaker;
 extern bool mute;     /* something could not be printed */
 extern bool verbose;  /* -v: say each step */
 
+/* SIGINT, SIGTERM or SIGHUP came, after halt_by_signal: who works long looks at it, and dies; calls that wait say EINTR */
+extern volatile int halted;
+void halt_by_signal(void);
+
 /* where die and warn go when set: a socket to the supervisor, which speaks for all; else -1 */
 extern int wirefd;
 
@@ -154,6 +158,13 @@ int sys_userns(const char *uid_map, const char *gid_map);
 /* show a copy of a mount (sys_open_tree) with the ids of a user namespace. 5.12, and the file system must agree */
 int sys_mount_idmap(int tree, int userns, bool recursive);
 
+/* ---- sha256.c: SHA-256, FIPS 180-4 --------------------------------------- */
+
+struct sha256 { uint32_t state[8]; uint64_t length; uint8_t block[64]; };
+void sha256_begin(struct sha256 *s);
+void sha256_add(struct sha256 *s, const void *data, size_t len);
+void sha256_end(struct sha256 *s, uint8_t digest[32]);
+
 /* ---- tree.c: trees at rest ---------------------------------------------- */
 
 /*
@@ -177,13 +188,164 @@ int work_open(int above, const char *name, uid_t owner);
  */
 void work_sweep(const char *note, int held);
 
-/* ---- copy.c ----------------------------------------------------------- */
+/* ---- copy.c: trees at rest: copied, removed ----------------------------- */
 
 /*
  * Copy all below from, as it is, into the empty directory to; what is mounted there stays out. -1 with errno, and
  * *where (a fresh string) is what it failed at.
  */
 int copy_tree(int from, int to, char **where);
+/* the data of a file, shared where the file system can (FICLONE), else its holes kept; to is empty. -1 with errno */
+int copy_contents(int from, int to);
+/*
+ * Remove name in dir, with all below it, however deep; nothing that is mounted there, nor what a link leads to. -1 with
+ * errno, EBUSY: something is mounted in it; *where as above. No error: it was not there
+ */
+int remove_tree(int dir, const char *name, char **where);
+
+/* ---- btrfs.c: subvolumes, by libbtrfsutil; without it (make BTRFS=n) there are none --------------- */
+
+/* -1 with errno; ENOSYS: not built in; ENOTTY, EINVAL: dir is of another file system */
+bool btrfs_is_subvolume(int fd);
+int btrfs_create(int dir, const char *name);
+int btrfs_snapshot(int from, int dir, const char *name, bool read_only);
+int btrfs_delete(int dir, const char *name);  /* and those below it */
+int btrfs_get_read_only(int fd);              /* 1, 0 */
+int btrfs_set_read_only(int fd, bool on);
+int btrfs_usage(int fd, uint64_t *used, uint64_t *limit, uint64_t *exclusive, uint64_t *exclusive_limit);  /* quota; UINT64_MAX: unknown, none */
+int btrfs_set_limit(int fd, uint64_t limit);  /* UINT64_MAX takes it away; quotas are turned on */
+
+/* ---- stream.c: bytes in and out, packed or not ----------------------------- */
+
+/* gzip (RFC 1952) by zlib; the others, and gzip without it (make ZLIB=n), by the programs of FILTERS in config.h */
+enum { PACK_NONE, PACK_GZIP, PACK_XZ, PACK_BZIP2, PACK_ZSTD, PACK_KINDS };
+extern const char *const pack_names[PACK_KINDS];  /* as --format says them: "uncompressed", "gzip", ... */
+extern const char *const pack_suffixes[PACK_KINDS];  /* "", ".gz", ... */
+int pack_by_magic(const void *data, size_t len);
+int pack_by_name(const char *path);               /* from its end: ".tar.gz", ".tgz"; PACK_NONE for all others */
+
+/* where bytes come from */
+struct source {
+	/* as read(2): 0 at the end, -1 with errno; EINTR only when halted. It may run in another thread, but only in one */
+	ssize_t (*read)(struct source *s, void *buf, size_t size);
+	int fd;
+	void *arg;
+	const char *why;   /* a sentence, when errno would not do; static, or fresh */
+	uint64_t taken;    /* so many bytes were read: for progress */
+};
+struct source source_fd(int fd);  /* file, pipe, socket */
+
+/*
+ * What comes from a source, unpacked; by a second thread where there is a second CPU. The packing is told by the first
+ * bytes. Dies when there is no memory. The source must outlive it.
+ */
+struct stream;
+struct stream *stream_open(struct source *from);
+int stream_packing(struct stream *s);             /* PACK_... */
+/* some of what comes next, at most so many bytes, which stay until the next call; 0 at the end; -1: see stream_why */
+ssize_t stream_get(struct stream *s, const uint8_t **at, size_t most);
+ssize_t stream_read(struct stream *s, void *buf, size_t n);  /* n bytes, fewer only at the end */
+const char *stream_why(const struct stream *s);   /* a sentence without a name: "it ends in the middle of ..." */
+void stream_close(struct stream *s);              /* ends its thread and filters */
+
+/* the other way: pack what is put, and write it to an fd that stays the caller's */
+struct sink;
+struct sink *sink_open(int fd, int pack, int level);  /* level 1 ... 9 of gzip; 0: the usual */
+int sink_put(struct sink *s, const void *data, size_t len);  /* -1: see sink_why */
+int sink_zeros(struct sink *s, uint64_t len);
+int sink_close(struct sink *s);                   /* -1: see sink_why, which stays */
+const char *sink_why(const struct sink *s);
+uint64_t sink_written(const struct sink *s);      /* bytes, packed */
+
+/* ---- tar.c: archives, as POSIX pax(1), ustar, GNU tar and OCI image layers have them --------------- */
+
+struct tar_xattr { char *name; uint8_t *value; size_t size; };
+/* of a sparse file: where data is; between are zeros. The data of all follow each other in the archive */
+struct tar_piece { uint64_t offset, size; };
+struct tar_entry {
+	char type;               /* '0' file, '1' hard link, '2' symlink, '3' '4' devices, '5' directory, '6' FIFO */
+	char *path, *link;       /* as they stand there: anything but 0 bytes; link of '1' and '2' */
+	uint32_t mode, uid, gid; /* mode: the lower 12 bits */
+	uint32_t major, minor;
+	uint64_t size;           /* of the file, holes and all */
+	int64_t sec; uint32_t nsec;  /* last modified */
+	struct tar_xattr *xattr; size_t nxattr;  /* ACLs too, as system.posix_acl_access and _default, in the kernel's form */
+	struct tar_piece *piece; size_t npieces; /* NULL: not sparse */
+};
+struct tar;
+struct tar *tar_open(struct stream *s);
+int tar_next(struct tar *t, struct tar_entry **e);  /* 1; 0 at the end; -1: see tar_why. The entry stays until the next call */
+/* of the file's data, as it stands there (of a sparse one its pieces), until 0; what is not taken is passed over */
+ssize_t tar_data(struct tar *t, const uint8_t **at);
+const char *tar_why(const struct tar *t);
+void tar_close(struct tar *t);
+int tar_put(struct sink *s, const struct tar_entry *e);  /* its header, pax where ustar does not do; size bytes of data (or of pieces) follow */
+int tar_put_end(struct sink *s, uint64_t size);     /* fill up the last block of data */
+int tar_finish(struct sink *s);                     /* the end of the archive */
+
+/* ---- unpack.c: an archive becomes a tree --------------------------------------- */
+
+enum { UNPACK_WHITEOUTS = 1 };  /* .wh.NAME and .wh..wh..opq of OCI layers take away what is there */
+/*
+ * All of it below dir, an open directory, from where nothing leads out whatever it says. -1: *why is a sentence that names
+ * the entry. Free space and inodes are looked at on the way.
+ */
+int unpack_tree(struct tar *t, int dir, int flags, const char **why);
+
+/* ---- pack.c: a tree becomes an archive -------------------------------------------- */
+
+/* all below dir but what is mounted there and sockets; names begin with "./". on is called with bytes read, for progress. -1: *why */
+int pack_tree(int dir, struct sink *to, void (*on)(uint64_t bytes), const char **why);
+
+/* ---- raw.c: disk images: zeros become holes, qcow2 becomes raw ---------------------- */
+
+int raw_write(struct stream *from, int to, const char **why);  /* to: an empty file */
+bool qcow2_is(const uint8_t *head, size_t len);                 /* "QFI\xfb" */
+int qcow2_unpack(int from, int to, const char **why);           /* both are files; versions 2 and 3. -1: *why */
+
+/* ---- disk.c: what is in a disk image ------------------------------------------------- */
+
+enum { PART_ROOT = 1, PART_USR, PART_HOME, PART_SRV, PART_VAR, PART_TMP, PART_ESP, PART_XBOOTLDR, PART_LINUX, PART_OTHER };
+struct partition {
+	int number;              /* from 1; 0: the whole of it is a file system */
+	int use;                 /* PART_... */
+	bool read_only, growable;
+	uint64_t offset, size;   /* bytes */
+	char name[73];           /* of GPT, as UTF-8 */
+};
+/* MBR (with extended ones) or GPT, either copy; *n is at most most. 0: there is none; -1: *why */
+int disk_table(int fd, uint64_t size, struct partition *p, size_t most, size_t *n, const char **why);
+const char *disk_fs(int fd, uint64_t offset, uint64_t size);   /* "ext4", "squashfs", "crypto_LUKS", ... as mount(2) says them; NULL: unknown */
+/* a loop device for a part of a file, which goes with its last user; an fd of it. size 0: all. -1 with errno */
+int disk_loop(int fd, uint64_t offset, uint64_t size, bool read_only, char **path);
+
+/* ---- fetch.c: http (RFC 9110, 9112) by us, https by the programs of FETCHERS -------------------- */
+
+struct fetch {
+	/* asked for */
+	const char *url;
+	char *const *headers;    /* further lines "Name: value", or NULL */
+	uint64_t from;           /* resume at this byte, if etag or modified is still what it was; 0: all */
+	const char *if_etag;     /* answer 304 when it is one of these: "\"a\", \"b\"" */
+	/* answered; fresh strings, NULL: not said */
+	int status;              /* 200, 206, 304, 404, ... */
+	char *etag, *type, *location, *authenticate, *docker_digest;
+	int64_t modified;        /* seconds since 1970; -1: not said */
+	uint64_t length;         /* of what follows; UINT64_MAX: not said */
+	char *final_url;         /* after redirects */
+	const char *why;
+	struct source body;
+	void *state;
+};
+int fetch_open(struct fetch *f);     /* 0 once the answer's head is there, whatever status; -1: f->why */
+void fetch_close(struct fetch *f);
+ssize_t fetch_small(const char *url, char *buf, size_t size, int *status, const char **why);  /* a whole small file; -1: *why */
+
+/* ---- sums.c: lists of sums and their signatures ------------------------------------- */
+
+bool sums_find(const char *list, const char *file, uint8_t digest[32]);  /* SHA256SUMS, NAME.sha256 */
+/* by gpgv and the KEYRINGS of config.h; signature NULL: text is signed inline. 0; -1: *why */
+int sums_verify(const char *text, size_t len, const char *signature, size_t siglen, const char **why);
 
 /* ---- netlink.c: netlink(7), rtnetlink(7) -------------------------------------- */
 

@@ -113,13 +113,13 @@ test_names(void)
 	for (i = 0; i < LEN(wrong); i++)
 		ok(!name_valid(wrong[i]), fmt("\"%s\" is none", wrong[i]));
 	ok(name_valid(fmt("%064d", 1)) && !name_valid(fmt("%065d", 1)), "64 bytes are a name, 65 are not");
-	is("container1", image_derive_name("/var/lib/machines/container1/"), "a name from a directory with a slash");
-	is("debian_buildd-vim", image_derive_name("debian_buildd-vim"), "an underscore stays");
-	is("disk", image_derive_name("/x/disk.raw"), "an image's suffix goes");
-	is("a.b", image_derive_name("/x/..a..b."), "leading, doubled and last dots go");
-	is("xy", image_derive_name("/x/x y!"), "other characters go");
-	is("", image_derive_name("/x/\xc3\xa4"), "nothing may be left");
-	ok(strlen(image_derive_name(fmt("/x/%0200d", 7))) == 64, "64 bytes at most");
+	is("container1", store_derive_name("/var/lib/machines/container1/"), "a name from a directory with a slash");
+	is("debian_buildd-vim", store_derive_name("debian_buildd-vim"), "an underscore stays");
+	is("disk", store_derive_name("/x/disk.raw"), "an image's suffix goes");
+	is("a.b", store_derive_name("/x/..a..b."), "leading, doubled and last dots go");
+	is("xy", store_derive_name("/x/x y!"), "other characters go");
+	is("", store_derive_name("/x/\xc3\xa4"), "nothing may be left");
+	ok(strlen(store_derive_name(fmt("/x/%0200d", 7))) == 64, "64 bytes at most");
 }
 
 static void

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: 0BSD */
+/* Options of verbs: as machinectl and importctl have them, they may stand anywhere among the words */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nspawn-lite.h"
+
+#define FLAG(f)   A_FLAG, offsetof(struct ask, f), NULL
+#define STR(f, arg)  A_STR, offsetof(struct ask, f), arg
+#define LIST(f, arg) A_LIST, offsetof(struct ask, f), arg
+#define WORD(f, words) A_WORD, offsetof(struct ask, f), words
+#define IGNORED(arg) A_IGNORED, 0, arg
+#define REFUSED(arg) A_REFUSED, 0, arg
+
+static const struct option {
+	const char *name;
+	char letter;
+	enum { A_FLAG, A_STR, A_LIST, A_WORD, A_IGNORED, A_REFUSED } kind;
+	size_t field;
+	const char *arg;  /* what its argument is; of A_WORD its words */
+	const char *help; /* NULL: not told */
+} options[] = {
+	{ "help",            'h', FLAG(help),                "show this text" },
+	{ "version",          0,  FLAG(version),             "show the version" },
+	{ "quiet",           'q', FLAG(quiet),               "say nothing about our own doings" },
+	{ "all",             'a', FLAG(all),                 "hidden images too; empty properties too; clean: all images" },
+	{ "full",            'l', FLAG(full),                "shorten nothing" },
+	{ "no-legend",        0,  FLAG(no_legend),           "no header and no footer" },
+	{ "output",          'o', STR(output, "MODE"),       "table, json or json-pretty" },
+	{ "json",             0,  WORD(json_mode, "off|short|pretty"), "the same: off, short or pretty" },
+	{ NULL,              'j', FLAG(json),                "short for --output=json" },
+	{ "property",        'p', LIST(property, "NAME"),    "show only this one" },
+	{ NULL,              'P', STR(only, "NAME"),         "show only its value" },
+	{ "value",            0,  FLAG(value),               "values without NAME=" },
+	{ "image-root",       0,  STR(image_root, "DIR"),    "the images of DIR only" },
+	{ "force",            0,  FLAG(force),               "in place of what is there" },
+	{ "replace",          0,  FLAG(replace),             "the same, and keep that as NAME.old" },
+	{ "read-only",        0,  FLAG(read_only),           "make it read-only" },
+	{ "copy",             0,  FLAG(copy),                "clone: a copy that shares nothing" },
+	{ "format",           0,  STR(format, "FORMAT"),     "export: uncompressed, gzip, xz, bzip2 or zstd" },
+	{ "level",            0,  STR(level, "N"),           "export: of gzip, 1 (fast) to 9 (small)" },
+	{ "verify",           0,  WORD(verify, "no|checksum|signature"), "pull: what is checked (signature)" },
+	{ "keep-download",    0,  WORD(keep_download, "yes|no"), "pull: keep what was fetched, hidden, too" },
+	{ "progress",         0,  STR(progress, "yes|no|auto"), "progress on stderr; auto: at a terminal" },
+	{ "no-sync",          0,  FLAG(no_sync),             "do not wait until all is on the disk" },
+	{ "class",            0,  STR(class, "machine"),     "machine is the only class there is" },
+	{ NULL,              'm', IGNORED(NULL),             NULL },
+	{ "no-pager",         0,  IGNORED(NULL),             NULL },
+	{ "no-ask-password",  0,  IGNORED(NULL),             NULL },
+	{ "system",           0,  IGNORED(NULL),             NULL },
+	{ "host",            'H', REFUSED("HOST"),           "log in there, and call it there" },
+	{ "machine",         'M', REFUSED("NAME"),           "there is no manager inside a machine to ask" },
+	{ "user",             0,  REFUSED(NULL),             "there is one manager only" },
+};
+
+const char *verb_called = "nspawn-lite";
+
+static _Noreturn void
+misuse(const char *text)
+{
+	if (*speaker)
+		die("%s; %s help lists all options", text, verb_called);
+	die("%s: %s", verb_called, text);
+}
+
+static const struct option *
+find(const char *name, size_t len)
+{
+	const struct option *found = NULL;
+	size_t i;
+
+	for (i = 0; i < LEN(options); i++) {
+		if (!options[i].name || strncmp(options[i].name, name, len) != 0)
+			continue;
+		if (strlen(options[i].name) == len)
+			return &options[i];
+		if (found)
+			misuse(fmt("option '--%.*s' is ambiguous; possibilities: '--%s' '--%s'", (int)len, name, found->name, options[i].name));
+		found = &options[i];
+	}
+	if (!found)
+		misuse(fmt("unrecognized option '--%s'", name));
+	return found;
+}
+
+static const struct option *
+find_letter(char c)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(options); i++)
+		if (options[i].letter == c)
+			return &options[i];
+	misuse(fmt("invalid option -- '%c'", c));
+}
+
+static bool
+takes_argument(const struct option *o)
+{
+	return o->kind != A_FLAG && o->arg;
+}
+
+static void
+set(struct ask *a, const struct option *o, char *value)
+{
+	char *field = (char *)a + o->field;
+	int i;
+
+	switch (o->kind) {
+	case A_FLAG:
+		*(bool *)field = true;
+		break;
+	case A_STR:
+		*(char **)(void *)field = value;
+		break;
+	case A_LIST:
+		grow((char ***)(void *)field, value);
+		break;
+	case A_WORD:
+		i = word_index(o->arg, value);
+		if (i < 0 && parse_bool(value) >= 0)
+			i = word_index(o->arg, parse_bool(value) ? "yes" : "no");
+		if (i < 0)
+			die("--%s=%s: not one of: %s", o->name, value, o->arg);
+		*(int *)(void *)field = i + 1;
+		break;
+	case A_IGNORED:
+		break;
+	case A_REFUSED:
+		die("%s%s: %s", o->name ? "--" : "-", o->name ? o->name : (char[]){ o->letter, 0 }, o->help);
+	}
+}
+
+static void
+parse_long(struct ask *a, char ***words)
+{
+	char *word = **words + 2, *value;
+	size_t len = strcspn(word, "=");
+	const struct option *o = find(word, len);
+
+	value = word[len] ? word + len + 1 : NULL;
+	if (value && !takes_argument(o))
+		misuse(fmt("option '--%s' doesn't allow an argument", o->name));
+	if (!value && takes_argument(o)) {
+		value = *++*words;
+		if (!value)
+			misuse(fmt("option '--%s' requires an argument", o->name));
+	}
+	set(a, o, value);
+}
+
+static void
+parse_short(struct ask *a, char ***words)
+{
+	char *c = **words + 1, *value;
+	const struct option *o;
+
+	for (; *c; c++) {
+		o = find_letter(*c);
+		if (!takes_argument(o)) {
+			set(a, o, NULL);
+			continue;
+		}
+		value = c[1] ? c + 1 : *++*words;
+		if (!value)
+			misuse(fmt("option requires an argument -- '%c'", *c));
+		set(a, o, value);
+		return;
+	}
+}
+
+void
+ask_parse(struct ask *a, char **words)
+{
+	a->words = xalloc(sizeof(*a->words));
+	for (; *words; words++) {
+		if (streq(*words, "--")) {
+			while (*++words)
+				grow(&a->words, *words);
+			break;
+		}
+		if (**words != '-' || !(*words)[1])
+			grow(&a->words, *words);
+		else if ((*words)[1] == '-')
+			parse_long(a, &words);
+		else
+			parse_short(a, &words);
+	}
+	if (a->only) {
+		grow(&a->property, a->only);
+		a->value = true;
+	}
+	if (a->class && !streq(a->class, "machine"))
+		die("--class=%s: there are images of machines only", a->class);
+	if (a->image_root && !*a->image_root)
+		die("--image-root=: an empty value says nothing; leave the option out");
+	ask_output(a);
+}
+
+int
+ask_output(const struct ask *a)
+{
+	/* and those of journalctl(1), which say nothing of a table */
+	static const char modes[] = "table|json|json-pretty|short|short-full|short-iso|short-iso-precise|short-precise|short-monotonic|"
+	                            "short-delta|short-unix|verbose|export|cat|with-unit|json-sse|json-seq";
+	int mode = a->output ? word_index(modes, a->output) : OUT_TABLE;
+
+	if (mode < 0)
+		die("--output=%s: not one of: table json json-pretty", a->output);
+	if (mode > OUT_JSON_PRETTY)
+		mode = after(a->output, "json") ? OUT_JSON : OUT_TABLE;
+	if (a->json || a->json_mode == 2)
+		mode = OUT_JSON;
+	return a->json_mode == 3 ? OUT_JSON_PRETTY : mode;
+}
+
+/* ---- what the table says of itself ------------------------------------- */
+
+void
+ask_help(void)
+{
+	const struct option *o;
+	char *left;
+
+	for (o = options; o < options + LEN(options); o++) {
+		if (!o->help)
+			continue;
+		left = fmt("  %s%s%s%s", o->letter ? (char[]){ '-', o->letter, ' ', 0 } : "   ", o->name ? "--" : "", o->name ? o->name : "",
+		           takes_argument(o) ? fmt("%s%s", o->name ? "=" : "", o->arg) : "");
+		if (strlen(left) > 34)
+			print(1, "%s\n%-34s %s\n", left, "", o->help);
+		else
+			print(1, "%-34s %s\n", left, o->help);
+	}
+}
+
+void
+ask_completion(void)
+{
+	const struct option *o;
+
+	for (o = options; o < options + LEN(options); o++)
+		if (o->help) {
+			if (o->letter)
+				print(1, "-%c\n", o->letter);
+			if (o->name)
+				print(1, "--%s%s\n", o->name, takes_argument(o) ? "=" : "");
+		}
+}
+
+/* the list of options of the manual, in mdoc(7) */
+void
+ask_manual(void)
+{
+	const struct option *o;
+
+	print(1, ".Ss Options of verbs\n.Bl -tag -width indent\n");
+	for (o = options; o < options + LEN(options); o++) {
+		if (!o->help)
+			continue;
+		print(1, ".It");
+		if (o->letter)
+			print(1, " Fl %c%s", o->letter, o->name ? " ," : "");
+		if (o->name)
+			print(1, " Fl \\-%s", o->name);
+		if (takes_argument(o))
+			print(1, "%s Ar %s", o->name ? " Ns =" " Ns" : "", o->arg);
+		print(1, "\n%s.\n", o->help);
+	}
+	print(1, ".El\n");
+}
