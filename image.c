@@ -357,8 +357,10 @@ base_of(const struct image *i)
 	struct image *base = xalloc(sizeof(*base));
 	char *path = store_base(i);
 
-	if (!path || !store_at(path, base))
-		die("%s lies on %s, which is not there", i->path, path ? path : "another image");
+	if (!path)
+		die("%s is no overlay clone: its file \"lower\" does not say what it lies on", i->path);
+	if (!store_at(path, base))
+		die("%s lies on %s, which is not there", i->path, path);
 	return base;
 }
 
