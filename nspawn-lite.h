@@ -92,6 +92,10 @@ struct run {
 	/* the tree, once found */
 	char *root;           /* canonical, absolute, no slash at its end */
 	int tree;             /* its fd, which holds its lock */
+	int image;            /* or this one does: the file or device that the tree is in; else -1 */
+	int image_mounts;     /* the mount namespace where that is mounted, until the machine is built */
+	bool image_read_only; /* it says of itself that it must not be written to */
+	bool layered;         /* the tree is an overlay clone's */
 	bool read_only;       /* the tree itself must not be written to */
 	bool root_fixed;      /* nor what stands in for it */
 	int mounts;           /* a small mount namespace to be born in */
@@ -438,6 +442,7 @@ struct image {
 	int kind;
 	bool read_only;
 	int fd;               /* of the directory, file or device; -1: not open. It holds the lock */
+	struct image *base;   /* of an overlay clone, while image.c has it open: what it lies on */
 };
 char *store_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
 const char *store_dir(const char *root);                 /* root, if any, is of --image-root */

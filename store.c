@@ -71,7 +71,7 @@ store_at(const char *path, struct image *i)
 	*i = (struct image){ .path = xstrdup(path), .name = store_derive_name(path), .fd = -1 };
 	if (stat(path, &st) < 0)
 		return false;
-	i->kind = S_ISDIR(st.st_mode) ? IMAGE_DIRECTORY : S_ISBLK(st.st_mode) ? IMAGE_BLOCK : IMAGE_RAW;
+	i->kind = S_ISDIR(st.st_mode) && strstr(path, ".overlay") ? IMAGE_OVERLAY : S_ISDIR(st.st_mode) ? IMAGE_DIRECTORY : S_ISBLK(st.st_mode) ? IMAGE_BLOCK : IMAGE_RAW;
 	return true;
 }
 
@@ -117,8 +117,12 @@ store_clones(const struct image *i)
 char *
 store_base(const struct image *i)
 {
-	(void)i;
-	return NULL;
+	char text[PATH_MAX];
+
+	if (read_at(AT_FDCWD, fmt("%s/lower", i->path), text, sizeof(text)) <= 0)
+		return NULL;
+	text[strcspn(text, "\n")] = 0;
+	return xstrdup(text);
 }
 
 void
