@@ -80,6 +80,8 @@ program = @$(say) "LINK $@"; $(link) -MF $@.d -o $@ $(filter test/%.c %.o,$^) $(
 programs: $(programs)
 	@:
 $(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
+$(O)/test-untar: $(filter-out %/nspawn-lite.o,$(obj))
+$(O)/test-same: $(addprefix $(O)/,util.o)
 $(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
 $(O)/test-dhcp: $(addprefix $(O)/,util.o dhcp.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
