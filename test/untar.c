@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /* untar [-w] DIR : the archive on standard input becomes a tree in DIR, as of unpack_tree; -w: of an OCI layer */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "../util.h"
-
-/* until there is a better one */
-__attribute__((weak)) int
-remove_tree(int dir, const char *name, char **where)
-{
-	(void)where;
-	return fchdir(dir) < 0 ? -1 : system(fmt("rm -rf './%s'", name));
-}
 
 int
 main(int argc, char **argv)
