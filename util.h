@@ -102,7 +102,8 @@ int sys_seccomp(const struct sock_fprog *filter);
 void sys_default_signal(int sig);  /* any, those too that libc keeps for itself */
 /* what a name in dir is, or dir itself when it is ""; no link is followed and nothing mounted for it. 4.11, else by other calls */
 struct look {
-	uint64_t dev, ino, size, mount;  /* mount is 0 where the kernel does not say */
+	uint64_t dev, ino, size, blocks, mount;  /* blocks of 512 bytes; mount is 0 where the kernel does not say */
+	int64_t born;  /* microseconds since 1970; 0: nobody knows */
 	int64_t sec;  /* last modified */
 	uint32_t nsec, mode, uid, gid;
 };
