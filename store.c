@@ -504,7 +504,7 @@ copy_beside(const char *from, const char *to)
 		return;
 	}
 	out = openat(AT_FDCWD, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
-	if (out < 0 || copy_contents(in, out) < 0 || fsync(out) < 0 || rename(half, to) < 0) {
+	if (out < 0 || copy_contents(in, out, 0) < 0 || fsync(out) < 0 || rename(half, to) < 0) {
 		warn("copy %s to %s:", from, to);
 		unlink(half);
 	}
@@ -1034,11 +1034,11 @@ overlay(struct making *m, const struct image *from)
 }
 
 static void
-copy_to(const struct making *m, int from)
+copy_to(const struct making *m, int from, bool apart)
 {
 	char *where = NULL;
 
-	if (copy_tree(from, m->fd, &where) < 0)
+	if (copy_tree(from, m->fd, apart ? COPY_APART : 0, &where) < 0)
 		cannot(where);
 }
 
@@ -1056,7 +1056,7 @@ clone_overlay(struct making *m, const struct image *from)
 	new = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (!base || old < 0 || new < 0 || write_at(m->fd, "lower", 0644, fmt("%s\n", base)) < 0)
 		cannot(from->path);
-	if (copy_tree(old, new, &where) < 0)
+	if (copy_tree(old, new, 0, &where) < 0)
 		cannot(where);
 	drop(old);
 	drop(new);
@@ -1099,8 +1099,8 @@ store_clone(const struct image *from, struct making *m, bool copy)
 	if (m->kind > IMAGE_SUBVOLUME || f->kind > IMAGE_OVERLAY)
 		begin(m, f->kind <= IMAGE_SUBVOLUME ? IMAGE_DIRECTORY : f->kind, NULL);
 	if (f->kind <= IMAGE_SUBVOLUME)
-		copy_to(m, f->fd);
-	else if (copy_contents(f->fd, m->fd) < 0)
+		copy_to(m, f->fd, copy);
+	else if (copy_contents(f->fd, m->fd, copy ? COPY_APART : 0) < 0)
 		cannot(f->path);
 }
 
