@@ -92,6 +92,10 @@ struct run {
 	/* the tree, once found */
 	char *root;           /* canonical, absolute, no slash at its end */
 	int tree;             /* its fd, which holds its lock */
+	int image;            /* or this one does: the file or device that the tree is in; else -1 */
+	int image_mounts;     /* the mount namespace where that is mounted, until the machine is built */
+	bool image_read_only; /* it says of itself that it must not be written to */
+	bool layered;         /* the tree is an overlay clone's */
 	bool read_only;       /* the tree itself must not be written to */
 	bool root_fixed;      /* nor what stands in for it */
 	int mounts;           /* a small mount namespace to be born in */
@@ -441,6 +445,7 @@ struct image {
 	int fd;                   /* of the directory, file or device; -1: not open. It holds the lock */
 	int64_t created, modified;  /* microseconds since 1970; 0: unknown */
 	uint64_t usage, limit, exclusive, exclusive_limit;  /* bytes; UINT64_MAX: unknown, none */
+	struct image *base;   /* of an overlay clone, while image.c has it open: what it lies on */
 };
 char *store_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
 const char *store_dir(const char *root);                 /* root, if any, is of --image-root */
@@ -472,12 +477,13 @@ void store_commit(struct making *m, int how, bool read_only, bool sync);
 void store_abandon(struct making *m);                    /* also at exit */
 void store_check_pool(const char *root);                 /* say if there is one that is not mounted */
 void store_sweep(const char *root);                      /* what was left half-made */
+/* snapshot, reflink, overlay, copy: what goes first; all but an overlay; a copy that shares nothing */
+enum { CLONE_ANY, CLONE_COPY, CLONE_TREE };
 /*
- * Snapshot, reflink, overlay, copy: m was just made, of any kind, and becomes of the one that the way needs. from->fd may be
- * open already: a tree to be copied, or one that is locked
+ * m was just made, of any kind, and becomes of the one that the way needs. from->fd may be open already: a tree to be
+ * copied, or an image that is locked
  */
-void store_clone(const struct image *from, struct making *m, bool copy);
-/* with what belongs to it. When it cannot be, because it is in use or has clones, it dies, or quietly says false */
+void store_clone(const struct image *from, struct making *m, int how);
 int store_dress(int from, int to);                       /* give a directory owner, mode and xattrs of another; -1 with errno */
 bool store_remove(struct image *i, bool quiet);
 void store_rename(struct image *i, const char *name);    /* the same; in its directory. Dies */

@@ -1063,22 +1063,24 @@ clone_overlay(struct making *m, const struct image *from)
 }
 
 void
-store_clone(const struct image *from, struct making *m, bool copy)
+store_clone(const struct image *from, struct making *m, int how)
 {
 	struct image *f = &m->from;
-	bool in_use = false;
+	bool in_use = false, copy = how == CLONE_COPY;
 
 	*f = *from;
 	if (f->kind == IMAGE_BLOCK) {
 		errno = EOPNOTSUPP;
 		cannot(NULL);
 	}
-	if (f->fd < 0 && store_try_lock(f, false) < 0) {
+	if (f->fd >= 0)
+		f->fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+	else if (store_try_lock(f, false) < 0) {
 		in_use = errno == EBUSY;
 		f->fd = in_use ? open_image(f->path) : -1;
-		if (f->fd < 0)
-			cannot(f->path);
 	}
+	if (f->fd < 0)
+		cannot(f->path);
 	if (f->kind == IMAGE_SUBVOLUME && !copy) {
 		begin(m, IMAGE_DIRECTORY, f);
 		m->synced = m->fd >= 0;
@@ -1087,7 +1089,7 @@ store_clone(const struct image *from, struct making *m, bool copy)
 	}
 	if (f->kind <= IMAGE_SUBVOLUME)
 		begin(m, IMAGE_DIRECTORY, NULL);
-	if (f->kind != IMAGE_OVERLAY && !copy && !in_use && f->kind != IMAGE_RAW
+	if (f->kind != IMAGE_OVERLAY && how == CLONE_ANY && !in_use && f->kind != IMAGE_RAW
 	    && !(f->kind <= IMAGE_SUBVOLUME && can_reflink(m, f)) && overlay(m, f))
 		return;
 	if (in_use)
