@@ -104,6 +104,7 @@ void sys_default_signal(int sig);  /* any, those too that libc keeps for itself 
 struct look {
 	uint64_t dev, ino, size, mount;  /* mount is 0 where the kernel does not say */
 	uint64_t blocks;  /* of 512 bytes */
+	int64_t born;     /* microseconds since 1970; 0: nobody knows */
 	dev_t rdev;
 	int64_t sec, read_sec;  /* last modified, last read */
 	uint32_t nsec, read_nsec, mode, uid, gid, nlink;
