@@ -92,7 +92,8 @@ add(struct text *x, const void *data, size_t len)
 {
 	if (!reserve(x, len))
 		return false;
-	memcpy(x->at + x->len, data, len);
+	if (len > 0)
+		memcpy(x->at + x->len, data, len);
 	x->len += len;
 	x->at[x->len] = 0;
 	return true;
