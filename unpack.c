@@ -809,6 +809,8 @@ entry(struct unpack *u, struct tar_entry *e)
 	ssize_t dirlen;
 	int dir, ret;
 
+	if (halted)
+		return fail(u, path, "interrupted");
 	if (e->type < '0' || e->type > '6') {
 		if (!u->no_types)
 			warn("%.200s: an entry of the unknown type '%c'; such ones are left out", path, e->type);
@@ -832,19 +834,13 @@ entry(struct unpack *u, struct tar_entry *e)
 			return fail(u, path, "above it is something that is no directory, or a link: nothing goes through those");
 		return fail_errno(u, path);
 	}
-	if (u->flags & UNPACK_WHITEOUTS && !see(u, path))
-		return fail_errno(u, path);
 	if (e->type != '0' && has_room(u, path, 0) < 0)
 		return -1;
-	switch (e->type) {
-	case '0':
-		return make_file(u, dir, path, name, e);
-	case '1':
-		return make_link(u, dir, path, name, e);
-	case '5':
-		return make_directory(u, dir, path, name, e);
-	}
-	return make_other(u, dir, path, name, e);
+	ret = e->type == '0' ? make_file(u, dir, path, name, e) : e->type == '1' ? make_link(u, dir, path, name, e)
+	    : e->type == '5' ? make_directory(u, dir, path, name, e) : make_other(u, dir, path, name, e);
+	if (ret == 0 && u->flags & UNPACK_WHITEOUTS && !see(u, path))
+		return fail_errno(u, path);
+	return ret;
 }
 
 int
