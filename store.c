@@ -138,6 +138,13 @@ store_derive_name(const char *path)
 	return n && name_valid(name) ? xstrdup(name) : NULL;
 }
 
+/* in the words that the originals use, whatever libc says */
+const char *
+store_reason(void)
+{
+	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported" : strerror(errno);
+}
+
 const char *
 store_dir(const char *root)
 {
@@ -930,7 +937,7 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 
 /* ---- clones ------------------------------------------------------------------------------------ */
 
-/* can files there share their data? */
+/* can files there share their data? The new tree may be a subvolume, with a device number of its own */
 static bool
 can_reflink(const struct making *m, const struct image *from)
 {
@@ -939,7 +946,7 @@ can_reflink(const struct making *m, const struct image *from)
 	int fd[2], i;
 	bool can;
 
-	if (fstat(m->fd, &a) < 0 || fstat(from->fd, &b) < 0 || (a.st_dev != b.st_dev && from->kind != IMAGE_SUBVOLUME))
+	if (fstat(m->dir, &a) < 0 || fstat(from->fd, &b) < 0 || (a.st_dev != b.st_dev && from->kind != IMAGE_SUBVOLUME))
 		return false;
 	for (i = 0; i < 2; i++)
 		fd[i] = openat(m->fd, names[i], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -998,7 +1005,7 @@ cannot(const char *where)
 {
 	if (halted)
 		die("Could not clone image: interrupted");
-	die("Could not clone image: %s%s%s", where ? where : "", where ? ": " : "", strerror(errno));
+	die("Could not clone image: %s%s%s", where ? where : "", where ? ": " : "", store_reason());
 }
 
 static int
@@ -1113,16 +1120,16 @@ static const char *
 take_away(struct image *i)
 {
 	char *path = dir_name(i->path), *why, *base, *gone, *where;
-	const char *file = base_name(i->path);
+	const char *file = base_name(i->path), *reason;
 	int dir;
 
 	if (i->vendor)
 		return strerror(EROFS);
 	dir = enter(path);
 	if (dir < 0 || (i->fd < 0 && i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0)) {
-		why = errno == EBUSY ? "Device or resource busy" : strerror(errno);
+		reason = store_reason();
 		drop(dir);
-		return why;
+		return reason;
 	}
 	why = needed(i);
 	if (why) {
@@ -1135,9 +1142,9 @@ take_away(struct image *i)
 	if (i->kind == IMAGE_DIRECTORY)
 		set_immutable(i->fd, false);
 	if (renameat(dir, file, dir, gone) < 0) {
-		why = strerror(errno);
+		reason = store_reason();
 		drop(dir);
-		return why;
+		return reason;
 	}
 	if (base)
 		unpin(base, i->name);
@@ -1170,7 +1177,7 @@ store_rename(struct image *i, const char *name)
 
 	dir = i->vendor ? -1 : enter(path);
 	if (dir < 0 || (i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0))
-		die("Could not rename image: %s", strerror(i->vendor ? EROFS : errno));
+		die("Could not rename image: %s", i->vendor ? strerror(EROFS) : store_reason());
 	if (find_in(path, name, &there))
 		die("Could not rename image: %s", strerror(EEXIST));
 	why = needed(i);
@@ -1179,13 +1186,13 @@ store_rename(struct image *i, const char *name)
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
 	mark = intend(dir, fmt("%s/%s", path, i->name), name);
 	if (!mark || (base && pin(base, new) < 0))
-		die("Could not rename image: %s", strerror(errno));
+		die("Could not rename image: %s", store_reason());
 	was_immutable = i->kind == IMAGE_DIRECTORY && i->read_only;
 	if (was_immutable)
 		set_immutable(i->fd, false);
 	if (renameat(dir, base_name(i->path), dir, base_name(new)) < 0) {
 		unlinkat(dir, mark, 0);
-		die("Could not rename image: %s", strerror(errno));
+		die("Could not rename image: %s", store_reason());
 	}
 	if (was_immutable)
 		set_immutable(i->fd, true);
