@@ -6,8 +6,6 @@
 #include <poll.h>
 #include <sys/resource.h>
 
-#define VERSION "0.1"
-
 enum { SHOW_NOTHING, SHOW_HELP, SHOW_VERSION, SHOW_WORDS };
 
 /* one more than the place in the words of the option's row; 0 is "not said" */
