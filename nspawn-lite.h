@@ -450,7 +450,7 @@ char *store_base(const struct image *i);                 /* path of what an IMAG
 /* something that is made beside its place, and is there all at once or not at all */
 struct making {
 	char *name, *path, *temporary;
-	int kind, dir;        /* dir: the store */
+	int kind, dir;        /* dir: the store. kind and path may change until it is committed */
 	int fd;               /* the new directory, or file, open for writing; its lock says that somebody is at it */
 };
 /* dies if there is one already and force is not said; kind IMAGE_DIRECTORY becomes a subvolume where that can be */
@@ -470,22 +470,36 @@ int images_read_only(struct ask *a), images_set_limit(struct ask *a), images_poo
 
 /* ---- transfer.c: import and export ----------------------------------------------------- */
 
-/* one that runs, for list-transfers and cancel-transfer, and its progress for a person */
+/* one that runs, for list-transfers and cancel-transfer, and its progress for a person; static, for it is needed at exit */
 struct transfer {
-	int fd, id;
+	const char *verb;     /* "Imported", "Exported", "Got": set these before transfer_begin */
+	const char *of;       /* " of URL", or NULL: lines of progress tell the rate, too */
+	uint64_t total, first;  /* bytes; 0: unknown; those that were there before. Both may be set later */
+	/* its own */
+	struct source *from;
+	int fd, id, shows;
+	bool quiet, shown;    /* a line stands on the terminal that is written again */
 	char *path;
-	const char *type, *local, *remote;
-	uint64_t total;       /* bytes; 0: unknown */
 	int64_t begun, told;  /* ms */
-	const char *verb;     /* "Imported", "Downloading" */
 };
+/*
+ * It is on the list from now on, and signals only set halted. "Enqueued transfer job N." for all but exports. A host
+ * without a writable state directory has no list
+ */
 void transfer_begin(struct transfer *t, const struct ask *a, const char *type, const char *local, const char *remote);
-void transfer_progress(struct transfer *t, uint64_t done);
-void transfer_end(struct transfer *t);
-/* unpack a stream as an image, and commit it; name is for messages */
+void transfer_progress(struct transfer *t, uint64_t done);  /* as often as one likes */
+struct source transfer_watch(struct transfer *t, struct source *from);  /* from, which must stay, and tells t how far it is */
+void transfer_say(struct transfer *t, const char *fmt, ...) PRINTF(2);  /* a line on stderr, as -q does not want it */
+void transfer_end(struct transfer *t);  /* "Operation completed successfully.", "Exiting."; it is off the list */
+/* die of why, or of the signal that came: "NAME: WHY" */
+_Noreturn void transfer_fail(const char *name, const char *why);
+/*
+ * Unpack a stream as an image, all of it, and commit it; name is for messages. What a raw one holds may change m's kind
+ * and path: IMAGE_SQUASHFS and IMAGE_EROFS are told by their first bytes; qcow2 is unpacked
+ */
 void transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name);
 void transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, const char *name);
-char *transfer_local_name(const char *remote, bool raw);  /* from a URL or a path; dies if it gives none */
+char *transfer_local_name(const char *remote, bool raw);  /* from a URL or a path; dies if it gives no valid one */
 int transfer_import_tar(struct ask *a), transfer_import_raw(struct ask *a), transfer_import_fs(struct ask *a);
 int transfer_export_tar(struct ask *a), transfer_export_raw(struct ask *a);
 int transfer_list(struct ask *a), transfer_cancel(struct ask *a);

@@ -1,104 +1,946 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Verbs that import and export */
+/* Verbs that import and export; what runs of them */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "nspawn-lite.h"
+#include CONFIG
+
+#define TRANSFER_PREFIX ".transfer."  /* of files in the state directory: locked as long as it runs */
+
+/* until their rooms have them */
+__attribute__((weak)) int
+copy_contents(int from, int to)
+{
+	(void)from;
+	(void)to;
+	return -1;
+}
+
+__attribute__((weak)) int
+image_open_tree(const struct image *i, bool write)
+{
+	(void)write;
+	return openat(AT_FDCWD, i->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+enum { TELL_NOTHING, TELL_LINES, TELL_ONE_LINE };
+enum { PERCENT_AT = sizeof("PERCENT=") - 1, SECOND = 1000, TRANSFERS_MOST = 9999 };
+
+static struct transfer *running;
+
+/* ---- those that run ---------------------------------------------------------- */
+
+static char *
+transfer_path(int id)
+{
+	return fmt("%s/" TRANSFER_PREFIX "%d", run_state_dir(), id);
+}
+
+/* it is still the one of that name, and not one that was swept while we came for it */
+static bool
+is_named(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* the first number that is free, locked; -1: there is no place to write it */
+static int
+take_number(struct transfer *t)
+{
+	int fd;
+
+	for (t->id = 1; t->id <= TRANSFERS_MOST; t->id++) {
+		t->path = transfer_path(t->id);
+		do {
+			fd = run_open_state(t->path);
+			if (fd < 0)
+				return -1;
+			if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_named(fd, t->path))
+				return fd;
+		} while (drop(fd), errno != EWOULDBLOCK);
+	}
+	return -1;
+}
+
+/* for the list: on one line */
+static char *
+one_line(const char *s)
+{
+	char *copy = xstrdup(s), *c;
+
+	for (c = copy; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return copy;
+}
+
+static void
+clear_line(void)
+{
+	if (running && running->shown)
+		print(2, "\r\033[K");
+	if (running)
+		running->shown = false;
+}
+
+static void
+forget(void)
+{
+	clear_line();
+	if (running && running->fd >= 0)
+		unlink(running->path);
+	if (running)
+		running->fd = drop(running->fd);
+}
 
 void
 transfer_begin(struct transfer *t, const struct ask *a, const char *type, const char *local, const char *remote)
 {
-	(void)t;
-	(void)a;
-	(void)type;
-	(void)local;
-	(void)remote;
+	static bool registered;
+	int progress = a->progress ? word_index("no|yes|auto", a->progress) : 2;
+	char *text;
+
+	if (progress < 0 && parse_bool(a->progress) < 0)
+		die("--progress=%s: not one of: yes no auto", a->progress);
+	if (progress < 0)
+		progress = parse_bool(a->progress);
+	t->shows = progress == 1 ? TELL_LINES : TELL_NOTHING;
+	if (progress && isatty(2))
+		t->shows = TELL_ONE_LINE;
+	t->quiet = a->quiet;
+	if (a->quiet)
+		t->shows = TELL_NOTHING;
+	halt_by_signal();
+	t->begun = t->told = now_ms();
+	t->fd = take_number(t);
+	running = t;
+	if (!registered)
+		atexit(forget);
+	registered = true;
+	if (t->fd < 0) {
+		say("%s: not on the list of transfers:", t->path);
+		return;
+	}
+	text = fmt("PERCENT= -1\nPID=%d\nTYPE=%s\nLOCAL=%s\nREMOTE=%s\n", (int)getpid(), type, one_line(local), one_line(remote));
+	if (ftruncate(t->fd, 0) < 0 || pwrite(t->fd, text, strlen(text), 0) < 0)
+		say("%s:", t->path);
+	if (!after(type, "export"))
+		transfer_say(t, "Enqueued transfer job %d. Press C-c to stop it.", t->id);
+}
+
+void
+transfer_say(struct transfer *t, const char *text, ...)
+{
+	char line[NOTE_MAX + PATH_MAX];
+	va_list ap;
+
+	if (t->quiet)
+		return;
+	clear_line();
+	va_start(ap, text);
+	vsnprintf(line, sizeof(line), text, ap);
+	va_end(ap);
+	print(2, "%s\n", line);
+}
+
+static void
+format_left(char out[40], uint64_t seconds)
+{
+	const unsigned long long s = seconds;
+
+	if (s < 60)
+		snprintf(out, 40, "%llus", s);
+	else if (s < 3600)
+		snprintf(out, 40, "%llumin %llus", s / 60, s % 60);
+	else
+		snprintf(out, 40, "%lluh %llumin", s / 3600, s / 60 % 60);
+}
+
+static void
+show(struct transfer *t, uint64_t done, int percent, int64_t now)
+{
+	uint64_t past = (uint64_t)(now - t->begun), rate = 0;
+	char rest[120] = "", left[40] = "";
+
+	if (done > t->first && past)
+		rate = (done - t->first) * SECOND / past;
+	if (rate && (t->of || t->shows == TELL_ONE_LINE)) {
+		if (percent >= 0 && done < t->total) {
+			format_left(left, (t->total - done) / rate);
+			strcat(left, " left at ");
+		}
+		snprintf(rest, sizeof(rest), " %s%s/s.", left, table_size(rate));
+	}
+	print(2, "%s%s %s%s.%s%s", t->shows == TELL_ONE_LINE ? "\r" : "", t->verb, percent < 0 ? table_size(done) : fmt("%d%%", percent),
+	      t->of ? t->of : "", rest, t->shows == TELL_ONE_LINE ? "\033[K" : "\n");
+	t->shown = t->shows == TELL_ONE_LINE;
 }
 
 void
 transfer_progress(struct transfer *t, uint64_t done)
 {
-	(void)t;
-	(void)done;
+	int64_t now = now_ms();
+	char text[12];
+	int percent = -1;
+
+	if (now - t->told < SECOND)
+		return;
+	t->told = now;
+	if (t->total)
+		percent = done >= t->total ? 100 : (int)(t->total > UINT64_MAX / 100 ? done / (t->total / 100) : done * 100 / t->total);
+	snprintf(text, sizeof(text), "%3d", percent);
+	if (t->fd >= 0 && pwrite(t->fd, text, 3, PERCENT_AT) < 0)
+		say("%s:", t->path);
+	if (t->shows != TELL_NOTHING)
+		show(t, done, percent, now);
+}
+
+static struct transfer *
+watched(const struct source *s)
+{
+	return s->arg;
+}
+
+static ssize_t
+watched_read(struct source *s, void *buf, size_t size)
+{
+	struct source *from = watched(s)->from;
+	ssize_t n = from->read(from, buf, size);
+
+	s->why = from->why;
+	s->taken = from->taken;
+	transfer_progress(watched(s), s->taken);
+	return n;
+}
+
+struct source
+transfer_watch(struct transfer *t, struct source *from)
+{
+	t->from = from;
+	return (struct source){ .read = watched_read, .fd = from->fd, .arg = t };
 }
 
 void
 transfer_end(struct transfer *t)
 {
-	(void)t;
+	transfer_say(t, "Operation completed successfully.");
+	transfer_say(t, "Exiting.");
+	forget();
 }
 
-void
-transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name)
+_Noreturn void
+transfer_fail(const char *name, const char *why)
 {
-	(void)a;
-	(void)s;
-	(void)m;
-	(void)name;
+	clear_line();
+	if (halted)
+		die("%s: stopped by %s; nothing of it stays", name, halted == SIGINT ? "C-c" : "a signal");
+	die("%s: %s", name, why);
 }
 
-void
-transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, const char *name)
+/* ---- the list ------------------------------------------------------------------- */
+
+struct listed { int id, percent; pid_t pid; char *type, *local, *remote; };
+
+/* an fd of one that runs, which is read into l; -1: there is none. What is left of one that was killed goes */
+static int
+look_at(int id, struct listed *l)
 {
-	(void)a;
-	(void)s;
-	(void)m;
-	(void)name;
+	char *path = transfer_path(id), text[2 * PATH_MAX], *at = text, *line;
+	int fd = openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	const char *v;
+	long long n;
+
+	*l = (struct listed){ id, -1, 0, "", "", "" };
+	if (fd < 0)
+		return -1;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+		if (is_named(fd, path))
+			unlink(path);
+		return drop(fd);
+	}
+	if (read_all(fd, text, sizeof(text)) < 0)
+		return drop(fd);
+	while ((line = next_line(&at))) {
+		if ((v = after(line, "PERCENT=")))
+			l->percent = atoi(v);
+		else if ((v = after(line, "PID=")) && parse_number(v, 1, INT_MAX, &n))
+			l->pid = (pid_t)n;
+		else if ((v = after(line, "TYPE=")))
+			l->type = xstrdup(v);
+		else if ((v = after(line, "LOCAL=")))
+			l->local = xstrdup(v);
+		else if ((v = after(line, "REMOTE=")))
+			l->remote = xstrdup(v);
+	}
+	return l->pid ? fd : drop(fd);
 }
 
-char *
-transfer_local_name(const char *remote, bool raw)
+static int
+by_local(const void *a, const void *b)
 {
-	(void)remote;
-	(void)raw;
-	return NULL;
-}
+	const struct listed *l = a, *m = b;
+	int order = strcmp(l->local, m->local);
 
-int
-transfer_import_tar(struct ask *a)
-{
-	(void)a;
-	return 1;
-}
-
-int
-transfer_import_raw(struct ask *a)
-{
-	(void)a;
-	return 1;
-}
-
-int
-transfer_import_fs(struct ask *a)
-{
-	(void)a;
-	return 1;
-}
-
-int
-transfer_export_tar(struct ask *a)
-{
-	(void)a;
-	return 1;
-}
-
-int
-transfer_export_raw(struct ask *a)
-{
-	(void)a;
-	return 1;
+	return order ? order : l->id - m->id;
 }
 
 int
 transfer_list(struct ask *a)
 {
-	(void)a;
-	return 1;
+	static const struct column columns[] = {
+		{ "ID", "id", true }, { "PERCENT", "percent", true }, { "TYPE", "type", false }, { "LOCAL", "local", false },
+		{ "REMOTE", "remote", false },
+	};
+	struct listed *l = NULL;
+	struct cell *cells, *c;
+	struct dirent *e;
+	const char *number;
+	size_t n = 0, i;
+	DIR *d = opendir(run_state_dir());
+	long long id;
+	int fd;
+
+	while (d && (e = readdir(d))) {
+		number = after(e->d_name, TRANSFER_PREFIX);
+		if (!number || !parse_number(number, 1, TRANSFERS_MOST, &id))
+			continue;
+		l = realloc(l, (n + 1) * sizeof(*l));
+		if (!l)
+			die("list transfers:");
+		fd = look_at((int)id, &l[n]);
+		n += fd >= 0;
+		drop(fd);
+	}
+	if (d)
+		closedir(d);
+	if (n)
+		qsort(l, n, sizeof(*l), by_local);
+	cells = c = xalloc((n * LEN(columns) + 1) * sizeof(*cells));
+	for (i = 0; i < n; i++) {
+		*c++ = (struct cell){ fmt("%d", l[i].id), fmt("%d", l[i].id) };
+		*c++ = l[i].percent < 0 ? (struct cell){ "-", "null" } : (struct cell){ fmt("%d%%", l[i].percent), fmt("%d", l[i].percent) };
+		*c++ = (struct cell){ l[i].type, NULL };
+		*c++ = (struct cell){ l[i].local, NULL };
+		*c++ = (struct cell){ l[i].remote, NULL };
+	}
+	table_print(a, columns, LEN(columns), cells, n, "transfers");
+	return 0;
 }
 
 int
 transfer_cancel(struct ask *a)
 {
-	(void)a;
-	return 1;
+	struct listed l;
+	char **w;
+	long long id;
+	int fd;
+
+	halt_by_signal();
+	for (w = a->words; *w; w++) {
+		fd = parse_number(*w, 1, TRANSFERS_MOST, &id) ? look_at((int)id, &l) : -1;
+		if (fd < 0)
+			die("No transfer %s.", *w);
+		/* as long as the lock is held, nobody else has the number */
+		if (flock(fd, LOCK_SH | LOCK_NB) < 0 && kill(l.pid, SIGTERM) < 0)
+			die("stop transfer %s:", *w);
+		if (flock(fd, LOCK_SH) < 0)
+			die("wait for transfer %s:", *w);
+		drop(fd);
+	}
+	return 0;
+}
+
+/* ---- in --------------------------------------------------------------------------- */
+
+/* takes the first of these off the end of a name */
+static bool
+cut_end(char *name, const char *const *ends)
+{
+	size_t n = strlen(name), len;
+
+	for (; *ends; ends++) {
+		len = strlen(*ends);
+		if (n > len && streq(name + n - len, *ends)) {
+			name[n - len] = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+char *
+transfer_local_name(const char *remote, bool raw)
+{
+	static const char *const tars[] = { ".tar", ".tar.xz", ".tar.gz", ".tar.bz2", ".tgz", ".tar.zst", ".txz", ".tbz2", NULL };
+	static const char *const raws[] = { ".xz", ".gz", ".bz2", ".zst", ".raw", ".qcow2", ".img", ".bin", ".squashfs", ".erofs", NULL };
+	size_t n = strstr(remote, "://") ? strcspn(remote, "?#") : strlen(remote), at;
+	char *name;
+
+	while (n > 0 && remote[n - 1] == '/')
+		n--;
+	for (at = n; at > 0 && remote[at - 1] != '/'; at--)
+		;
+	name = fmt("%.*s", (int)(n - at), remote + at);
+	while (cut_end(name, raw ? raws : tars) && raw)
+		;
+	if (!name_valid(name))
+		die("Local name %s is not a suitable machine name.", name);
+	return name;
+}
+
+/* of one import there is only ever one at a time */
+static struct transfer import;
+
+static char *
+import_name(const struct ask *a, bool raw)
+{
+	const char *file = a->words[0], *name = a->words[1];
+	bool piped = streq(file, "-") || !*file;
+
+	if (name && *name && !streq(name, "-")) {
+		if (!name_valid(name))
+			die("Local name %s is not a suitable machine name.", name);
+		return xstrdup(name);
+	}
+	if (piped)
+		die("%s: standard input gives no name: say NAME, too", a->verb);
+	return transfer_local_name(file, raw);
+}
+
+static const char *
+import_file(const struct ask *a)
+{
+	return streq(a->words[0], "-") || !*a->words[0] ? "standard input" : a->words[0];
+}
+
+static int
+import_open(const struct ask *a)
+{
+	struct stat st;
+	int fd = 0;
+
+	if (!streq(import_file(a), a->words[0])) {
+		if (isatty(0))
+			die("standard input is a terminal: name a FILE, or redirect it");
+	} else {
+		fd = openat(AT_FDCWD, a->words[0], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	}
+	if (fd < 0 || fstat(fd, &st) < 0)
+		die("open %s:", a->words[0]);
+	if (S_ISDIR(st.st_mode))
+		die("%s is a directory: import-fs takes those", a->words[0]);
+	if (S_ISREG(st.st_mode)) {
+		off_t at = lseek(fd, 0, SEEK_CUR);
+
+		import.total = (uint64_t)(st.st_size > at && at > 0 ? st.st_size - at : st.st_size);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	}
+	return fd;
+}
+
+static void
+import_begin(const struct ask *a, const char *name)
+{
+	import.verb = "Imported";
+	transfer_begin(&import, a, a->verb, name, import_file(a));
+	transfer_say(&import, "Importing '%s', saving as '%s'.", import_file(a), name);
+}
+
+static void
+commit(const struct ask *a, struct making *m)
+{
+	clear_line();
+	if (halted)
+		transfer_fail(m->name, NULL);
+	store_commit(m, a->replace ? STORE_REPLACE : a->force ? STORE_FORCE : STORE_NEW, a->read_only, !a->no_sync);
+}
+
+/* how many names are in it, up to two; the last goes to name */
+static int
+look_into(int dir, char name[NAME_MAX + 1])
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d)
+		return -1;
+	while (n < 2 && (e = readdir(d))) {
+		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+			continue;
+		snprintf(name, NAME_MAX + 1, "%s", e->d_name);
+		n++;
+	}
+	closedir(d);
+	return n;
+}
+
+static bool
+looks_like_os(int dir)
+{
+	static const char *const signs[] = { "etc/os-release", "usr/lib/os-release", "usr", "sbin/init", "bin/sh" };
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < LEN(signs); i++)
+		if (fstatat(dir, signs[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
+static int
+take_attributes(int from, int to)
+{
+	char names[4096], value[4096], *name;
+	struct stat st;
+	ssize_t n = flistxattr(from, names, sizeof(names)), len;
+
+	if (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
+		return -1;
+	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
+		len = fgetxattr(from, name, value, sizeof(value));
+		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP)
+			return -1;
+	}
+	return futimens(to, (struct timespec[]){ st.st_atim, st.st_mtim });
+}
+
+/* all in the directory name goes up into dir; the directory gets a name first that cannot be in it */
+static int
+move_up(int dir, int below, const char *name)
+{
+	char one[NAME_MAX + 1], *own;
+	uint64_t random;
+
+	random_bytes(&random, sizeof(random));
+	own = fmt(".#%016llx", (unsigned long long)random);
+	if (renameat(dir, name, dir, own) < 0)
+		return -1;
+	while (look_into(below, one) > 0)
+		if (renameat(below, one, dir, one) < 0)
+			return -1;
+	if (unlinkat(dir, own, AT_REMOVEDIR) < 0)
+		return -1;
+	return take_attributes(below, dir);
+}
+
+/* archives of a tree often hold it in a directory of its own */
+static void
+straighten(int dir, const char *name)
+{
+	char one[NAME_MAX + 1];
+	int n = look_into(dir, one), below;
+
+	if (n < 0)
+		transfer_fail(name, strerror(errno));
+	if (n == 0)
+		transfer_fail(name, "it holds no files");
+	if (n != 1 || streq(one, "usr"))
+		return;
+	below = openat(dir, one, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (below >= 0 && looks_like_os(below) && move_up(dir, below, one) < 0)
+		transfer_fail(name, fmt("move what is in '%s' up: %s", one, strerror(errno)));
+	drop(below);
+}
+
+void
+transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name)
+{
+	struct tar *t = tar_open(s);
+	const char *why = NULL;
+	const uint8_t *at;
+	ssize_t n;
+
+	if (unpack_tree(t, m->fd, 0, &why) < 0)
+		transfer_fail(name, why ? why : strerror(errno));
+	tar_close(t);
+	/* what follows is for nobody, but its sums are; and who writes to us is not cut off */
+	while ((n = stream_get(s, &at, 1 << 16)) > 0 && !halted)
+		;
+	if (n < 0 || halted)
+		transfer_fail(name, stream_why(s));
+	stream_close(s);
+	straighten(m->fd, name);
+	commit(a, m);
+}
+
+/* its first bytes, which say what it is */
+static size_t
+read_head(int fd, uint8_t head[2048])
+{
+	ssize_t n = pread(fd, head, 2048, 0);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void
+commit_raw(const struct ask *a, struct making *m, const char *name)
+{
+	uint8_t head[2048];
+	size_t n = read_head(m->fd, head);
+
+	if (n == 0)
+		transfer_fail(name, "it is empty");
+	if (memcmp(head, "hsqs", 4) == 0)
+		m->kind = IMAGE_SQUASHFS;
+	else if (n > 1027 && memcmp(head + 1024, "\xe2\xe1\xf5\xe0", 4) == 0)
+		m->kind = IMAGE_EROFS;
+	if (m->kind != IMAGE_RAW)
+		m->path = fmt("%.*s.%s", (int)(strlen(m->path) - strlen(".raw")), m->path, image_kinds[m->kind]);
+	commit(a, m);
+}
+
+void
+transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, const char *name)
+{
+	const char *why = NULL;
+	struct making spool;
+	uint8_t head[2048];
+
+	if (raw_write(s, m->fd, &why) < 0 || halted)
+		transfer_fail(name, why ? why : stream_why(s));
+	stream_close(s);
+	if (qcow2_is(head, read_head(m->fd, head))) {
+		/* its tables may stand behind what they speak of: it had to be a file first */
+		spool = *m;
+		*m = (struct making){ .fd = -1 };
+		store_make(m, a->image_root, spool.name, IMAGE_RAW, true);
+		if (qcow2_unpack(spool.fd, m->fd, &why) < 0 || halted)
+			transfer_fail(name, why);
+		store_abandon(&spool);
+	}
+	commit_raw(a, m, name);
+}
+
+int
+transfer_import_tar(struct ask *a)
+{
+	static struct making m;
+	struct source file, told;
+	char *name = import_name(a, false);
+
+	file = source_fd(import_open(a));
+	store_sweep(a->image_root);
+	store_make(&m, a->image_root, name, IMAGE_DIRECTORY, a->force || a->replace);
+	import_begin(a, name);
+	told = transfer_watch(&import, &file);
+	transfer_unpack_tar(a, stream_open(&told), &m, import_file(a));
+	transfer_end(&import);
+	return 0;
+}
+
+int
+transfer_import_raw(struct ask *a)
+{
+	static struct making m;
+	struct source file, told;
+	char *name = import_name(a, true);
+	const char *why = NULL;
+	uint8_t head[2048];
+	int fd = import_open(a);
+
+	store_sweep(a->image_root);
+	store_make(&m, a->image_root, name, IMAGE_RAW, a->force || a->replace);
+	import_begin(a, name);
+	if (lseek(fd, 0, SEEK_CUR) == 0 && qcow2_is(head, read_head(fd, head))) {
+		if (qcow2_unpack(fd, m.fd, &why) < 0 || halted)
+			transfer_fail(import_file(a), why);
+		commit_raw(a, &m, import_file(a));
+	} else {
+		file = source_fd(fd);
+		told = transfer_watch(&import, &file);
+		transfer_unpack_raw(a, stream_open(&told), &m, import_file(a));
+	}
+	transfer_end(&import);
+	return 0;
+}
+
+/* it would be copied into itself, until the disk is full */
+static bool
+is_within(int dir, const struct stat *top)
+{
+	struct stat st, above;
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), up;
+
+	while (fd >= 0 && fstat(fd, &st) == 0) {
+		if (st.st_dev == top->st_dev && st.st_ino == top->st_ino)
+			return drop(fd), true;
+		up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		drop(fd);
+		fd = up;
+		if (fd < 0 || (fstat(fd, &above) == 0 && above.st_dev == st.st_dev && above.st_ino == st.st_ino))
+			break;
+	}
+	drop(fd);
+	return false;
+}
+
+int
+transfer_import_fs(struct ask *a)
+{
+	static struct making m;
+	struct image from;
+	char *name = import_name(a, false), *where = NULL;
+	struct stat st;
+	int fd = openat(AT_FDCWD, a->words[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !store_at(a->words[0], &from))
+		die("open %s:", a->words[0]);
+	store_sweep(a->image_root);
+	store_make(&m, a->image_root, name, IMAGE_DIRECTORY, a->force || a->replace);
+	if (is_within(m.fd, &st))
+		die("%s holds %s, where the copy would go: --image-root=DIR takes another place", a->words[0], store_dir(a->image_root));
+	import_begin(a, name);
+	if (copy_tree(fd, m.fd, &where) < 0 || halted)
+		transfer_fail(a->words[0], fmt("copy %s: %s", where, strerror(errno)));
+	commit(a, &m);
+	transfer_end(&import);
+	return 0;
+}
+
+/* ---- out ---------------------------------------------------------------------------- */
+
+/* what is written beside its place, and is there all at once or not at all */
+static struct {
+	int fd;
+	char *path, *temporary;  /* NULL: straight to where it goes */
+} out = { .fd = -1 };
+
+static struct transfer export;
+
+static void
+drop_output(void)
+{
+	if (out.temporary)
+		unlink(out.temporary);
+}
+
+static int
+export_format(const struct ask *a)
+{
+	int i;
+
+	if (!a->format)
+		return a->words[1] ? pack_by_name(a->words[1]) : PACK_NONE;
+	for (i = 0; i < PACK_KINDS; i++)
+		if (streq(a->format, pack_names[i]))
+			return i;
+	die("--format=%s: not one of: %s %s %s %s %s", a->format, pack_names[0], pack_names[1], pack_names[2], pack_names[3], pack_names[4]);
+}
+
+static int
+export_level(const struct ask *a)
+{
+	long long level = 0;
+
+	if (a->level && !parse_number(a->level, 1, 9, &level))
+		die("--level=%s: not a number from 1 to 9", a->level);
+	return (int)level;
+}
+
+/* one that was left by an export that was killed is taken again */
+static void
+open_beside(void)
+{
+	char *slash = strrchr(out.path, '/');
+	int dir = slash ? (int)(slash - out.path) + 1 : 0;
+	char *path = fmt("%.*s.#%s.tmp", dir, out.path, out.path + dir);
+
+	out.fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+	if (out.fd < 0)
+		die("make %s:", path);
+	if (flock(out.fd, LOCK_EX | LOCK_NB) < 0 || !is_named(out.fd, path))
+		die("%s is being written by another export", out.path);
+	out.temporary = path;
+	atexit(drop_output);
+	if (ftruncate(out.fd, 0) < 0)
+		die("empty %s:", path);
+}
+
+static const char *
+export_open(const struct ask *a)
+{
+	char real[PATH_MAX];
+	struct stat st;
+
+	out.path = a->words[1];
+	if (!out.path || !*out.path || streq(out.path, "-")) {
+		if (isatty(1))
+			die("standard output is a terminal: name a FILE, or redirect it");
+		out.fd = 1;
+		return "standard output";
+	}
+	if (stat(out.path, &st) < 0 || S_ISREG(st.st_mode)) {
+		if (realpath(out.path, real))  /* a link to it stays a link */
+			out.path = xstrdup(real);
+		open_beside();
+		return a->words[1];
+	}
+	out.fd = openat(AT_FDCWD, out.path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	if (out.fd < 0)
+		die("open %s:", out.path);
+	return a->words[1];
+}
+
+static void
+sync_above(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	int fd = openat(AT_FDCWD, slash ? fmt("%.*s", (int)(slash - path) + 1, path) : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
+		die("sync the directory of %s:", path);
+	drop(fd);
+}
+
+static void
+export_close(const struct ask *a, const char *name)
+{
+	clear_line();
+	if (halted)
+		transfer_fail(name, NULL);
+	if (!a->no_sync && fsync(out.fd) < 0 && errno != EINVAL && errno != EROFS)
+		transfer_fail(name, strerror(errno));
+	if (!out.temporary)
+		return;
+	if (rename(out.temporary, out.path) < 0)
+		die("name %s:", out.path);
+	out.temporary = NULL;
+	if (!a->no_sync)
+		sync_above(out.path);
+}
+
+static void
+exported(uint64_t bytes)
+{
+	transfer_progress(&export, bytes);
+}
+
+/* the image, and where it goes; the list knows it */
+static struct sink *
+export_begin(const struct ask *a, struct image *i, const char **to)
+{
+	int format = export_format(a), level = export_level(a);
+
+	if (!store_find(a->image_root, a->words[0], i))
+		die("No image '%s'.", a->words[0]);
+	if (streq(a->verb, "export-raw") && (i->kind < IMAGE_RAW || i->kind >= IMAGE_KINDS))
+		die("export-raw: image '%s' is a %s: Operation not supported (export-tar takes it)", i->name, image_kinds[i->kind]);
+	*to = export_open(a);
+	export.verb = "Exported";
+	transfer_begin(&export, a, a->verb, i->name, *to);
+	transfer_say(&export, "Exporting '%s', saving to '%s' with compression '%s'.", i->path, *to, pack_names[format]);
+	return sink_open(out.fd, format, level);
+}
+
+/* a machine that runs on it has it for itself; what is read may then be of different moments */
+static void
+lock_shared(struct image *i)
+{
+	i->fd = openat(AT_FDCWD, i->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (i->fd < 0)
+		die("open %s:", i->path);
+	if (flock(i->fd, LOCK_SH | LOCK_NB) < 0)
+		warn("%s is in use: what changes meanwhile is taken as it is found", i->path);
+}
+
+int
+transfer_export_tar(struct ask *a)
+{
+	struct image i;
+	const char *to, *why = NULL;
+	struct sink *s = export_begin(a, &i, &to);
+	int tree;
+
+	lock_shared(&i);
+	tree = image_open_tree(&i, false);
+	if (pack_tree(tree, s, exported, &why) < 0)
+		transfer_fail(to, why);
+	if (sink_close(s) < 0)
+		transfer_fail(to, sink_why(s));
+	export_close(a, to);
+	if (why)
+		warn("%s: %s", i.path, why);
+	transfer_end(&export);
+	return 0;
+}
+
+static int
+put_range(int fd, struct sink *s, off_t at, off_t end)
+{
+	static char buf[1 << 17];
+	ssize_t n;
+
+	while (at < end && !halted) {
+		n = pread(fd, buf, (size_t)(end - at < (off_t)sizeof(buf) ? end - at : (off_t)sizeof(buf)), at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -1 : sink_zeros(s, (uint64_t)(end - at));  /* it was cut meanwhile */
+		if (sink_put(s, buf, (size_t)n) < 0)
+			return -1;
+		at += n;
+		exported((uint64_t)at);
+	}
+	return 0;
+}
+
+/* holes are not read */
+static int
+put_image(int fd, struct sink *s, off_t size)
+{
+	off_t at = 0, data, end;
+
+	while (at < size && !halted) {
+		data = lseek(fd, at, SEEK_DATA);
+		if (data < 0)
+			data = errno == ENXIO ? size : at;
+		end = data < size ? lseek(fd, data, SEEK_HOLE) : size;
+		if (end <= data || end > size)
+			end = size;
+		if (sink_zeros(s, (uint64_t)(data - at)) < 0 || put_range(fd, s, data, end) < 0)
+			return -1;
+		at = end;
+	}
+	return 0;
+}
+
+int
+transfer_export_raw(struct ask *a)
+{
+	struct image i;
+	const char *to;
+	struct sink *s = export_begin(a, &i, &to);
+	off_t size;
+	int ret;
+
+	lock_shared(&i);
+	size = lseek(i.fd, 0, SEEK_END);
+	if (size < 0)
+		transfer_fail(i.path, strerror(errno));
+	export.total = (uint64_t)size;
+	if (out.temporary && export_format(a) == PACK_NONE)
+		ret = copy_contents(i.fd, out.fd);
+	else
+		ret = put_image(i.fd, s, size);
+	if (ret < 0)
+		transfer_fail(to, *sink_why(s) ? sink_why(s) : strerror(errno));
+	if (sink_close(s) < 0)
+		transfer_fail(to, sink_why(s));
+	export_close(a, to);
+	transfer_end(&export);
+	return 0;
 }

@@ -295,7 +295,10 @@ int unpack_tree(struct tar *t, int dir, int flags, const char **why);
 
 /* ---- pack.c: a tree becomes an archive -------------------------------------------- */
 
-/* all below dir but what is mounted there and sockets; names begin with "./". on is called with bytes read, for progress. -1: *why */
+/*
+ * All below dir, in the order of the directories, but what is mounted there and sockets; names begin with "./". on is
+ * called with the bytes read so far. -1: *why is a sentence; 0: *why is NULL, or says that files changed meanwhile
+ */
 int pack_tree(int dir, struct sink *to, void (*on)(uint64_t bytes), const char **why);
 
 /* ---- raw.c: disk images: zeros become holes, qcow2 becomes raw ---------------------- */
