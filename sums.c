@@ -37,9 +37,9 @@ bool
 sums_find(const char *list, const char *file, uint8_t digest[32])
 {
 	const char *line, *c, *name;
-	size_t len = strlen(file), n;
+	size_t len = file ? strlen(file) : 0, n;
 
-	for (line = list; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+	for (line = list; file && *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		c = parse_digest(line, digest);
 		if (!c || c[0] != ' ' || (c[1] != ' ' && c[1] != '*'))
 			continue;
@@ -48,8 +48,7 @@ sums_find(const char *list, const char *file, uint8_t digest[32])
 		if (n == len && memcmp(name, file, len) == 0)
 			return true;
 	}
-	/* or it is the sum of the one file whose name the list has */
-	c = parse_digest(list, digest);
+	c = file ? NULL : parse_digest(list, digest);
 	return c && !c[strspn(c, " \t\r\n")];
 }
 
@@ -142,7 +141,7 @@ sums_verify(char *list, const char *signature, size_t len, const char *keyring, 
 {
 	static const char *const files[] = { "list", "signature", "clear" };
 	const char *gpgv = fetch_program("gpgv");
-	char path[256], *where = NULL;
+	char path[256];
 	int home, ret = -1;
 	size_t i;
 
@@ -160,7 +159,6 @@ sums_verify(char *list, const char *signature, size_t len, const char *keyring, 
 	for (i = 0; i < LEN(files); i++)
 		unlinkat(home, files[i], 0);
 	drop(home);
-	/* and what it may have made itself */
-	remove_tree(AT_FDCWD, path, &where);
+	rmdir(path);
 	return ret;
 }

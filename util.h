@@ -355,7 +355,8 @@ pid_t fetch_spawn(char *const *argv, int in, int out, int err);
 
 /* ---- sums.c: lists of sums and their signatures ------------------------------------- */
 
-bool sums_find(const char *list, const char *file, uint8_t digest[32]);  /* SHA256SUMS, NAME.sha256 */
+/* of a file in SHA256SUMS, NAME.sha256; file NULL: of the one whose name the list has, when there is nothing but the sum */
+bool sums_find(const char *list, const char *file, uint8_t digest[32]);
 bool sums_signed(const char *list);  /* its signature is in it */
 /*
  * By gpgv and the keys of a file. signature NULL: list is signed inline, and becomes what was signed. 0: it is good; 1:
