@@ -165,6 +165,15 @@ stream_get(struct stream *s, const uint8_t **at, size_t most)
 }
 
 ssize_t
+stream_peek(struct stream *s, const uint8_t **at)
+{
+	if (s->why || (s->out_at == s->out_end && !more(s)))
+		return -1;
+	*at = s->out + s->out_at;
+	return (ssize_t)(s->out_end - s->out_at);
+}
+
+ssize_t
 stream_read(struct stream *s, void *buf, size_t n)
 {
 	const uint8_t *at;
