@@ -41,7 +41,7 @@ struct tar {
 	uint64_t at;             /* bytes taken of the archive */
 	uint64_t left, pad;      /* data of this entry, and what fills its last block */
 	bool begun, zeros;
-	bool told;               /* what is left out of ACLs was said */
+	bool lost, told;         /* some of its ACL is left out; that was said */
 	uint8_t head[BLOCK];
 	struct text global, local, longname, longlink, map;
 	uint8_t *acl[2];
@@ -346,6 +346,8 @@ xattr(struct tar *t, char *name, char *value, size_t size)
 		;
 	if (i == XATTRS_MOST)
 		return fail(t, "an entry has more extended attributes than a file can hold");
+	if (after(name, "system.posix_acl_"))
+		t->lost = false;  /* the kernel's form has numbers */
 	t->xattr[i] = (struct tar_xattr){ name, (uint8_t *)value, size };
 	if (i == t->e.nxattr)
 		t->e.nxattr++;
@@ -418,6 +420,7 @@ acl(struct tar *t, bool of_default, char *s)
 	uint8_t *to;
 	size_t len = strlen(s), n = 0, i;
 	char *next;
+	bool some = t->lost;
 
 	free(t->acl[of_default]);
 	to = t->acl[of_default] = malloc(4 + (len / 4 + 1) * 8);
@@ -436,10 +439,7 @@ acl(struct tar *t, bool of_default, char *s)
 		tag = acl_words(s, &perm, &id, &lost);
 		if (tag < 0)
 			return fail(t, "an ACL that cannot be read");
-		if (tag > 0 && lost && !t->told) {
-			t->told = true;
-			warn("ACLs in the archive name users or groups without their numbers: these are left out");
-		}
+		some = some || (tag > 0 && lost);
 		if (tag == 0 || lost)
 			continue;
 		if (n == ACL_MOST)
@@ -451,7 +451,10 @@ acl(struct tar *t, bool of_default, char *s)
 		le(to + 6 + i * 8, perm, 2);
 		le(to + 8 + i * 8, id, 4);
 	}
-	return xattr(t, of_default ? "system.posix_acl_default" : "system.posix_acl_access", (char *)to, 4 + n * 8);
+	if (xattr(t, of_default ? "system.posix_acl_default" : "system.posix_acl_access", (char *)to, 4 + n * 8) < 0)
+		return -1;
+	t->lost = some;
+	return 0;
 }
 
 static int
@@ -744,6 +747,9 @@ entry(struct tar *t)
 		e->link = t->longlink.at;
 	if (records(t, &t->local, 0, NULL) < 0 || (e->type == 'S' && old_sparse(t) < 0))
 		return -1;
+	if (t->lost && !t->told)
+		warn("ACLs in the archive name users or groups without their numbers: these are left out");
+	t->told = t->told || t->lost;
 	if (e->type == 'M')
 		return fail(t, "it continues a file of an archive before it: archives in several volumes are not read");
 	len = strlen(e->path);
@@ -781,7 +787,7 @@ tar_next(struct tar *t, struct tar_entry **e)
 		return -1;
 	memset(&t->e, 0, sizeof(t->e));
 	t->e.xattr = t->xattr;
-	t->sparse = t->has_name = t->has_odd = false;
+	t->sparse = t->has_name = t->has_odd = t->lost = false;
 	t->real = t->major = 0;
 	t->longname.len = t->longlink.len = t->local.len = t->map.len = 0;
 	if (!add(&t->local, t->global.at, t->global.len))
