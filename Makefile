@@ -96,6 +96,7 @@ $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
 $(O)/test-relay: $(addprefix $(O)/,util.o sys.o run.o dns.o resolver.o)
 $(O)/test-nft: $(addprefix $(O)/,util.o netlink.o nft.o firewall.o)
+$(O)/test-disk: $(addprefix $(O)/,util.o sys.o stream.o raw.o disk.o)
 $(O)/test-filter: $(filter-out %/nspawn-lite.o %/plan.o %/seccomp.o,$(obj))
 $(O)/test-%: test/%.c $(O)/flags
 	$(program)

@@ -1,43 +1,564 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Images at rest: finding one, its lock, its name, what it says of itself */
+/* What a machine starts from: finding it, its lock, its name, the tree in it, what that says of itself */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
 #include CONFIG
 
-char *
-image_search(const struct plan *p, const char *name)
-{
-	static const char *const path[] = { IMAGE_PATH };
-	char *dir;
-	struct stat st;
-	size_t i;
+#define FDS "/proc/self/fd/"
 
-	if (p->image_root) {
-		dir = fmt("%s/%s", p->image_root, name);
-		return stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? dir : NULL;
-	}
-	for (i = 0; i < LEN(path); i++) {
-		dir = run_path(fmt("%s/%s", path[i], name));
-		if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
-			return dir;
-	}
+enum { MOST_PARTITIONS = 128, MOST_LAYERS = 8 };
+
+/* ---- mounted where nobody sees it ------------------------------------------------ */
+
+/*
+ * A disk, or layers, are mounted by a process of their own, in a copy of our mounts that lives as long as an fd: kill -9
+ * leaves nothing behind, and who builds the machine enters that copy. So it is one way for all kernels.
+ */
+enum { NOTE_TREE = 'T', NOTE_COPY = 'C', NOTE_SPACE = 'S' };
+
+/* all -1 until they are there */
+struct attached {
+	int tree;     /* its root */
+	int copy;     /* a copy of the mount, not attached anywhere (5.2) */
+	int mounts;   /* the mount namespace */
+};
+
+/* the same file, directory or device as i->fd, seen in the mounts that are ours now */
+static int
+reopen(const struct image *i, int flags)
+{
+	int fd = openat(AT_FDCWD, i->path, flags | O_NONBLOCK | O_CLOEXEC);
+	struct stat now, then;
+
+	if (fd < 0)
+		die("open %s:", i->path);
+	if (fstat(fd, &now) < 0 || fstat(i->fd, &then) < 0 || now.st_dev != then.st_dev || now.st_ino != then.st_ino)
+		die("%s has been replaced just now; try again", i->path);
+	return fd;
+}
+
+/* ---- a disk ------------------------------------------------------------------------ */
+
+struct disk {
+	const struct image *image;
+	int fd;
+	bool write;
+	uint64_t size;
+	struct partition part[MOST_PARTITIONS];
+	size_t n;
+};
+
+static const struct filesystem {
+	const char *name, *config;
+	const char *options;
+	const char *unplayed;   /* a journal that may not be played back is left alone */
+} filesystems[] = {
+	{ "ext4",     "EXT4_FS",    "errors=remount-ro", "noload" },
+	{ "ext3",     "EXT4_FS",    "errors=remount-ro", "noload" },
+	{ "ext2",     "EXT4_FS",    "errors=remount-ro", NULL },
+	{ "xfs",      "XFS_FS",     "nouuid",            "nouuid,norecovery" },
+	{ "btrfs",    "BTRFS_FS",   NULL,                "rescue=nologreplay" },
+	{ "f2fs",     "F2FS_FS",    NULL,                "norecovery" },
+	{ "squashfs", "SQUASHFS",   NULL,                NULL },
+	{ "erofs",    "EROFS_FS",   NULL,                NULL },
+	{ "iso9660",  "ISO9660_FS", NULL,                NULL },
+	{ "vfat",     "VFAT_FS",    "umask=0022",        NULL },
+};
+
+/* what stands in the way of a mount, and what to do */
+static const struct { const char *name, *advice; } containers[] = {
+	{ "crypto_LUKS",       "is encrypted: open it first with cryptsetup, and say -i /dev/mapper/NAME" },
+	{ "LVM2_member",       "belongs to LVM: activate it first with vgchange, and say -i /dev/VOLUME-GROUP/NAME" },
+	{ "linux_raid_member", "belongs to a RAID: assemble it first with mdadm, and say -i /dev/mdN" },
+	{ "swap",              "is swap space" },
+};
+
+static const struct filesystem *
+filesystem(const char *name)
+{
+	const struct filesystem *f;
+
+	for (f = filesystems; name && f < filesystems + LEN(filesystems); f++)
+		if (streq(name, f->name))
+			return f;
 	return NULL;
 }
 
-static void
-take_lock(const struct plan *p, struct run *r)
+static char *
+part_name(const struct disk *d, const struct partition *part)
 {
-	bool shared = p->read_only || p->ephemeral || p->volat > VOLATILE_NO;
+	return part->number ? fmt("partition %d of %s", part->number, d->image->path) : xstrdup(d->image->path);
+}
 
-	if (p->lock == NO || flock(r->tree, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+/* by its number, size and what is in it */
+static char *
+list_partitions(const struct disk *d)
+{
+	const struct partition *p;
+	const char *fs;
+	char *list = NULL;
+
+	for (p = d->part; p < d->part + d->n; p++) {
+		fs = disk_fs(d->fd, p->offset, p->size);
+		list = fmt("%s%s%d (%s, %s)", list ? list : "", list ? ", " : "", p->number, table_size(p->size), fs ? fs : "unknown");
+	}
+	return list ? list : xstrdup("none");
+}
+
+/* the only one of this kind, or NULL; *n of them there are */
+static const struct partition *
+only(const struct disk *d, int use, bool active, size_t *n)
+{
+	const struct partition *p, *found = NULL;
+
+	*n = 0;
+	for (p = d->part; p < d->part + d->n; p++)
+		if (p->use == use && (!active || p->active)) {
+			found = p;
+			++*n;
+		}
+	return *n == 1 ? found : NULL;
+}
+
+static const struct partition *
+choose_root(const struct disk *d, const char *number)
+{
+	const struct partition *p;
+	size_t n;
+
+	for (p = d->part; number && p < d->part + d->n; p++)
+		if (streq(number, fmt("%d", p->number)))
+			return p;
+	if (number)
+		die("%s has no partition %s; it has: %s", d->image->path, number, list_partitions(d));
+	p = only(d, PART_ROOT, false, &n);
+	if (!p && !n)
+		p = only(d, PART_LINUX, true, &n);
+	if (!p && !n)
+		p = only(d, PART_LINUX, false, &n);
+	if (!p)
+		die("%s: %s; say --partition=N with one of: %s", d->image->path,
+		    n ? "more than one partition could be the root" : "no partition looks like a root for this machine", list_partitions(d));
+	return p;
+}
+
+/* where the kernel knows that partition of a block device itself, its node */
+static char *
+kernel_partition(const struct disk *d, const struct partition *part)
+{
+	char real[PATH_MAX], start[32];
+	const char *sys;
+	struct stat st;
+	char *node;
+
+	if (d->image->kind != IMAGE_BLOCK || !realpath(d->image->path, real))
+		return NULL;
+	if (!part->number)
+		return xstrdup(real);
+	node = fmt("%s%s%d", real, real[strlen(real) - 1] >= '0' && real[strlen(real) - 1] <= '9' ? "p" : "", part->number);
+	if (stat(node, &st) < 0 || !S_ISBLK(st.st_mode))
+		return NULL;
+	sys = fmt("/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	if (read_at(AT_FDCWD, fmt("%s/start", sys), start, sizeof(start)) <= 0 || strtoull(start, NULL, 10) != part->offset / 512)
+		return NULL;
+	if (read_at(AT_FDCWD, fmt("%s/size", sys), start, sizeof(start)) <= 0 || strtoull(start, NULL, 10) != part->size / 512)
+		return NULL;
+	return node;
+}
+
+static _Noreturn void
+die_unmounted(const struct disk *d, const struct partition *part, const struct filesystem *f)
+{
+	char *what = part_name(d, part);
+
+	if (errno == ENODEV)
+		die("mount %s: the kernel has no %s (CONFIG_%s, module %s)", what, f->name, f->config, f->name);
+	if (errno == EPERM)
+		die("mount %s: it takes the rights of the host's root, outside of any machine with users of its own", what);
+	if (errno == EBUSY)
+		die("mount %s: it is in use: mounted, or part of something else", what);
+	if (errno == EEXIST)
+		die("mount %s: the kernel takes it for another with the same UUID that is mounted already", what);
+	if (errno == EIO || errno == EINVAL || errno == 117 /* EUCLEAN */)
+		die("mount %s: its %s is damaged, or has what this kernel does not know (dmesg says more)", what, f->name);
+	die("mount %s, %s:", what, f->name);
+}
+
+/* false: there is nothing that could be mounted, only when that is no matter */
+static bool
+mount_part(const struct disk *d, const struct partition *part, const char *at, unsigned long flags, bool must)
+{
+	const char *name = disk_fs(d->fd, part->offset, part->size), *options;
+	const struct filesystem *f = filesystem(name);
+	char *source;
+	int loop = -1, done;
+	size_t i;
+
+	for (i = 0; name && i < LEN(containers); i++)
+		if (streq(name, containers[i].name))
+			die("%s %s", part_name(d, part), containers[i].advice);
+	if (!f && !must)
+		return false;
+	if (!f)
+		die("%s holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
+	if (!d->write || part->read_only)
+		flags |= MS_RDONLY;
+	source = kernel_partition(d, part);
+	if (!source)
+		loop = disk_loop(d->fd, part->offset, part->size, !d->write, &source);
+	if (!source || (loop < 0 && d->image->kind != IMAGE_BLOCK)) {
+		if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+			die("attach %s: the kernel has no loop devices (CONFIG_BLK_DEV_LOOP, module loop)", part_name(d, part));
+		die("attach %s to a loop device:", part_name(d, part));
+	}
+	options = f->options;
+	done = mount(source, at, f->name, flags, options);
+	if (done < 0 && errno == ENODEV && streq(f->config, "EXT4_FS"))
+		done = mount(source, at, (f = filesystem("ext4"))->name, flags, options);
+	if (done < 0 && f->unplayed && flags & MS_RDONLY && (errno == EROFS || errno == EIO || errno == EACCES)) {
+		done = mount(source, at, f->name, flags, f->unplayed);
+		if (done == 0)
+			warn("%s was not unmounted cleanly: it is seen as it is, without what its journal still holds", part_name(d, part));
+	}
+	if (done < 0)
+		die_unmounted(d, part, f);
+	drop(loop);
+	return true;
+}
+
+/* a directory of the tree to mount on: nothing is in it; -1: none. The tree is hostile: no link leads out of it */
+static int
+empty_directory(int tree, const char *path)
+{
+	int fd = sys_open_in(tree, path, O_RDONLY, IN_DIR), again = fd < 0 ? -1 : dup(fd);
+	DIR *dir = again < 0 ? NULL : fdopendir(again);
+	struct dirent *e;
+	bool empty = dir;
+
+	while (dir && (e = readdir(dir)))
+		empty &= streq(e->d_name, ".") || streq(e->d_name, "..");
+	if (dir)
+		closedir(dir);
+	else
+		drop(again);
+	if (empty)
+		return fd;
+	drop(fd);
+	return -1;
+}
+
+/* what the types say belongs below the root: Discoverable Partitions Specification */
+static void
+mount_others(const struct disk *d, const struct partition *root, int tree)
+{
+	enum { DATA = MS_NODEV, BOOT = MS_NODEV | MS_NOSUID | MS_NOEXEC };
+	static const struct { int use; const char *path, *other; unsigned long flags; } places[] = {
+		{ PART_USR, "usr", NULL, DATA }, { PART_HOME, "home", NULL, DATA | MS_NOSUID }, { PART_SRV, "srv", NULL, DATA | MS_NOSUID },
+		{ PART_VAR, "var", NULL, DATA }, { PART_TMP, "var/tmp", NULL, DATA | MS_NOSUID },
+		{ PART_XBOOTLDR, "boot", NULL, BOOT }, { PART_ESP, "efi", "boot", BOOT },
+	};
+	const struct partition *p;
+	size_t i;
+	int at;
+
+	for (i = 0; i < LEN(places); i++) {
+		for (p = d->part; p < d->part + d->n && (p->use != places[i].use || p == root); p++)
+			;
+		if (p == d->part + d->n)
+			continue;
+		if (places[i].flags == BOOT) {
+			at = empty_directory(tree, places[i].path);
+			if (at < 0 && places[i].other)
+				at = empty_directory(tree, places[i].other);
+			if (at < 0)
+				continue;
+		} else {
+			at = sys_open_in(tree, places[i].path, O_PATH, IN_DIR);
+			if (at < 0 && d->write)
+				at = place_make(tree, places[i].path, S_IFDIR, NULL);
+			if (at < 0) {
+				warn("%s is not mounted: there is no directory /%s for it", part_name(d, p), places[i].path);
+				continue;
+			}
+		}
+		if (!mount_part(d, p, fmt("/proc/self/fd/%d", at), places[i].flags, false))
+			warn("%s is not mounted on /%s: no file system that we know is in it", part_name(d, p), places[i].path);
+		close(at);
+	}
+}
+
+static void
+mount_disk(const struct image *i, const char *partition, bool write, const char *at)
+{
+	struct disk *d = xalloc(sizeof(*d));
+	const struct partition *root;
+	const char *why = NULL;
+	struct stat st;
+	int tree;
+
+	d->image = i;
+	/* of a device that something else has we would make two: O_EXCL asks the kernel */
+	d->fd = reopen(i, (write ? O_RDWR : O_RDONLY) | (write && i->kind == IMAGE_BLOCK ? O_EXCL : 0));
+	d->write = write;
+	if (fstat(d->fd, &st) < 0)
+		die("look at %s:", i->path);
+	d->size = (uint64_t)st.st_size;
+	if (i->kind == IMAGE_BLOCK && ioctl(d->fd, BLKGETSIZE64, &d->size) < 0)
+		die("ask for the size of %s:", i->path);
+	if (disk_table(d->fd, d->size, d->part, LEN(d->part), &d->n, &why) < 0)
+		die("%s: %s", i->path, why);
+	if (d->n == 0) {
+		if (partition)
+			die("--partition=%s: %s has no partitions", partition, i->path);
+		d->part[0] = (struct partition){ .size = d->size };
+		root = d->part;
+	} else {
+		root = choose_root(d, partition);
+	}
+	if (write && i->kind == IMAGE_BLOCK) {  /* that was the question: the mount asks again, and would find us */
+		close(d->fd);
+		d->fd = reopen(i, O_RDWR);
+	}
+	mount_part(d, root, at, 0, true);
+	tree = openat(AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tree < 0)
+		die("open the tree in %s:", i->path);
+	mount_others(d, root, tree);
+	close(tree);
+	close(d->fd);
+}
+
+/* ---- layers -------------------------------------------------------------------------- */
+
+static void mount_image(const struct image *i, const char *partition, bool write, const char *at);
+
+/* what an overlay clone lies on; its lock is kept by an fd that is never closed */
+static struct image *
+base_of(const struct image *i)
+{
+	struct image *base = xalloc(sizeof(*base));
+	char *path = store_base(i);
+
+	if (!path)
+		die("%s is no overlay clone: its file \"lower\" does not say what it lies on", i->path);
+	if (!store_at(path, base))
+		die("%s lies on %s, which is not there", i->path, path);
+	return base;
+}
+
+/*
+ * upper/ holds what was changed, work/ is for the kernel. Paths by fds: their names may hold what overlay takes for
+ * the end of one
+ */
+static void
+mount_layers(const struct image *i, bool write, const char *at)
+{
+	struct image *base = i->base;
+	int here = reopen(i, O_RDONLY | O_DIRECTORY), lower;
+	char *below = fmt("%s.l", at), *options;
+
+	if (base->kind == IMAGE_DIRECTORY || base->kind == IMAGE_SUBVOLUME) {
+		lower = reopen(base, O_RDONLY | O_DIRECTORY);
+	} else {
+		if (mkdir(below, 0755) < 0)
+			die("make %s:", below);
+		mount_image(base, NULL, false, below);
+		lower = openat(AT_FDCWD, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (lower < 0)
+			die("open the tree in %s:", base->path);
+	}
+	if (write)
+		options = fmt("lowerdir=" FDS "%d,upperdir=" FDS "%d/upper,workdir=" FDS "%d/work", lower, here, here);
+	else
+		options = fmt("lowerdir=" FDS "%d/upper:" FDS "%d", here, lower);
+	if (mount("overlay", at, "overlay", write ? 0 : MS_RDONLY, options) < 0) {
+		if (errno == ENODEV)
+			die("mount %s: the kernel has no overlays (CONFIG_OVERLAY_FS, module overlay)", i->path);
+		if (errno == EINVAL || errno == ESTALE)
+			die("mount %s: the file system of it, or of %s, cannot be part of an overlay; or that was changed since", i->path,
+			    base->path);
+		die("mount %s over %s:", i->path, base->path);
+	}
+	close(lower);
+	close(here);
+}
+
+static void
+mount_image(const struct image *i, const char *partition, bool write, const char *at)
+{
+	int fd;
+
+	if (i->kind == IMAGE_OVERLAY) {
+		mount_layers(i, write, at);
+	} else if (i->kind == IMAGE_DIRECTORY || i->kind == IMAGE_SUBVOLUME) {
+		fd = reopen(i, O_RDONLY | O_DIRECTORY);
+		if (mount(fmt(FDS "%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
+			die("bind %s:", i->path);
+		close(fd);
+	} else {
+		mount_disk(i, partition, write, at);
+	}
+}
+
+static void
+send_fd(char note, int fd)
+{
+	if (fd < 0 || sys_send(wirefd, (char[]){ note, 0 }, 2, fd) != 2)
+		die("hand the image over:");
+	close(fd);
+}
+
+static _Noreturn void
+attach_and_exit(const struct image *i, const char *partition, bool write, bool copy)
+{
+	char *stage = fmt("%s", run_state_dir()), *at = fmt("%s/i", stage);
+	int tree, fd;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || unshare(CLONE_NEWNS) < 0
+	    || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		die("make mounts of our own for %s:", i->path);
+	if (access(stage, F_OK) < 0) {
+		close(run_open_state(fmt("%s/.image", stage)));
+		unlink(fmt("%s/.image", stage));
+	}
+	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=64k") < 0 || mkdir(at, 0755) < 0)
+		die("make a place to mount %s on:", i->path);
+	mount_image(i, partition, write, at);
+	tree = openat(AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tree < 0)
+		die("open the tree in %s:", i->path);
+	fd = copy ? sys_open_tree(tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC) : -1;
+	if (fd >= 0)
+		send_fd(NOTE_COPY, fd);
+	send_fd(NOTE_SPACE, openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+	send_fd(NOTE_TREE, tree);
+	_exit(0);
+}
+
+static struct attached
+attach(const struct image *i, const char *partition, bool write, bool copy)
+{
+	struct attached a = { -1, -1, -1 };
+	char text[NOTE_MAX];
+	int wire[2], fd;
+	ssize_t n;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, wire) < 0 || (pid = fork()) < 0)
+		die("fork:");
+	if (pid == 0) {
+		close(wire[0]);
+		wirefd = wire[1];
+		attach_and_exit(i, partition, write, copy);
+	}
+	close(wire[1]);
+	while ((n = sys_recv(wire[0], text, sizeof(text) - 1, &fd, NULL)) > 1 || (n < 0 && errno == EINTR)) {
+		if (n < 0)
+			continue;
+		text[n] = 0;
+		if (*text == NOTE_DEATH)
+			die("%s", text + 2);
+		else if (*text == NOTE_WARN)
+			warn("%s", text + 2);
+		else if (*text == NOTE_SAY)
+			say("%s", text + 2);
+		else
+			*(*text == NOTE_TREE ? &a.tree : *text == NOTE_COPY ? &a.copy : &a.mounts) = fd;
+	}
+	close(wire[0]);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (a.tree < 0)
+		die("who mounted %s was killed", i->path);
+	return a;
+}
+
+/* all that lies below it, open and locked: nobody writes to it meanwhile */
+static void
+take_bases(struct image *i, bool lock, int depth)
+{
+	if (i->kind != IMAGE_OVERLAY)
+		return;
+	if (depth == MOST_LAYERS)
+		die("%s lies on itself, or on more than %d others", i->path, MOST_LAYERS);
+	i->base = base_of(i);
+	if (lock)
+		store_lock(i->base, false);
+	else
+		i->base->fd = openat(AT_FDCWD, i->base->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (i->base->fd < 0)
+		die("open %s:", i->base->path);
+	take_bases(i->base, lock, depth + 1);
+}
+
+int
+image_open_tree(const struct image *from, bool write)
+{
+	struct image i = *from;
+	int fd;
+
+	if (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME) {
+		fd = i.fd >= 0 ? openat(i.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+		               : openat(AT_FDCWD, i.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			die("open %s:", i.path);
+		return fd;
+	}
+	if (i.fd < 0)
+		i.fd = openat(AT_FDCWD, i.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (i.fd < 0)
+		die("open %s:", i.path);
+	take_bases(&i, true, 0);
+	/* the namespace stays open: before 5.2 all that is mounted in the tree lives by it */
+	return attach(&i, NULL, write && !i.read_only, false).tree;
+}
+
+/* ---- which one -------------------------------------------------------------------------- */
+
+static bool
+find_image(const struct plan *p, const char *name, struct image *i)
+{
+	static const char *const path[] = { IMAGE_PATH };
+	size_t n;
+
+	if (p->image_root)
+		return store_find(p->image_root, name, i);
+	for (n = 0; n < LEN(path); n++)
+		if (store_find(run_path(path[n]), name, i))
+			return true;
+	return false;
+}
+
+char *
+image_search(const struct plan *p, const char *name)
+{
+	struct image i;
+
+	return find_image(p, name, &i) ? i.path : NULL;
+}
+
+static void
+take_lock(const struct plan *p, struct run *r, int fd, bool shared)
+{
+	if (p->lock == NO || flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
 		return;
 	if (errno == EWOULDBLOCK)
 		die("Directory tree %s is currently busy.", r->root);
@@ -45,11 +566,11 @@ take_lock(const struct plan *p, struct run *r)
 }
 
 static void
-take_name(const struct plan *p, struct run *r)
+take_name(const struct plan *p, struct run *r, const char *name)
 {
 	uint64_t random;
 
-	r->name = p->machine ? p->machine : store_derive_name(r->root);
+	r->name = p->machine ? p->machine : name ? xstrdup(name) : NULL;
 	if (!r->name)
 		die("%s gives no valid name for a machine; say one with -M", r->root);
 	if (p->ephemeral && !p->machine && r->life_before >= 0) {
@@ -65,36 +586,132 @@ take_name(const struct plan *p, struct run *r)
 	r->container = p->container_service ? p->container_service : "systemd-nspawn";
 }
 
+/* --template: make the tree, if it is not there */
+static void
+populate(const struct plan *p, const char *path)
+{
+	struct making m = { 0 };
+	struct image from;
+	const char *slash;
+	char *dir, *where;
+	struct stat st;
+	int tree;
+
+	if (lstat(path, &st) == 0) {
+		if (!p->quiet)
+			print(2, "%sDirectory %s already exists, not populating from template %s.\n", speaker, path, p->template);
+		return;
+	}
+	if (!store_at(p->template, &from))
+		die("Failed to open template %s:", p->template);
+	store_lock(&from, false);
+	slash = strrchr(path, '/');
+	dir = slash ? fmt("%.*s", slash == path ? 1 : (int)(slash - path), path) : xstrdup(".");
+	store_make(&m, dir, slash ? slash + 1 : path, IMAGE_DIRECTORY, false);
+	if (from.kind == IMAGE_DIRECTORY || from.kind == IMAGE_SUBVOLUME) {
+		store_clone(&from, &m, CLONE_TREE);
+	} else {
+		tree = image_open_tree(&from, false);
+		if (copy_tree(tree, m.fd, 0, &where) < 0)
+			die("copy %s of template %s:", where, p->template);
+		close(tree);
+	}
+	store_commit(&m, STORE_NEW, false, true);
+	drop(from.fd);
+	if (!p->quiet)
+		print(2, "%sPopulated %s from template %s.\n", speaker, path, p->template);
+}
+
+/* without a slash at its end */
+static char *
+trimmed(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return fmt("%.*s", (int)n, path);
+}
+
+/* where it is, and what it is, as far as that is asked of a name */
+static const char *
+choose_path(const struct plan *p, struct image *i)
+{
+	const char *path = p->image ? p->image : p->directory;
+
+	if (!path && p->template && p->ephemeral)
+		return p->template;
+	if (p->template) {
+		path = trimmed(path ? path : fmt("%s/%s", store_dir(p->image_root), p->machine));
+		populate(p, path);
+	}
+	if (!path && p->machine) {
+		if (!find_image(p, p->machine, i))
+			die("No image for machine '%s'.", p->machine);
+		path = i->path;
+	}
+	return path ? path : ".";
+}
+
+/* one that is not a tree itself: mounted where nobody sees it */
+static void
+take_mounted(const struct plan *p, struct run *r, struct image *i, bool shared)
+{
+	struct attached a;
+
+	take_bases(i, p->lock != NO, 0);
+	a = attach(i, p->partition, !shared, p->private_users);
+	r->image = i->fd;
+	r->tree = a.tree;
+	r->tree_mount = a.copy;
+	r->image_mounts = a.mounts;
+	r->layered = i->kind == IMAGE_OVERLAY;
+}
+
 void
 image_take(const struct plan *p, struct run *r)
 {
-	const char *path = p->directory;
-	char real[PATH_MAX];
+	struct image i = { .fd = -1 };
+	const char *path = choose_path(p, &i), *what = p->image ? "image" : "tree";
+	bool searched = i.path || p->image, shared;
+	char real[PATH_MAX], **clones;
+	struct stat st;
 	ssize_t n;
 
-	if (!path && p->machine) {
-		path = image_search(p, p->machine);
-		if (!path)
-			die("No image for machine '%s'.", p->machine);
-	}
-	if (!path)
-		path = ".";
-	r->tree = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->tree < 0)
-		die("Failed to open tree %s:", path);
-	n = readlink(fmt("/proc/self/fd/%d", r->tree), real, sizeof(real) - 1);
+	i.fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (p->directory ? O_DIRECTORY : 0));
+	if (i.fd < 0 || fstat(i.fd, &st) < 0)
+		die("Failed to open %s %s:", what, path);
+	n = readlink(fmt(FDS "%d", i.fd), real, sizeof(real) - 1);
 	if (n > 0)
 		real[n] = 0;
 	else if (!realpath(path, real))
-		die("Failed to open tree %s:", path);
+		die("Failed to open %s %s:", what, path);
 	r->root = xstrdup(real);
 	if (!utf8_clean(real))
-		die("the path of the tree holds control characters or is no UTF-8: rename it");
+		die("the path of the %s holds control characters or is no UTF-8: rename it", what);
 	if (streq(r->root, "/") && !p->ephemeral && p->volat != VOLATILE_YES && p->volat != VOLATILE_STATE)
 		die("Spawning container on root directory is not supported. "
 		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");
-	take_name(p, r);
-	take_lock(p, r);
+	n = i.fd;
+	if (!store_at(real, &i))
+		die("%s is no directory, disk image or block device", real);
+	i.fd = (int)n;
+	if (p->image && (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME))
+		die("%s is a directory: say -D", p->image);
+	if (p->partition && (i.kind < IMAGE_RAW))
+		die("--partition=%s: %s has no partitions", p->partition, real);
+	/* what makes an image read-only is for those that are images: a tree that is told is what it is */
+	r->image_read_only = searched && i.read_only;
+	shared = p->read_only || p->ephemeral || p->volat > VOLATILE_NO || i.read_only;
+	take_name(p, r, i.name);
+	take_lock(p, r, i.fd, shared);
+	clones = shared ? NULL : store_clones(&i);
+	if (clones)
+		die("%s is what %s lies on, and must stay as it is: say -x or --read-only, or start that one", real, *clones);
+	if (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME)
+		r->tree = i.fd;
+	else
+		take_mounted(p, r, &i, shared);
 }
 
 static void

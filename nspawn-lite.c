@@ -89,7 +89,7 @@ static void
 shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
-		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->mounts, r->life_before, r->exe,
+		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->image_mounts, r->mounts, r->life_before, r->exe,
 		r->hand[0], r->hand[1], r->host_net.fd, r->move_wire, r->lend_socket, r->userns_fd,
 		r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
@@ -464,6 +464,7 @@ spawn(const struct plan *p, struct run *r)
 	}
 	net_return(r);
 	mount_forget(r);
+	r->image_mounts = drop(r->image_mounts);
 	listen_to_child(r);
 }
 

@@ -564,7 +564,8 @@ parse_words(struct plan *p, const char *const *words, const char *whose)
 static void
 parse_config(struct plan *p, const struct plan *line)
 {
-	const char *name = line->machine ? line->machine : line->directory ? store_derive_name(line->directory) : NULL;
+	const char *tree = line->directory ? line->directory : line->image;
+	const char *name = line->machine ? line->machine : tree ? store_derive_name(tree) : NULL;
 	size_t i;
 
 	parse_words(p, defaults, "DEFAULTS");
@@ -669,7 +670,7 @@ find_settings(const struct plan *line, int mode, bool *trusted)
 
 	if (mode == SETTINGS_NO || (!mode && LEN(compiled) == 1))
 		return NULL;
-	tree = line->directory ? line->directory : line->machine ? image_search(line, line->machine) : ".";
+	tree = line->directory ? line->directory : line->image ? line->image : line->machine ? image_search(line, line->machine) : ".";
 	if (tree && realpath(tree, real))
 		tree = real;
 	name = line->machine ? line->machine : store_derive_name(tree);
@@ -823,6 +824,7 @@ void
 plan_check(const struct plan *p)
 {
 	const struct option *a, *b;
+	long long number;
 	size_t i;
 
 	for (i = 0; i < LEN(conflicts); i++) {
@@ -841,6 +843,12 @@ plan_check(const struct plan *p)
 				if (!**w)
 					die("--%s=: an empty value says nothing; leave the option out", options[i].name);
 		}
+	if (p->template && !p->directory && !p->machine && !p->ephemeral)
+		die("--template= needs --directory= or --machine=.");
+	if (p->template && p->ephemeral && p->directory)
+		die("--ephemeral and --template= may not be combined.");
+	if (p->partition && !parse_number(p->partition, 1, 128, &number))
+		die("--partition=%s: not the number of a partition", p->partition);
 	if (p->machine && !name_valid(p->machine))
 		die("Invalid machine name: %s", p->machine);
 	if (p->hostname && !name_valid(p->hostname))

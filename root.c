@@ -349,7 +349,7 @@ root_look(const struct plan *p, struct run *r)
 	/* what this run may not write to, whoever says so */
 	r->root_fixed = p->read_only;
 	r->read_only = p->read_only || p->volat == VOLATILE_STATE
-	    || (!p->ephemeral && p->volat <= VOLATILE_NO && fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY);
+	    || (!p->ephemeral && p->volat <= VOLATILE_NO && (r->image_read_only || (fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY)));
 	r->host_release = host_file(release);
 	r->has_tun = access("/dev/net/tun", F_OK) == 0;
 	look_at_nodes(r);
@@ -700,10 +700,13 @@ root_enter(const struct plan *p, struct run *r)
 		make_early(r);
 	if (mntns_enter(r))
 		return;
+	if (r->image_mounts >= 0 && (setns(r->image_mounts, CLONE_NEWNS) < 0 || fchdir(r->tree) < 0 || unshare(CLONE_NEWNS) < 0))
+		die("enter where %s is mounted:", r->root);
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		die("make the mounts our own:");
-	if (chdir(r->root) < 0)
+	if (r->image_mounts < 0 && chdir(r->root) < 0)
 		die("enter %s:", r->root);
+	drop(r->image_mounts);
 	stage = mount_gather(r, top);
 	if (r->tree_mount >= 0 ? sys_move_mount(r->tree_mount, "", AT_FDCWD, stage, FROM_FD) < 0
 	    : mount(".", stage, NULL, MS_BIND | MS_REC, NULL) < 0)

@@ -33,8 +33,8 @@ run_state_dir(void)
 	return dir ? dir : (dir = run_path(STATE_DIR));
 }
 
-static int
-make_dirs(const char *path)
+int
+run_make_dirs(const char *path, mode_t mode)
 {
 	char *step = xstrdup(path);
 	char *slash;
@@ -44,7 +44,7 @@ make_dirs(const char *path)
 		mkdir(step, 0755);
 		*slash = '/';
 	}
-	return mkdir(step, 0755) < 0 && errno != EEXIST ? -1 : 0;
+	return mkdir(step, mode) < 0 && errno != EEXIST ? -1 : 0;
 }
 
 int
@@ -53,7 +53,7 @@ run_open_state(const char *path)
 	enum { FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC };
 	int fd = openat(AT_FDCWD, path, FLAGS, 0644);
 
-	if (fd < 0 && errno == ENOENT && make_dirs(run_state_dir()) == 0)
+	if (fd < 0 && errno == ENOENT && run_make_dirs(run_state_dir(), 0755) == 0)
 		fd = openat(AT_FDCWD, path, FLAGS, 0644);
 	return fd;
 }
@@ -85,7 +85,7 @@ void
 run_begin(struct run *r)
 {
 	int *const fds[] = {
-		&r->tree, &r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
+		&r->tree, &r->image, &r->image_mounts, &r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
 		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->top, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
 		&r->proc, &r->sys, &r->device_policy, &r->gathered, &r->host_net.fd, &r->net.fd,
 		&r->netns, &r->netns_kept, &r->spare, &r->move_wire, &r->zone.fd, &r->subnets.fd, &r->lend_socket,

@@ -379,10 +379,13 @@ chown_tree(struct run *r)
 static bool
 map_tree(struct run *r)
 {
-	int tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
+	int tree = r->tree_mount;  /* of an image there is one */
 
 	if (tree < 0)
+		tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
+	if (tree < 0)
 		return false;
+	r->tree_mount = -1;
 	if (sys_mount_idmap(tree, r->userns_fd, true) < 0) {
 		if (sys_mount_idmap(tree, r->userns_fd, false) < 0) {
 			drop(tree);

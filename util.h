@@ -105,6 +105,7 @@ void sys_default_signal(int sig);  /* any, those too that libc keeps for itself 
 struct look {
 	uint64_t dev, ino, size, mount;  /* mount is 0 where the kernel does not say */
 	uint64_t blocks;  /* of 512 bytes */
+	int64_t born;     /* microseconds since 1970; 0: nobody knows */
 	dev_t rdev;
 	int64_t sec, read_sec;  /* last modified, last read */
 	uint32_t nsec, read_nsec, mode, uid, gid, nlink;
@@ -335,13 +336,21 @@ struct partition {
 	int number;              /* from 1; 0: the whole of it is a file system */
 	int use;                 /* PART_... */
 	bool read_only, growable;
+	bool active;             /* the one to boot from */
+	uint8_t type;            /* of MBR */
 	uint64_t offset, size;   /* bytes */
-	char name[73];           /* of GPT, as UTF-8 */
+	char name[109];          /* of GPT, as UTF-8 without control characters */
 };
-/* MBR (with extended ones) or GPT, either copy; *n is at most most. 0: there is none; -1: *why */
+/*
+ * MBR (with extended ones) or GPT, either copy; *n is at most most, 0: there is none. -1: *why; else *why is NULL, or what
+ * is odd with it: to be told
+ */
 int disk_table(int fd, uint64_t size, struct partition *p, size_t most, size_t *n, const char **why);
 const char *disk_fs(int fd, uint64_t offset, uint64_t size);   /* "ext4", "squashfs", "crypto_LUKS", ... as mount(2) says them; NULL: unknown */
-/* a loop device for a part of a file, which goes with its last user; an fd of it. size 0: all. -1 with errno */
+/*
+ * A loop device for a part of a file or block device, which goes with its last user; an fd of it. *path is for mount(2): its
+ * node, or /proc/self/fd/N where there is none. size 0: all. -1 with errno; ENODEV, ENXIO: the kernel has no loop devices
+ */
 int disk_loop(int fd, uint64_t offset, uint64_t size, bool read_only, char **path);
 
 /* ---- fetch.c: http (RFC 9110, 9112) by us, https by the programs of FETCHERS -------------------- */

@@ -185,6 +185,10 @@ conflict() {
 	refuses "$* is refused: $text" "nspawn-lite: $text" "$OWN" "$@"
 	refuses "$* is refused as by the original" "$text" "$NSPAWN" "$@"
 }
+conflict '--directory= and --image= may not be combined.' -D /a -i /b
+conflict '--template= and --image= may not be combined.' -i /b --template=/c
+conflict '--template= needs --directory= or --machine=.' --template=/c
+conflict '--ephemeral and --template= may not be combined.' -x -D /a --template=/c
 conflict '--boot and --as-pid2 may not be combined.' -a -b
 conflict '--boot and --as-pid2 may not be combined.' --boot --as-pid2 /bin/true
 conflict '--ephemeral and --link-journal={host,guest} may not be combined.' -x --link-journal=host
@@ -338,7 +342,16 @@ while read -r o; do
 		trip "${o}yes" "${o}no" ;;
 	--settings=)
 		trip "${o}no" "${o}yes" "${o}override" "${o}trusted" ;;
-	--directory=|--image-root=)
+	--partition=)
+		trip "${o}1" "${o}128"
+		begins "$o is a number" 'nspawn-lite: --partition=' "$OWN" plan "${o}root"
+		begins "$o counts from 1" 'nspawn-lite: --partition=' "$OWN" plan "${o}0" ;;
+	--template=)
+		gives "$o has a place for the tree" "--directory=/d ${o}/t" -D /d "${o}/t"
+		again "--directory=/d ${o}/t" "$o makes the round trip"
+		gives "$o has a name for it" "${o}/t --machine=m" -M m "${o}/t"
+		gives "an ephemeral machine may be of a template" "${o}/t --ephemeral" -x "${o}/t" ;;
+	--directory=|--image-root=|--image=)
 		trip "$o/a" "${o}a b" "${o}it's" "$o/a\"b" "$o\\" "$o\$HOME" "$o*" "$o$(printf '\303\244')" "$o-q" ;;
 	--volatile)
 		trip "$o=no" "$o=yes" "$o=state" "$o=overlay" ;;
@@ -429,6 +442,7 @@ while read -r o; do
 	-n) gives '-n is --network-veth' --network-veth -n ;;
 	-p) gives '-p is --port' '--network-veth --port=80' -n -p 80 ;;
 	-D) gives '-D is --directory' --directory=x -D x ;;
+	-i) gives '-i is --image' --image=x -i x ;;
 	-x) gives '-x is --ephemeral' --ephemeral -x ;;
 	-b) gives '-b is --boot' --boot -b ;;
 	-a) gives '-a is --as-pid2' --as-pid2 -a ;;
@@ -446,7 +460,7 @@ $(grep -xFf "$tmp/plan" "$tmp/options"; sed 's/$/=/' "$tmp/plan" | grep -xFf - "
 EOF
 
 # shellcheck disable=SC2016 # to be kept as they are
-set -- --quiet --verbose --settings=no --directory='/a b' --image-root=/i --read-only --volatile=overlay --pivot-root=/p \
+set -- --quiet --verbose --settings=no --directory='/a b' --partition=3 --template=/t --image-root=/i --read-only --volatile=overlay --pivot-root=/p \
 	--bind=/a:/b --bind=c:/d --bind-ro=/e --tmpfs=/f:size=1m --overlay=/g::/h --overlay-ro=/i:/j:/k --inaccessible=/l --private-users=100000:70000 --private-users-ownership=map --as-pid2 \
 	--chdir=/tmp --setenv=A=1 --setenv=B --setenv='C=it'"'"'s' --user=u --kill-signal=TERM --notify-ready=no \
 	--machine=m --hostname=h --uuid=0123456789abcdef0123456789abcdef --slice=x.slice --register=no --keep-unit \
