@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -193,34 +192,6 @@ fetch_program(const char *name)
 		if (!*end)
 			return NULL;
 	}
-}
-
-pid_t
-fetch_spawn(char *const *argv, int in, int out, int err)
-{
-	int fds[3] = { in, out, err }, null, i;
-	pid_t us = getpid(), pid;
-	sigset_t none;
-
-	sigemptyset(&none);
-	null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		/* of a copy of one thread among several: nothing but calls to the kernel */
-		if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != us)
-			_exit(FAIL);
-		signal(SIGPIPE, SIG_DFL);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		for (i = 0; i < 3; i++)
-			if (dup2(fds[i] < 0 ? null : fds[i], i) < 0)
-				_exit(FAIL);
-		execv(argv[0], argv);
-		_exit(CANNOT_EXEC);
-	}
-	drop(null);
-	return pid;
 }
 
 /* ---- bytes ------------------------------------------------------------------------- */
@@ -741,7 +712,7 @@ wget_words(struct fetch *f, const char *path, const char *url, bool known)
 	struct fetch_state *s = f->state;
 	char **argv = NULL, *const *line;
 
-	grow(&argv, xstrdup(path));
+	grow(&argv, xstrdup(s->program));
 	s->headless = is_small(path, "busybox") || is_small(path, "toybox") || is_small(path, "uclient-fetch");
 	grow(&argv, "-q");
 	if (!s->headless) {
@@ -839,7 +810,7 @@ open_by_program(struct fetch *f, const char *url, bool known)
 	if (streq(s->program, "curl")) {
 		text = curl_words(f, url, known);
 		for (i = 0; i < 8; i++)
-			grow(&argv, (char *[]){ path, "-s", "-S", "-i", "-g", "-K", "-", "--proto" }[i]);
+			grow(&argv, (char *[]){ "curl", "-s", "-S", "-i", "-g", "-K", "-", "--proto" }[i]);
 		grow(&argv, "=https");
 		grow(&argv, "--connect-timeout");
 		grow(&argv, fmt("%d", FETCH_SECONDS));
@@ -857,7 +828,7 @@ open_by_program(struct fetch *f, const char *url, bool known)
 	drop(in[1]);
 	if (text)
 		fcntl(in[0], F_SETFL, 0);
-	s->pid = fetch_spawn(argv, in[0], out[1], err[1]);
+	s->pid = program_start(argv, in[0], out[1], err[1]);
 	drop(in[0]);
 	drop(out[1]);
 	drop(err[1]);

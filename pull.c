@@ -319,7 +319,7 @@ make_local(const char *copy)
 	if (!store_at(copy, &from))
 		die("%s:", copy);
 	store_make(&pull.local, a->image_root, pull.name, from.kind, a->force || a->replace);
-	store_clone(&from, &pull.local, false);
+	store_clone(&from, &pull.local, STORE_NO_OVERLAY);
 	store_commit(&pull.local, a->replace ? STORE_REPLACE : a->force ? STORE_FORCE : STORE_NEW, a->read_only, !a->no_sync);
 }
 

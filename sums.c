@@ -83,7 +83,7 @@ judge(char *const *argv, char *out, size_t size)
 
 	if (pipe2(err, O_CLOEXEC) < 0)
 		return -1;
-	pid = fetch_spawn(argv, -1, -1, err[1]);
+	pid = program_start(argv, -1, -1, err[1]);
 	drop(err[1]);
 	while (pid > 0 && ((got = n + 1 < size ? read(err[0], out + n, size - 1 - n) : read(err[0], spill, sizeof(spill))) > 0 ||
 	       (got < 0 && errno == EINTR)))
@@ -98,12 +98,12 @@ judge(char *const *argv, char *out, size_t size)
 }
 
 static int
-ask_gpgv(const char *gpgv, int home, const char *path, char *list, const char *signature, const char *keyring, char **said)
+ask_gpgv(int home, const char *path, char *list, const char *signature, const char *keyring, char **said)
 {
 	static char words[2048];
 	char *name = fmt("%s/list", path), *sig = fmt("%s/signature", path), *clear = fmt("%s/clear", path);
-	char *detached[] = { (char *)gpgv, "--homedir", (char *)path, "--keyring", (char *)keyring, sig, name, NULL };
-	char *inside[] = { (char *)gpgv, "--homedir", (char *)path, "--keyring", (char *)keyring, "--output", clear, name, NULL };
+	char *detached[] = { "gpgv", "--homedir", (char *)path, "--keyring", (char *)keyring, sig, name, NULL };
+	char *inside[] = { "gpgv", "--homedir", (char *)path, "--keyring", (char *)keyring, "--output", clear, name, NULL };
 	ssize_t n;
 	int ret;
 
@@ -140,21 +140,20 @@ int
 sums_verify(char *list, const char *signature, size_t len, const char *keyring, const char **why, char **said)
 {
 	static const char *const files[] = { "list", "signature", "clear" };
-	const char *gpgv = fetch_program("gpgv");
 	char path[256];
 	int home, ret = -1;
 	size_t i;
 
 	*said = NULL;
 	*why = "there is no gpgv in PATH";
-	if (!gpgv)
+	if (!fetch_program("gpgv"))
 		return -1;
 	home = make_home(path, sizeof(path));
 	*why = fmt("make a directory for gpgv: %s", strerror(errno));
 	if (home < 0)
 		return -1;
 	if (write_file(home, "list", list, strlen(list)) == 0 && (!signature || write_file(home, "signature", signature, len) == 0))
-		ret = ask_gpgv(gpgv, home, path, list, signature, keyring, said);
+		ret = ask_gpgv(home, path, list, signature, keyring, said);
 	*why = fmt("run gpgv: %s", strerror(errno));
 	for (i = 0; i < LEN(files); i++)
 		unlinkat(home, files[i], 0);

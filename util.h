@@ -380,8 +380,6 @@ void fetch_close(struct fetch *f);
 /* a whole small file, ended with 0; -1: *why, status 0 or what it is. Nothing else than 200 is a success */
 ssize_t fetch_small(const char *url, char *buf, size_t size, int *status, const char **why);
 char *fetch_program(const char *name);  /* where it is in PATH; NULL: nowhere */
-/* a child that is it, with these as its fds 0, 1, 2 (-1: /dev/null), which ends with us; -1 with errno */
-pid_t fetch_spawn(char *const *argv, int in, int out, int err);
 
 /* ---- sums.c: lists of sums and their signatures ------------------------------------- */
 
