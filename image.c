@@ -609,7 +609,7 @@ populate(const struct plan *p, const char *path)
 	dir = slash ? fmt("%.*s", slash == path ? 1 : (int)(slash - path), path) : xstrdup(".");
 	store_make(&m, dir, slash ? slash + 1 : path, IMAGE_DIRECTORY, false);
 	if (from.kind == IMAGE_DIRECTORY || from.kind == IMAGE_SUBVOLUME) {
-		store_clone(&from, &m, CLONE_TREE);
+		store_clone(&from, &m, STORE_NO_OVERLAY);
 	} else {
 		tree = image_open_tree(&from, false);
 		if (copy_tree(tree, m.fd, 0, &where) < 0)

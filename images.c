@@ -268,7 +268,7 @@ images_clone(struct ask *a)
 		i.kind = IMAGE_DIRECTORY;
 	}
 	store_make(&m, a->image_root, a->words[1], i.kind, a->force || a->replace);
-	store_clone(&i, &m, a->copy ? CLONE_COPY : CLONE_ANY);
+	store_clone(&i, &m, a->copy ? STORE_COPY : STORE_ANY);
 	if (m.kind == IMAGE_OVERLAY && i.kind > IMAGE_OVERLAY) {
 		tree = image_open_tree(&m.from, false);
 		upper = openat(m.fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -476,7 +476,7 @@ void store_abandon(struct making *m);                    /* also at exit */
 void store_check_pool(const char *root);                 /* say if there is one that is not mounted */
 void store_sweep(const char *root);                      /* what was left half-made */
 /* snapshot, reflink, overlay, copy: what goes first; all but an overlay; a copy that shares nothing */
-enum { CLONE_ANY, CLONE_COPY, CLONE_TREE };
+enum { STORE_ANY, STORE_COPY, STORE_NO_OVERLAY };
 /*
  * m was just made, of any kind, and becomes of the one that the way needs. from->fd may be open already: a tree to be
  * copied, or an image that is locked

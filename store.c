@@ -1066,7 +1066,7 @@ void
 store_clone(const struct image *from, struct making *m, int how)
 {
 	struct image *f = &m->from;
-	bool in_use = false, copy = how == CLONE_COPY;
+	bool in_use = false, copy = how == STORE_COPY;
 
 	*f = *from;
 	if (f->kind == IMAGE_BLOCK) {
@@ -1089,7 +1089,7 @@ store_clone(const struct image *from, struct making *m, int how)
 	}
 	if (f->kind <= IMAGE_SUBVOLUME)
 		begin(m, IMAGE_DIRECTORY, NULL);
-	if (f->kind != IMAGE_OVERLAY && how == CLONE_ANY && !in_use && f->kind != IMAGE_RAW
+	if (f->kind != IMAGE_OVERLAY && how == STORE_ANY && !in_use && f->kind != IMAGE_RAW
 	    && !(f->kind <= IMAGE_SUBVOLUME && can_reflink(m, f)) && overlay(m, f))
 		return;
 	if (in_use)
