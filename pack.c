@@ -1,16 +1,626 @@
 /* SPDX-License-Identifier: 0BSD */
 /* A tree becomes an archive */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "util.h"
+
+enum {
+	WINDOW = 16, BATCH = 8192,     /* directories that are open at once; names of each */
+	ROOM = 1 << 17,                /* data at a time */
+	PIECES_MOST = 32768,           /* of a sparse file: what follows is taken as data */
+	ATTRIBUTE_MOST = 65536, ATTRIBUTES_MOST = 1 << 20,
+};
+
+/* of the kernel */
+struct entry {
+	uint64_t ino;
+	int64_t next;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+/* a directory on the way down: where it is read on, who it must be when we come back, where its path ends */
+struct level {
+	uint64_t dev, ino;
+	int64_t next;
+	size_t path;
+};
+
+/* the innermost of them are open; those above are found again by ".." */
+struct open {
+	int fd;
+	size_t at, end;
+	uint64_t batch[BATCH / sizeof(uint64_t)];
+};
+
+/* a file of several names: the first of them, until all were met */
+struct twin {
+	uint64_t dev, ino;
+	char *path;         /* NULL: free, or all were met */
+	uint64_t left;
+};
+
+struct pack {
+	struct sink *to;
+	void (*on)(uint64_t bytes);
+	const char *why;
+	uint64_t bytes, changed;
+	struct look top;
+	struct level *level;
+	size_t depth, room;
+	struct open open[WINDOW];
+	struct twin *twin;       /* a hash table, at most three quarters full */
+	size_t ntwins, twins;    /* used, and all: a power of 2 */
+	char *path;              /* of what is packed now: "./..." */
+	size_t path_room;
+	struct tar_entry e;
+	struct tar_xattr *xattr;
+	size_t xattrs;           /* room */
+	uint8_t *attributes;     /* their names and values */
+	size_t attributes_room;
+	struct tar_piece *piece;
+	size_t pieces;           /* room */
+	char first_changed[256];
+	char target[PATH_MAX];
+	char buf[ROOM];
+};
+
+/* once: what is said first is why */
+static int
+fail(struct pack *p, const char *what)
+{
+	if (!p->why)
+		p->why = fmt("%s %s: %s", what, p->path, strerror(errno));
+	return -1;
+}
+
+static int
+fail_sink(struct pack *p)
+{
+	if (!p->why)
+		p->why = sink_why(p->to);
+	return -1;
+}
+
+/* false: out of memory. Twice as much each time, so that few are needed */
+static bool
+grow_to(void *at, size_t *room, size_t need, size_t size)
+{
+	size_t more = need + need / 2 + 16;
+	void *grown;
+
+	if (need <= *room)
+		return true;
+	if (more > SIZE_MAX / size) {
+		errno = ENOMEM;
+		return false;
+	}
+	memcpy(&grown, at, sizeof(grown));
+	grown = realloc(grown, more * size);
+	if (!grown)
+		return false;
+	memcpy(at, &grown, sizeof(grown));
+	*room = more;
+	return true;
+}
+
+/* ---- files of several names ------------------------------------------------------ */
+
+static struct twin *
+twin_slot(struct twin *table, size_t size, uint64_t dev, uint64_t ino)
+{
+	size_t i = (size_t)((ino ^ dev << 7) * 0x9e3779b97f4a7c15 >> 32) & (size - 1);
+
+	while (table[i].ino && (table[i].ino != ino || table[i].dev != dev))
+		i = (i + 1) & (size - 1);
+	return &table[i];
+}
+
+static bool
+twins_grow(struct pack *p)
+{
+	size_t size = 64, n = 0, i;
+	struct twin *table;
+
+	for (i = 0; i < p->twins; i++)
+		n += p->twin[i].path != NULL;  /* those that are done need no place */
+	while (size / 2 <= n)
+		size *= 2;
+	table = calloc(size, sizeof(*table));
+	if (!table)
+		return false;
+	for (i = 0; i < p->twins; i++)
+		if (p->twin[i].path)
+			*twin_slot(table, size, p->twin[i].dev, p->twin[i].ino) = p->twin[i];
+	free(p->twin);
+	p->twin = table;
+	p->twins = size;
+	p->ntwins = n;
+	return true;
+}
+
+/* the path under which it is in the archive already, or NULL: it is now; -1: out of memory */
+static int
+twin_find(struct pack *p, const struct stat *st, const char **path)
+{
+	struct twin *t;
+
+	*path = NULL;
+	if (st->st_nlink < 2 || !st->st_ino)
+		return 0;
+	if (p->ntwins >= p->twins / 4 * 3 && !twins_grow(p))
+		return -1;
+	t = twin_slot(p->twin, p->twins, st->st_dev, st->st_ino);
+	if (!t->ino) {
+		*t = (struct twin){ st->st_dev, st->st_ino, strdup(p->path), st->st_nlink - 1 };
+		p->ntwins++;
+		return t->path ? 0 : -1;
+	}
+	*path = t->path;
+	return 0;
+}
+
+/* it was met once more, and path is no longer used */
+static void
+twin_met(struct pack *p, const struct stat *st)
+{
+	struct twin *t = twin_slot(p->twin, p->twins, st->st_dev, st->st_ino);
+
+	if (t->left && --t->left == 0) {
+		free(t->path);
+		t->path = NULL;
+	}
+}
+
+/* ---- what a file has beside its data --------------------------------------------------- */
+
+static bool
+is_packed(const char *name)
+{
+	return !after(name, "system.") || streq(name, "system.posix_acl_access") || streq(name, "system.posix_acl_default");
+}
+
+static ssize_t
+get_value(int fd, const char *self, const char *name, void *value, size_t size)
+{
+	return fd >= 0 ? fgetxattr(fd, name, value, size) : lgetxattr(self, name, value, size);
+}
+
+/* of an fd, or else of a path that is no link to follow */
+static int
+take_attributes(struct pack *p, int fd, const char *self)
+{
+	size_t at, names, end, n = 0, i;
+	char *name;
+	ssize_t len;
+
+	p->e.nxattr = 0;
+	if (!grow_to(&p->attributes, &p->attributes_room, 2 * ATTRIBUTE_MOST, 1))
+		return fail(p, "read attributes of");
+	len = fd >= 0 ? flistxattr(fd, (char *)p->attributes, ATTRIBUTE_MOST) : llistxattr(self, (char *)p->attributes, ATTRIBUTE_MOST);
+	if (len <= 0)  /* no file system that has none is alike in how it says so */
+		return len < 0 && errno != ENOTSUP && errno != ENOENT && errno != ENOSYS && fd >= 0 ? fail(p, "read attributes of") : 0;
+	names = end = (size_t)len;
+	for (at = 0; at < names; at += strlen((char *)p->attributes + at) + 1) {
+		if (!is_packed((char *)p->attributes + at))
+			continue;
+		if (!grow_to(&p->attributes, &p->attributes_room, end + ATTRIBUTE_MOST, 1) || !grow_to(&p->xattr, &p->xattrs, n + 1, sizeof(*p->xattr)))
+			return fail(p, "read attributes of");
+		name = (char *)p->attributes + at;
+		len = get_value(fd, self, name, p->attributes + end, ATTRIBUTE_MOST);
+		if (len < 0 && errno != ENODATA)
+			return fail(p, "read attributes of");
+		if (len >= 0) {
+			/* they may move still: for now, where they are */
+			p->xattr[n++] = (struct tar_xattr){ (char *)(uintptr_t)at, (uint8_t *)(uintptr_t)end, (size_t)len };
+			end += (size_t)len;
+		}
+		if (end > ATTRIBUTES_MOST) {
+			errno = E2BIG;
+			return fail(p, "read attributes of");
+		}
+	}
+	for (i = 0; i < n; i++) {
+		p->xattr[i].name = (char *)p->attributes + (uintptr_t)p->xattr[i].name;
+		p->xattr[i].value = p->attributes + (uintptr_t)p->xattr[i].value;
+	}
+	p->e.xattr = p->xattr;
+	p->e.nxattr = n;
+	return 0;
+}
+
+static void
+take_stat(struct tar_entry *e, char type, char *path, const struct stat *st)
+{
+	*e = (struct tar_entry){
+		.type = type, .path = path, .mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid,
+		.sec = st->st_mtim.tv_sec, .nsec = (uint32_t)st->st_mtim.tv_nsec,
+	};
+	if (type == '3' || type == '4') {
+		e->major = major(st->st_rdev);
+		e->minor = minor(st->st_rdev);
+	}
+}
+
+/* ---- data ------------------------------------------------------------------------------ */
+
+/* false: it has no holes, or nobody knows */
+static bool
+find_pieces(struct pack *p, int fd, off_t size)
+{
+	off_t at = 0, data, end;
+	size_t n = 0;
+
+	for (; at < size; at = end) {
+		data = lseek(fd, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		end = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+		if (data < at || end <= data || !grow_to(&p->piece, &p->pieces, n + 1, sizeof(*p->piece)))
+			return false;
+		if (data >= size)
+			break;
+		if (end > size || n + 1 == PIECES_MOST)
+			end = size;
+		if (n == 0 && data == 0 && end == size)
+			return false;
+		p->piece[n++] = (struct tar_piece){ (uint64_t)data, (uint64_t)(end - data) };
+	}
+	if (!p->piece && !grow_to(&p->piece, &p->pieces, 1, sizeof(*p->piece)))
+		return false;
+	p->e.piece = p->piece;
+	p->e.npieces = n;
+	return true;
+}
+
+static void
+has_changed(struct pack *p)
+{
+	if (!p->changed++)
+		snprintf(p->first_changed, sizeof(p->first_changed), "%s", p->path);
+}
+
+/* size bytes of it, whatever it has now: the header has said so */
+static int
+put_data(struct pack *p, int fd, uint64_t size, bool to_its_end)
+{
+	uint64_t left = size;
+	ssize_t n;
+
+	while (left > 0) {
+		/* one byte more tells, at no cost, whether it has grown */
+		n = read(fd, p->buf, left < ROOM ? (size_t)left + to_its_end : ROOM);
+		if (n < 0 && errno == EINTR && !halted)
+			continue;
+		if (n < 0)
+			return fail(p, "read");
+		if (n == 0 || (uint64_t)n > left)
+			has_changed(p);
+		if (n == 0)
+			return sink_zeros(p->to, left) < 0 ? fail_sink(p) : 0;
+		if ((uint64_t)n > left)
+			n = (ssize_t)left;
+		if (sink_put(p->to, p->buf, (size_t)n) < 0)
+			return fail_sink(p);
+		left -= (uint64_t)n;
+		p->bytes += (uint64_t)n;
+		p->on(p->bytes);
+	}
+	return 0;
+}
+
+static int
+put_file(struct pack *p, int fd, const struct stat *st)
+{
+	const struct tar_entry *e = &p->e;
+	uint64_t size = 0;
+	size_t i;
+
+	if (tar_put(p->to, e) < 0)
+		return fail_sink(p);
+	if (!e->piece) {
+		if (put_data(p, fd, e->size, true) < 0)
+			return -1;
+		size = e->size;
+	}
+	for (i = 0; i < e->npieces; i++) {
+		if (lseek(fd, (off_t)e->piece[i].offset, SEEK_SET) < 0)
+			return fail(p, "read");
+		if (put_data(p, fd, e->piece[i].size, e->piece[i].offset + e->piece[i].size == (uint64_t)st->st_size) < 0)
+			return -1;
+		size += e->piece[i].size;
+	}
+	return tar_put_end(p->to, size) < 0 ? fail_sink(p) : 0;
+}
+
+/* ---- one entry --------------------------------------------------------------------------- */
+
+/* 1: it is another name of what is there already */
+static int
+put_twin(struct pack *p, const struct stat *st)
+{
+	const char *first;
+	struct tar_entry e;
+
+	if (twin_find(p, st, &first) < 0)
+		return fail(p, "remember");
+	if (!first)
+		return 0;
+	take_stat(&e, '1', p->path, st);
+	e.link = (char *)first;
+	if (tar_put(p->to, &e) < 0)
+		return fail_sink(p);
+	twin_met(p, st);
+	return 1;
+}
+
+static int
+pack_file(struct pack *p, int fd, const struct stat *st)
+{
+	int ret = put_twin(p, st);
+
+	if (ret)
+		return ret < 0 ? -1 : 0;
+	take_stat(&p->e, '0', p->path, st);
+	p->e.size = (uint64_t)st->st_size;
+	if (take_attributes(p, fd, NULL) < 0)
+		return -1;
+	if (st->st_blocks < (st->st_size + 511) / 512 && !find_pieces(p, fd, st->st_size) && lseek(fd, 0, SEEK_SET) < 0)
+		return fail(p, "read");
+	if (st->st_size > ROOM)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return put_file(p, fd, st);
+}
+
+/* links, devices, FIFOs. Sockets are of those who listen on them */
+static int
+pack_special(struct pack *p, int dir, const char *name, const struct stat *st)
+{
+	static const struct { mode_t kind; char type; } types[] = {
+		{ S_IFLNK, '2' }, { S_IFCHR, '3' }, { S_IFBLK, '4' }, { S_IFIFO, '6' },
+	};
+	char self[40 + NAME_MAX];
+	ssize_t n;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < LEN(types) && types[i].kind != (st->st_mode & S_IFMT); i++)
+		;
+	if (i == LEN(types))
+		return 0;
+	ret = put_twin(p, st);
+	if (ret)
+		return ret < 0 ? -1 : 0;
+	take_stat(&p->e, types[i].type, p->path, st);
+	if (S_ISLNK(st->st_mode)) {
+		n = readlinkat(dir, name, p->target, sizeof(p->target) - 1);
+		if (n < 0)
+			return fail(p, "read");
+		p->target[n] = 0;
+		p->e.link = p->target;
+	}
+	snprintf(self, sizeof(self), "/proc/self/fd/%d/%s", dir, name);
+	if (take_attributes(p, -1, self) < 0)
+		return -1;
+	return tar_put(p->to, &p->e) < 0 ? fail_sink(p) : 0;
+}
+
+static bool
+set_path(struct pack *p, size_t at, const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	if (!grow_to(&p->path, &p->path_room, at + n + m + 1, 1))
+		return false;
+	memcpy(p->path + at, name, n);
+	memcpy(p->path + at + n, end, m + 1);
+	return true;
+}
+
+static int
+go_down(struct pack *p, int fd, const struct look *l)
+{
+	struct open *o;
+
+	if (!grow_to(&p->level, &p->room, p->depth + 1, sizeof(*p->level)))
+		return drop(fd), fail(p, "read");
+	p->level[p->depth] = (struct level){ l->dev, l->ino, 0, strlen(p->path) };
+	o = &p->open[p->depth++ % WINDOW];
+	drop(o->fd);
+	o->fd = fd;
+	o->at = o->end = 0;
+	return 0;
+}
+
+static int
+go_up(struct pack *p)
+{
+	struct open *o = &p->open[--p->depth % WINDOW];
+	int from = o->fd;
+	struct level *v;
+	struct look l;
+
+	o->fd = -1;
+	if (p->depth == 0)
+		return drop(from), 0;
+	v = &p->level[p->depth - 1];
+	o = &p->open[(p->depth - 1) % WINDOW];
+	p->path[v->path] = 0;
+	if (o->fd < 0) {
+		o->fd = openat(from, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		o->at = o->end = 0;
+		if (o->fd < 0 || sys_look(o->fd, "", &l) < 0 || lseek(o->fd, v->next, SEEK_SET) < 0)
+			return drop(from), fail(p, "read");
+		if (l.dev != v->dev || l.ino != v->ino) {  /* somebody moves what we walk in */
+			errno = ESTALE;
+			return drop(from), fail(p, "read");
+		}
+	}
+	drop(from);
+	return 0;
+}
+
+/* the directory itself, and it is gone into; takes the fd */
+static int
+pack_directory(struct pack *p, int fd, const struct stat *st)
+{
+	struct look l;
+
+	take_stat(&p->e, '5', p->path, st);
+	if (take_attributes(p, fd, NULL) < 0 || sys_look(fd, "", &l) < 0) {
+		drop(fd);
+		return fail(p, "read");
+	}
+	if (tar_put(p->to, &p->e) < 0) {
+		drop(fd);
+		return fail_sink(p);
+	}
+	if (l.mount && p->top.mount ? l.mount != p->top.mount : l.dev != p->top.dev) {
+		drop(fd);
+		return 0;
+	}
+	return go_down(p, fd, &l);
+}
+
+/* without a change of its time where we may. A FIFO or device is not waited for, if it has become one */
+static int
+open_quietly(int dir, const char *name, int flags)
+{
+	enum { FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+	int fd = openat(dir, name, FLAGS | O_NOATIME | flags);
+
+	return fd < 0 && errno == EPERM ? openat(dir, name, FLAGS | flags) : fd;
+}
+
+static int
+pack_entry(struct pack *p, int dir, const struct entry *e)
+{
+	size_t at = p->level[p->depth - 1].path;
+	struct stat st = { .st_mode = DTTOIF(e->type) };
+	int fd, ret;
+
+	if (!set_path(p, at, e->name, ""))
+		return fail(p, "read");
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		if (fstatat(dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT ? 0 : fail(p, "read");
+		if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+			return pack_special(p, dir, e->name, &st);
+	}
+	fd = open_quietly(dir, e->name, S_ISDIR(st.st_mode) ? O_DIRECTORY : 0);
+	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO))
+		return has_changed(p), 0;
+	if (fd < 0)
+		return fail(p, "open");
+	if (fstat(fd, &st) < 0) {
+		drop(fd);
+		return fail(p, "read");
+	}
+	if (S_ISDIR(st.st_mode)) {
+		if (!set_path(p, at, e->name, "/")) {
+			drop(fd);
+			return fail(p, "read");
+		}
+		return pack_directory(p, fd, &st);
+	}
+	ret = S_ISREG(st.st_mode) ? pack_file(p, fd, &st) : 0;
+	drop(fd);
+	return ret;
+}
+
+static int
+walk(struct pack *p)
+{
+	const struct entry *e;
+	struct open *o;
+	long n;
+
+	while (p->depth) {
+		if (halted) {
+			errno = EINTR;
+			return fail(p, "read");
+		}
+		o = &p->open[(p->depth - 1) % WINDOW];
+		if (o->at == o->end) {
+			p->path[p->level[p->depth - 1].path] = 0;
+			n = syscall(SYS_getdents64, o->fd, o->batch, sizeof(o->batch));
+			if (n < 0 && errno == ENOENT)  /* removed while we read */
+				n = 0;
+			if (n < 0)
+				return fail(p, "read");
+			o->at = 0;
+			o->end = (size_t)n;
+			if (n == 0 && go_up(p) < 0)
+				return -1;
+			continue;
+		}
+		e = (const struct entry *)(const void *)((char *)o->batch + o->at);
+		o->at += e->size;
+		p->level[p->depth - 1].next = e->next;
+		if (!streq(e->name, ".") && !streq(e->name, "..") && pack_entry(p, o->fd, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+pack_all(struct pack *p, int dir)
+{
+	struct stat st;
+	int fd;
+
+	if (!set_path(p, 0, "./", ""))
+		return fail(p, "read");
+	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || sys_look(fd, "", &p->top) < 0) {
+		drop(fd);
+		return fail(p, "read");
+	}
+	if (pack_directory(p, fd, &st) < 0 || walk(p) < 0)
+		return -1;
+	return tar_finish(p->to) < 0 ? fail_sink(p) : 0;
+}
 
 int
 pack_tree(int dir, struct sink *to, void (*on)(uint64_t bytes), const char **why)
 {
-	(void)dir;
-	(void)to;
-	(void)on;
-	(void)why;
-	return -1;
+	struct pack *p = calloc(1, sizeof(*p));
+	size_t i;
+	int ret;
+
+	*why = "out of memory";
+	if (!p)
+		return -1;
+	p->to = to;
+	p->on = on;
+	for (i = 0; i < WINDOW; i++)
+		p->open[i].fd = -1;
+	ret = pack_all(p, dir);
+	*why = p->why;
+	if (ret == 0 && p->changed)
+		*why = fmt("%llu files changed while they were read, the first is %s", (unsigned long long)p->changed, p->first_changed);
+	for (i = 0; i < WINDOW; i++)
+		drop(p->open[i].fd);
+	for (i = 0; i < p->twins; i++)
+		free(p->twin[i].path);
+	free(p->twin);
+	free(p->level);
+	free(p->path);
+	free(p->xattr);
+	free(p->attributes);
+	free(p->piece);
+	free(p);
+	return ret;
 }

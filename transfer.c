@@ -18,22 +18,6 @@
 
 #define TRANSFER_PREFIX ".transfer."  /* of files in the state directory: locked as long as it runs */
 
-/* until their rooms have them */
-__attribute__((weak)) int
-copy_contents(int from, int to)
-{
-	(void)from;
-	(void)to;
-	return -1;
-}
-
-__attribute__((weak)) int
-image_open_tree(const struct image *i, bool write)
-{
-	(void)write;
-	return openat(AT_FDCWD, i->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 enum { TELL_NOTHING, TELL_LINES, TELL_ONE_LINE };
 enum { PERCENT_AT = sizeof("PERCENT=") - 1, SECOND = 1000, TRANSFERS_MOST = 9999 };
 
