@@ -698,7 +698,7 @@ transfer_import_fs(struct ask *a)
 	if (is_within(m.fd, &st))
 		die("%s holds %s, where the copy would go: --image-root=DIR takes another place", a->words[0], store_dir(a->image_root));
 	import_begin(a, name);
-	if (copy_tree(fd, m.fd, &where) < 0 || halted)
+	if (copy_tree(fd, m.fd, 0, &where) < 0 || halted)
 		transfer_fail(a->words[0], fmt("copy %s: %s", where, strerror(errno)));
 	commit(a, &m);
 	transfer_end(&import);
@@ -927,7 +927,7 @@ transfer_export_raw(struct ask *a)
 		transfer_fail(i.path, strerror(errno));
 	export.total = (uint64_t)size;
 	if (out.temporary && export_format(a) == PACK_NONE)
-		ret = copy_contents(i.fd, out.fd);
+		ret = copy_contents(i.fd, out.fd, 0);
 	else
 		ret = put_image(i.fd, s, size);
 	if (ret < 0)

@@ -62,7 +62,7 @@ ok 'are put together' same chunked
 # path and what is said of it; nothing may stay, nobody may wait
 while read -r path want; do
 	run timeout 30 "$NL" pull-tar --verify=no "$odd/$path.tar" bad </dev/null
-	is "/$path: $want" "1 nspawn-lite: $odd/$path.tar: $want" "$rc $(echo "$err" | tail -n 1)"
+	like "/$path: $want" "1 nspawn-lite: $odd/$path.*: $want" "$rc $(echo "$err" | tail -n 1)"
 done <<'END'
 loop it leads from one place to the next more than 10 times
 endless the head of its answer does not end
