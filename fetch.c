@@ -927,6 +927,17 @@ catch_up(struct fetch *g, uint64_t at)
 	return !halted;
 }
 
+/* what g answers belongs to what f began */
+static bool
+is_same(const struct fetch *f, const struct fetch *g, const char *same)
+{
+	const char *now = same && same == f->etag ? g->etag : g->last_modified;
+
+	if (same && now)
+		return streq(same, now);
+	return g->status == 206 && g->state->total == f->state->total && f->state->total != UINT64_MAX;
+}
+
 /* make the connection again, and go on where it broke */
 static bool
 resume(struct fetch *f)
@@ -953,8 +964,7 @@ resume(struct fetch *f)
 			f->why = g.why;
 			continue;
 		}
-		agrees = (same && (f->etag == same ? g.etag && streq(g.etag, same) : g.last_modified && streq(g.last_modified, same)))
-		         || (g.status == 206 && g.state->total == s->total);
+		agrees = is_same(f, &g, same);
 		if (agrees && (g.status == 206 || (g.status == 200 && catch_up(&g, s->at)))) {
 			other = g.state;
 			other->steady = s->steady;

@@ -91,11 +91,11 @@ ok 'nothing of these is there' nothing bad
 
 "$NL" pull-tar --verify=no "$odd/late/0/guest.tar.gz" late 2>"$T/late.err" &
 waiting=$!
-wait_for grep -q Downloading "$T/late.err"
-kill -INT "$waiting"
+wait_for grep -q ^Downloading "$T/late.err"
+kill -TERM "$waiting"
 rc=0
 wait "$waiting" || rc=$?
-is 'C-c ends one that waits' "1 nspawn-lite: $odd/late/0/guest.tar.gz: stopped by C-c; nothing of it stays" \
+is 'a signal ends one that waits' "1 nspawn-lite: $odd/late/0/guest.tar.gz: stopped by a signal; nothing of it stays" \
 	"$rc $(tail -n 1 "$T/late.err")"
 ok 'and nothing of it is there' nothing late
 
