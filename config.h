@@ -27,6 +27,9 @@
 #define GZIP_LEVEL 6
 /* programs for https, the first that is there: curl, wget, uclient-fetch are known */
 #define FETCHERS "curl", "wget", "uclient-fetch"
+/* seconds in which a server must say something; how often in a row a connection that broke is made again */
+#define FETCH_SECONDS 60
+#define FETCH_TRIES 8
 /* keys of --verify=signature, the first that is there */
 #define KEYRINGS \
 	"/etc/systemd/import-pubring.gpg", "/etc/systemd/import-pubring.pgp", \

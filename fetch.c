@@ -1,30 +1,1101 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Fetching over http */
+/* Fetching: http (RFC 9110, 9112) is spoken here, for https another program is called */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "util.h"
+#include CONFIG
+
+enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 16, SLICE = 500 };
+
+struct fetch_state {
+	int fd, errfd;        /* socket, file or the fetcher's output; what it says */
+	pid_t pid;            /* the fetcher; 0: none */
+	const char *program;
+	bool headless;        /* it does not pass on the answer's head */
+	bool chunked, in_chunk, over, ranges;
+	uint64_t left;        /* of the body, or of a chunk; UINT64_MAX: until the end */
+	uint64_t at, steady;  /* the place of the next byte in the whole; where the last break was */
+	uint64_t total;       /* of the whole; UINT64_MAX: unknown */
+	uint64_t range;       /* begin of what is sent, as Content-Range says it; UINT64_MAX: not said */
+	int tries;
+	size_t head;          /* bytes of heads so far */
+	size_t begin, end;    /* what of in is not taken */
+	size_t nsaid;
+	char said[2048];      /* by the fetcher */
+	char line[ROOM];
+	uint8_t in[ROOM];
+};
+
+/* ---- URLs --------------------------------------------------------------------- */
+
+struct url {
+	const char *scheme, *user, *host, *port, *path;  /* user: NULL, or "name:password" as it stands there; path has the query */
+	bool bracket;         /* the host is an IPv6 address */
+};
+
+static bool
+parse_url(const char *s, struct url *u)
+{
+	static const char *const schemes[] = { "http", "https", "file" };
+	const char *rest = NULL, *end, *host, *c;
+	size_t i, n;
+	long long port;
+
+	for (c = s; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return false;
+	*u = (struct url){ 0 };
+	for (i = 0; i < LEN(schemes) && !rest; i++)
+		if (strncasecmp(s, schemes[i], strlen(schemes[i])) == 0) {
+			u->scheme = schemes[i];
+			rest = after(s + strlen(schemes[i]), "://");
+		}
+	if (!rest)
+		return false;
+	n = strcspn(rest, "/?#");
+	end = rest + n;
+	u->path = fmt("%s%.*s", *end == '/' ? "" : "/", (int)strcspn(end, "#"), end);
+	if (streq(u->scheme, "file")) {
+		u->host = u->port = "";
+		return (n == 0 || (n == 9 && strncasecmp(rest, "localhost", 9) == 0)) && *end == '/';
+	}
+	for (host = end; host > rest && host[-1] != '@'; host--)
+		;
+	if (host > rest)
+		u->user = fmt("%.*s", (int)(host - 1 - rest), rest);
+	u->bracket = *host == '[';
+	c = u->bracket ? memchr(host, ']', (size_t)(end - host)) : host + strcspn(host, ":/?#");
+	if (!c)
+		return false;
+	u->host = u->bracket ? fmt("%.*s", (int)(c - host - 1), host + 1) : fmt("%.*s", (int)(c - host), host);
+	c += u->bracket;
+	u->port = streq(u->scheme, "https") ? "443" : "80";
+	if (c < end && *c != ':')
+		return false;
+	if (c + 1 < end) {
+		if (!parse_number(fmt("%.*s", (int)(end - c - 1), c + 1), 1, 65535, &port))
+			return false;
+		u->port = fmt("%lld", port);
+	}
+	n = strspn(u->host, u->bracket ? "0123456789abcdefABCDEF:." : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.");
+	return *u->host && !u->host[n] && n < 256;
+}
+
+bool
+fetch_valid(const char *url)
+{
+	struct url u;
+
+	return strlen(url) < 8192 && parse_url(url, &u);
+}
+
+/* the host as a URL has it, with its port if it is not the usual one */
+static char *
+authority(const struct url *u)
+{
+	bool usual = streq(u->port, streq(u->scheme, "https") ? "443" : "80");
+
+	return fmt("%s%s%s%s%s", u->bracket ? "[" : "", u->host, u->bracket ? "]" : "", usual ? "" : ":", usual ? "" : u->port);
+}
+
+/* where a Location leads that was found at u */
+static char *
+resolve(const struct url *u, const char *to)
+{
+	const char *base, *c;
+	size_t n;
+
+	for (c = to; name_char(*c) || *c == '+' || *c == '.'; c++)
+		;
+	if (*c == ':' && c > to)
+		return xstrdup(to);
+	if (to[0] == '/' && to[1] == '/')
+		return fmt("%s:%s", u->scheme, to);
+	base = fmt("%s://%s", u->scheme, authority(u));
+	if (*to == '/')
+		return fmt("%s%s", base, to);
+	n = strcspn(u->path, "?");
+	if (*to != '?')
+		while (u->path[n - 1] != '/')
+			n--;
+	return fmt("%s%.*s%s", base, (int)n, u->path, to);
+}
+
+static char *
+decode(const char *s)
+{
+	char *out = xalloc(strlen(s) + 1), *to = out, hex[3] = "", *end;
+
+	while (*s) {
+		if (*s == '%' && s[1] && s[2]) {
+			memcpy(hex, s + 1, 2);
+			*to = (char)strtoul(hex, &end, 16);
+			if (!*end && *to) {
+				to++;
+				s += 3;
+				continue;
+			}
+		}
+		*to++ = *s++;
+	}
+	*to = 0;
+	return out;
+}
+
+static char *
+base64(const char *s)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t n = strlen(s), i;
+	char *out = xalloc(n * 4 / 3 + 5), *to = out;
+	uint32_t x;
+
+	for (i = 0; i < n; i += 3) {
+		x = (uint32_t)(uint8_t)s[i] << 16;
+		x |= i + 1 < n ? (uint32_t)(uint8_t)s[i + 1] << 8 : 0;
+		x |= i + 2 < n ? (uint8_t)s[i + 2] : 0;
+		*to++ = digits[x >> 18];
+		*to++ = digits[x >> 12 & 63];
+		*to++ = i + 1 < n ? digits[x >> 6 & 63] : '=';
+		*to++ = i + 2 < n ? digits[x & 63] : '=';
+	}
+	return out;
+}
+
+/* ---- other programs -------------------------------------------------------------- */
+
+char *
+fetch_program(const char *name)
+{
+	const char *path = getenv("PATH"), *end;
+	char *file;
+
+	for (path = path ? path : "/usr/local/bin:/usr/bin:/bin"; ; path = end + 1) {
+		end = path + strcspn(path, ":");
+		file = fmt("%.*s%s%s", (int)(end - path), path, end > path ? "/" : "./", name);
+		if (access(file, X_OK) == 0)
+			return file;
+		if (!*end)
+			return NULL;
+	}
+}
+
+/* ---- bytes ------------------------------------------------------------------------- */
+
+static int
+fail(struct fetch *f, const char *why)
+{
+	f->why = why;
+	return -1;
+}
+
+/* what a fetcher says is taken meanwhile, so that it does not wait for us */
+static void
+listen_to(struct fetch_state *s)
+{
+	ssize_t n;
+	char spill[256];
+
+	if (s->nsaid < sizeof(s->said) - 1)
+		n = read(s->errfd, s->said + s->nsaid, sizeof(s->said) - 1 - s->nsaid);
+	else
+		n = read(s->errfd, spill, sizeof(spill));
+	if (n > 0 && s->nsaid < sizeof(s->said) - 1)
+		s->nsaid += (size_t)n;
+	else if (n == 0)
+		s->errfd = drop(s->errfd);
+}
+
+static int
+await(struct fetch *f, int fd, short what)
+{
+	struct fetch_state *s = f->state;
+	int64_t until = now_ms() + FETCH_SECONDS * 1000;
+	struct pollfd p[2] = { { .fd = fd, .events = what } };
+	int64_t left;
+
+	for (;;) {
+		p[1] = (struct pollfd){ .fd = s->errfd, .events = POLLIN };
+		left = until - now_ms();
+		if (left <= 0)
+			return fail(f, fmt("nothing came for %d seconds", FETCH_SECONDS));
+		/* a signal may come just before, or be another thread's */
+		if (poll(p, 2, left < SLICE ? (int)left : SLICE) < 0 && errno != EINTR)
+			return fail(f, fmt("poll: %s", strerror(errno)));
+		if (halted)
+			return fail(f, "it was interrupted");
+		if (p[1].revents)
+			listen_to(s);
+		if (p[0].revents)
+			return 0;
+	}
+}
+
+static ssize_t
+receive(struct fetch *f, void *buf, size_t size)
+{
+	ssize_t n;
+
+	do {
+		if (await(f, f->state->fd, POLLIN) < 0)
+			return -1;
+		n = read(f->state->fd, buf, size);
+	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	if (n < 0)
+		return fail(f, fmt("the connection broke: %s", strerror(errno)));
+	return n;
+}
+
+/* at most size bytes; 0 at the end */
+static ssize_t
+take(struct fetch *f, void *buf, size_t size)
+{
+	struct fetch_state *s = f->state;
+	ssize_t n;
+
+	if (s->begin == s->end) {
+		if (size >= ROOM)
+			return receive(f, buf, size);
+		n = receive(f, s->in, ROOM);
+		if (n <= 0)
+			return n;
+		s->begin = 0;
+		s->end = (size_t)n;
+	}
+	if (size > s->end - s->begin)
+		size = s->end - s->begin;
+	memcpy(buf, s->in + s->begin, size);
+	s->begin += size;
+	return (ssize_t)size;
+}
+
+/* the next line of a head, or around a chunk, into s->line */
+static int
+take_line(struct fetch *f)
+{
+	struct fetch_state *s = f->state;
+	size_t n = 0;
+	ssize_t got;
+	char c;
+
+	for (;;) {
+		got = take(f, &c, 1);
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			return fail(f, s->head || n ? "its answer ends too early" : "it ended the connection without an answer");
+		if (c == '\n')
+			break;
+		if (n == sizeof(s->line) - 1 || ++s->head > HEAD_MOST)
+			return fail(f, "the head of its answer does not end");
+		if (!c || (c == '\r' && n && s->line[n - 1] == '\r'))
+			return fail(f, "its answer is not HTTP");
+		s->line[n++] = c;
+	}
+	s->head++;
+	if (n && s->line[n - 1] == '\r')
+		n--;
+	s->line[n] = 0;
+	return 0;
+}
+
+/* ---- heads ------------------------------------------------------------------------- */
+
+static void
+forget(struct fetch *f)
+{
+	char **strings[] = { &f->etag, &f->last_modified, &f->type, &f->location, &f->authenticate, &f->docker_digest };
+	size_t i;
+
+	for (i = 0; i < LEN(strings); i++) {
+		free(*strings[i]);
+		*strings[i] = NULL;
+	}
+	f->modified = -1;
+	f->length = UINT64_MAX;
+}
+
+static bool
+parse_length(const char *s, uint64_t *out)
+{
+	long long n;
+
+	if (*s < '0' || *s > '9' || !parse_number(s, 0, LLONG_MAX / 2, &n))
+		return false;
+	*out = (uint64_t)n;
+	return true;
+}
+
+/* "bytes 5-9/10" */
+static bool
+parse_range(const char *s, uint64_t *from, uint64_t *total)
+{
+	const char *dash, *slash;
+	uint64_t last;
+
+	s = after(s, "bytes ");
+	dash = s ? strchr(s, '-') : NULL;
+	slash = dash ? strchr(dash, '/') : NULL;
+	if (!slash || !parse_length(fmt("%.*s", (int)(dash - s), s), from) ||
+	    !parse_length(fmt("%.*s", (int)(slash - dash - 1), dash + 1), &last) || last < *from)
+		return false;
+	return streq(slash + 1, "*") || (parse_length(slash + 1, total) && *total > last);
+}
+
+static int
+take_header(struct fetch *f, char *line)
+{
+	struct fetch_state *s = f->state;
+	const struct { const char *name; char **to; } kept[] = {
+		{ "etag", &f->etag }, { "last-modified", &f->last_modified }, { "content-type", &f->type },
+		{ "location", &f->location }, { "www-authenticate", &f->authenticate }, { "docker-content-digest", &f->docker_digest },
+	};
+	char *value, *end;
+	uint64_t length;
+	struct tm tm = { 0 };
+	size_t i, n = strcspn(line, ": \t");
+
+	if (*line == ' ' || *line == '\t')
+		return fail(f, "it folds lines in the head of its answer");
+	if (n == 0 || line[n] != ':')
+		return fail(f, "the head of its answer is not HTTP");
+	line[n] = 0;
+	value = line + n + 1;
+	value += strspn(value, " \t");
+	for (end = value + strlen(value); end > value && (end[-1] == ' ' || end[-1] == '\t'); end--)
+		;
+	*end = 0;
+	for (end = value; *end; end++)
+		if (((unsigned char)*end < ' ' && *end != '\t') || *end == 0x7f)
+			return fail(f, "there are control characters in the head of its answer");
+	if (strcasecmp(line, "content-length") == 0) {
+		if (!parse_length(value, &length) || (f->length != UINT64_MAX && f->length != length))
+			return fail(f, "it does not say clearly how long its answer is");
+		f->length = length;
+	} else if (strcasecmp(line, "transfer-encoding") == 0) {
+		if (s->chunked || strcasecmp(value, "chunked") != 0)
+			return fail(f, "it sends what nobody asked for: another Transfer-Encoding than chunked");
+		s->chunked = true;
+	} else if (strcasecmp(line, "accept-ranges") == 0) {
+		s->ranges = strcasecmp(value, "bytes") == 0;
+	} else if (strcasecmp(line, "content-range") == 0) {
+		if (!parse_range(value, &s->range, &s->total))
+			s->range = UINT64_MAX;
+	}
+	for (i = 0; i < LEN(kept); i++)
+		if (strcasecmp(line, kept[i].name) == 0 && !*kept[i].to)
+			*kept[i].to = strdup(value);
+	if (strcasecmp(line, "last-modified") == 0 && (end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm)) && !*end)
+		f->modified = timegm(&tm);
+	return 0;
+}
+
+/* "HTTP/1.1 200 OK", "HTTP/2 200"; -1 if it is none */
+static int
+parse_status(const char *line)
+{
+	const char *c = after(line, "HTTP/");
+
+	if (!c)
+		return -1;
+	c += strspn(c, "0123456789.");
+	if (c[0] != ' ' || c[1] < '1' || c[1] > '9' || strspn(c + 1, "0123456789") != 3 || (c[4] && c[4] != ' '))
+		return -1;
+	return (c[1] - '0') * 100 + (c[2] - '0') * 10 + c[3] - '0';
+}
+
+static int
+take_head(struct fetch *f)
+{
+	struct fetch_state *s = f->state;
+
+	s->head = 0;
+	do {
+		forget(f);
+		s->chunked = s->ranges = false;
+		s->range = s->total = UINT64_MAX;
+		if (take_line(f) < 0)
+			return -1;
+		f->status = parse_status(s->line);
+		if (f->status < 0 || f->status == 101)
+			return fail(f, "its answer is not HTTP");
+		for (;;) {
+			if (take_line(f) < 0)
+				return -1;
+			if (!*s->line)
+				break;
+			if (take_header(f, s->line) < 0)
+				return -1;
+		}
+	} while (f->status < 200);
+	/* a fetcher has undone it */
+	if (s->program)
+		s->chunked = false;
+	if (s->chunked)
+		f->length = UINT64_MAX;
+	s->left = s->chunked ? 0 : f->length;
+	if (f->status == 204 || f->status == 304)
+		s->left = f->length = s->chunked = 0;
+	s->at = 0;
+	if (f->status == 206) {
+		if (!f->from || s->range != f->from)
+			return fail(f, "it sends another part than it was asked for");
+		s->at = s->range;
+	} else {
+		s->total = f->length;
+	}
+	s->over = s->left == 0 && !s->chunked;
+	return 0;
+}
+
+/* ---- connections --------------------------------------------------------------------- */
+
+static void
+hang_up(struct fetch_state *s)
+{
+	s->fd = drop(s->fd);
+	s->errfd = drop(s->errfd);
+	if (s->pid > 0) {
+		kill(s->pid, SIGTERM);
+		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	s->pid = 0;
+}
+
+static int
+dial(struct fetch *f, const struct url *u)
+{
+	struct addrinfo want = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list = NULL, *a;
+	int ret, error = 0;
+	socklen_t len = sizeof(error);
+
+	ret = getaddrinfo(u->host, u->port, &want, &list);
+	if (ret == EAI_BADFLAGS || ret == EAI_NONAME || ret == EAI_NODATA) {
+		/* where the loopback is all that is up */
+		want.ai_flags = 0;
+		ret = getaddrinfo(u->host, u->port, &want, &list);
+	}
+	if (ret != 0)
+		return fail(f, fmt("look up %s: %s", u->host, gai_strerror(ret)));
+	f->why = NULL;
+	for (a = list; a && !halted; a = a->ai_next) {
+		f->state->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (f->state->fd >= 0 && (connect(f->state->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS)) {
+			f->why = NULL;
+			if (await(f, f->state->fd, POLLOUT) == 0 &&
+			    getsockopt(f->state->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0)
+				break;
+			errno = error;
+		}
+		if (!f->why || error)
+			f->why = fmt("connect to %s port %s: %s", u->host, u->port, strerror(errno));
+		f->state->fd = drop(f->state->fd);
+	}
+	freeaddrinfo(list);
+	return f->state->fd < 0 ? fail(f, f->why ? f->why : "it was interrupted") : 0;
+}
+
+static int
+send_all(struct fetch *f, const char *data)
+{
+	size_t len = strlen(data);
+	ssize_t n;
+
+	while (len > 0) {
+		if (await(f, f->state->fd, POLLOUT) < 0)
+			return -1;
+		n = send(f->state->fd, data, len, MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return fail(f, fmt("the connection broke: %s", strerror(errno)));
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* the lines of a request; known: the server is that of f->url */
+static char **
+lines_of(const struct fetch *f, bool known)
+{
+	char *const *h, **lines = NULL;
+
+	grow(&lines, "User-Agent: nspawn-lite/" VERSION);
+	grow(&lines, "Accept-Encoding: identity");
+	if (f->if_etag)
+		grow(&lines, fmt("If-None-Match: %s", f->if_etag));
+	if (f->from) {
+		grow(&lines, fmt("Range: bytes=%llu-", (unsigned long long)f->from));
+		if (f->same)
+			grow(&lines, fmt("If-Range: %s", f->same));
+	}
+	for (h = f->headers; h && *h; h++)
+		if (known || (strncasecmp(*h, "Authorization:", 14) != 0 && strncasecmp(*h, "Cookie:", 7) != 0))
+			grow(&lines, *h);
+	return lines;
+}
+
+/* the environment says which way to a server */
+static bool
+find_proxy(const struct url *u, struct url *proxy)
+{
+	const char *way = getenv("http_proxy"), *no = getenv("no_proxy"), *name;
+	size_t n, len = strlen(u->host);
+
+	for (; no && *no; no += n + (no[n] != 0)) {
+		no += strspn(no, " ");
+		n = strcspn(no, ", ");
+		name = *no == '.' ? no + 1 : no;
+		if (n == 1 && *no == '*')
+			return false;
+		n -= (size_t)(name - no);
+		no = name;
+		if (n && n <= len && strncasecmp(u->host + len - n, no, n) == 0 && (n == len || u->host[len - n - 1] == '.'))
+			return false;
+	}
+	if (!way || !*way)
+		return false;
+	return parse_url(strstr(way, "://") ? way : fmt("http://%s", way), proxy) && streq(proxy->scheme, "http");
+}
+
+static int
+open_http(struct fetch *f, const struct url *u, bool known)
+{
+	struct url proxy = { 0 };
+	bool by = find_proxy(u, &proxy);
+	char **line, *text;
+
+	if (dial(f, by ? &proxy : u) < 0)
+		return -1;
+	text = fmt("GET %s%s%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAccept: */*\r\n", by ? "http://" : "", by ? authority(u) : "",
+	           u->path, authority(u));
+	if (u->user)
+		text = fmt("%sAuthorization: Basic %s\r\n", text, base64(decode(u->user)));
+	if (by && proxy.user)
+		text = fmt("%sProxy-Authorization: Basic %s\r\n", text, base64(decode(proxy.user)));
+	for (line = lines_of(f, known); *line; line++)
+		text = fmt("%s%s\r\n", text, *line);
+	return send_all(f, fmt("%s\r\n", text)) < 0 ? -1 : take_head(f);
+}
+
+static int
+open_file(struct fetch *f, const struct url *u)
+{
+	struct fetch_state *s = f->state;
+	struct stat st;
+
+	s->fd = openat(AT_FDCWD, decode(u->path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	forget(f);
+	f->status = s->fd < 0 && (errno == ENOENT || errno == ENOTDIR) ? 404 : 200;
+	s->left = 0;
+	s->over = true;
+	if (f->status == 404)
+		return 0;
+	if (s->fd < 0 || fstat(s->fd, &st) < 0)
+		return fail(f, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fail(f, "it is no file");
+	if (f->from && (uint64_t)st.st_size > f->from && lseek(s->fd, (off_t)f->from, SEEK_SET) >= 0) {
+		f->status = 206;
+		s->at = f->from;
+	}
+	f->modified = st.st_mtime;
+	f->length = s->left = (uint64_t)st.st_size - s->at;
+	s->over = s->left == 0;
+	return 0;
+}
+
+/* ---- https, by others -------------------------------------------------------------------- */
+
+/* its first words that say something, behind its name */
+static const char *
+last_words(struct fetch_state *s)
+{
+	char *at = s->said, *line, *c, *best = NULL;
+
+	s->said[s->nsaid] = 0;
+	while ((line = next_line(&at)))
+		if (*line && *line != ' ')
+			best = line;
+	for (c = best; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	if (!best)
+		return fmt("%s failed", s->program);
+	return after(best, s->program) ? xstrdup(best) : fmt("%s: %s", s->program, best);
+}
+
+/* a status in the words of one that passes on no head; 0: none */
+static int
+status_in(const char *said)
+{
+	const char *c;
+
+	for (c = said; (c = strstr(c, "HTTP")); c += 4) {
+		if (parse_status(c) > 0)
+			return parse_status(c);
+		if (after(c, "HTTP error ") && strspn(c + 11, "0123456789") == 3)
+			return atoi(c + 11);
+	}
+	return 0;
+}
+
+/* it has said all: did it go well? */
+static int
+part(struct fetch *f)
+{
+	struct fetch_state *s = f->state;
+	int status = 0;
+
+	while (s->errfd >= 0)
+		if (await(f, s->errfd, POLLIN) < 0)
+			return -1;
+		else if (s->errfd >= 0)
+			listen_to(s);
+	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	s->pid = 0;
+	return status == 0 ? 0 : fail(f, last_words(s));
+}
+
+/* the words of curl's configuration, so that no secret stands among its arguments */
+static char *
+curl_words(const struct fetch *f, const char *url, bool known)
+{
+	char **line, *text = fmt("url = \"%s\"\n", url), *quoted, *to;
+	const char *c;
+
+	for (line = lines_of(f, known); *line; line++) {
+		quoted = to = xalloc(strlen(*line) * 2 + 1);
+		for (c = *line; *c; c++) {
+			if (*c == '"' || *c == '\\')
+				*to++ = '\\';
+			*to++ = *c;
+		}
+		text = fmt("%sheader = \"%s\"\n", text, quoted);
+	}
+	return text;
+}
+
+/* whether a name leads to one of the small programs that are many in one */
+static bool
+is_small(const char *path, const char *name)
+{
+	char real[PATH_MAX];
+	const char *base;
+
+	if (!realpath(path, real))
+		return false;
+	base = strrchr(real, '/');
+	return base && after(base + 1, name);
+}
+
+static char **
+wget_words(struct fetch *f, const char *path, const char *url, bool known)
+{
+	struct fetch_state *s = f->state;
+	char **argv = NULL, *const *line;
+
+	grow(&argv, xstrdup(s->program));
+	s->headless = is_small(path, "busybox") || is_small(path, "toybox") || is_small(path, "uclient-fetch");
+	grow(&argv, "-q");
+	if (!s->headless) {
+		/* only it follows redirects to where the answer is: its words tell of those before */
+		grow(&argv, "-S");
+		grow(&argv, "--save-headers");
+		grow(&argv, f->headers || f->stay ? "--max-redirect=0" : "--max-redirect=10");
+		grow(&argv, "--https-only");
+		grow(&argv, fmt("--timeout=%d", FETCH_SECONDS));
+		for (line = lines_of(f, known); *line; line++)
+			if (!after(*line, "Range:") && !after(*line, "If-Range:") && !after(*line, "User-Agent:"))
+				grow(&argv, fmt("--header=%s", *line));
+	} else {
+		for (line = f->headers; line && *line; line++)
+			grow(&argv, fmt("--header=%s", *line));
+	}
+	grow(&argv, "-O");
+	grow(&argv, "-");
+	grow(&argv, xstrdup(url));
+	return argv;
+}
+
+/* the head of the answer that it tells of, each line behind two blanks */
+static int
+head_in_words(struct fetch *f)
+{
+	struct fetch_state *s = f->state;
+	char *at = s->said, *line;
+
+	forget(f);
+	f->status = 0;
+	while ((line = next_line(&at)))
+		if (parse_status(line + strspn(line, " ")) > 0) {
+			forget(f);
+			f->status = parse_status(line + strspn(line, " "));
+		} else if (f->status && line[0] == ' ' && line[1] == ' ' && take_header(f, line + 2) < 0) {
+			return -1;
+		}
+	s->left = 0;
+	s->over = true;
+	return 0;
+}
+
+static int
+take_fetched(struct fetch *f)
+{
+	struct fetch_state *s = f->state;
+	const char *why;
+	ssize_t n = receive(f, s->in, ROOM);
+
+	if (n < 0)
+		return -1;
+	if (n > 0 && !s->headless) {
+		s->begin = 0;
+		s->end = (size_t)n;
+		return take_head(f);
+	}
+	forget(f);
+	s->left = UINT64_MAX;
+	f->status = 200;
+	if (n > 0) {
+		s->begin = 0;
+		s->end = (size_t)n;
+		return 0;
+	}
+	s->over = true;
+	if (part(f) == 0)
+		return 0;
+	why = f->why;
+	s->said[s->nsaid] = 0;
+	if (s->headless)
+		f->status = status_in(s->said);
+	else if (head_in_words(f) < 0)
+		return -1;
+	return f->status && f->status != 200 ? 0 : fail(f, why);
+}
+
+static int
+open_by_program(struct fetch *f, const char *url, bool known)
+{
+	static const char *const names[] = { FETCHERS };
+	static bool warned;
+	struct fetch_state *s = f->state;
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 };
+	char *path = NULL, **argv = NULL, *all = xstrdup(""), *text = NULL;
+	size_t i;
+
+	for (i = 0; i < LEN(names) && !path; i++) {
+		path = fetch_program(names[i]);
+		all = fmt("%s%s%s", all, i == 0 ? "" : i + 1 < LEN(names) ? ", " : " or ", names[i]);
+		s->program = names[i];
+	}
+	if (!path)
+		return fail(f, fmt("https is fetched by %s, and there is none in PATH", all));
+	if (streq(s->program, "curl")) {
+		text = curl_words(f, url, known);
+		for (i = 0; i < 8; i++)
+			grow(&argv, (char *[]){ "curl", "-s", "-S", "-i", "-g", "-K", "-", "--proto" }[i]);
+		grow(&argv, "=https");
+		grow(&argv, "--connect-timeout");
+		grow(&argv, fmt("%d", FETCH_SECONDS));
+	} else {
+		argv = wget_words(f, path, url, known);
+	}
+	if (s->headless && !warned && is_small(path, "busybox"))
+		warn("%s: it checks no certificates: only sums and signatures say whose this is", path);
+	warned = warned || s->headless;
+	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 || (text && pipe2(in, O_CLOEXEC | O_NONBLOCK) < 0))
+		return fail(f, fmt("make a pipe: %s", strerror(errno)));
+	/* it fits: a pipe holds 64 KB */
+	if (text && write(in[1], text, strlen(text)) != (ssize_t)strlen(text))
+		return fail(f, "the request is too long");
+	drop(in[1]);
+	if (text)
+		fcntl(in[0], F_SETFL, 0);
+	s->pid = program_start(argv, in[0], out[1], err[1]);
+	drop(in[0]);
+	drop(out[1]);
+	drop(err[1]);
+	s->fd = out[0];
+	s->errfd = err[0];
+	if (s->pid < 0) {
+		s->pid = 0;
+		return fail(f, fmt("start %s: %s", path, strerror(errno)));
+	}
+	return take_fetched(f);
+}
+
+/* ---- the body --------------------------------------------------------------------------------- */
+
+/* go to the next chunk; 0: there is none */
+static int
+next_chunk(struct fetch *f)
+{
+	struct fetch_state *s = f->state;
+	size_t n;
+
+	s->head = 0;
+	if (s->in_chunk && (take_line(f) < 0 || *s->line))
+		return fail(f, f->why ? f->why : "a chunk of its answer is longer than it says");
+	if (take_line(f) < 0)
+		return -1;
+	n = strspn(s->line, "0123456789abcdefABCDEF");
+	if (n == 0 || n > 15 || (s->line[n] && !strchr("; \t", s->line[n])))
+		return fail(f, "a chunk of its answer has no length");
+	s->left = strtoull(s->line, NULL, 16);
+	s->in_chunk = true;
+	if (s->left)
+		return 1;
+	do
+		if (take_line(f) < 0)
+			return -1;
+	while (*s->line);
+	s->over = true;
+	return 0;
+}
+
+static ssize_t
+read_once(struct fetch *f, void *buf, size_t size)
+{
+	struct fetch_state *s = f->state;
+	ssize_t n;
+
+	f->why = NULL;
+	if (s->over)
+		return 0;
+	if (s->chunked && !s->left) {
+		n = next_chunk(f);
+		if (n <= 0)
+			return n;
+	}
+	n = take(f, buf, s->left < size ? (size_t)s->left : size);
+	if (n < 0)
+		return -1;
+	if (n == 0 && s->left != UINT64_MAX)
+		return fail(f, fmt("the connection ended after %llu bytes%s", (unsigned long long)s->at,
+		                   s->total == UINT64_MAX ? "" : fmt(" of %llu", (unsigned long long)s->total)));
+	if (n == 0) {
+		s->over = true;
+		return s->pid ? part(f) : 0;
+	}
+	s->at += (uint64_t)n;
+	if (s->left != UINT64_MAX)
+		s->left -= (uint64_t)n;
+	s->over = !s->left && !s->chunked;
+	if (s->over)
+		hang_up(s);
+	return n;
+}
+
+static void
+pause_for(int64_t seconds)
+{
+	int64_t until = now_ms() + seconds * 1000;
+
+	while (!halted && now_ms() < until)
+		poll(NULL, 0, SLICE);
+}
+
+/* g, which begins at the beginning, comes to where f was */
+static bool
+catch_up(struct fetch *g, uint64_t at)
+{
+	char buf[8192];
+	uint64_t left;
+
+	while (!halted && g->state->at < at) {
+		left = at - g->state->at;
+		if (read_once(g, buf, left < sizeof(buf) ? (size_t)left : sizeof(buf)) <= 0)
+			return false;
+	}
+	return !halted;
+}
+
+/* what g answers belongs to what f began */
+static bool
+is_same(const struct fetch *f, const struct fetch *g, const char *same)
+{
+	const char *now = same && same == f->etag ? g->etag : g->last_modified;
+
+	if (same && now)
+		return streq(same, now);
+	return g->status == 206 && g->state->total == f->state->total && f->state->total != UINT64_MAX;
+}
+
+/* make the connection again, and go on where it broke */
+static bool
+resume(struct fetch *f)
+{
+	struct fetch_state *s = f->state, *other;
+	const char *same = f->etag && !after(f->etag, "W/") ? f->etag : f->last_modified;
+	struct fetch g;
+	bool agrees;
+
+	if ((!same && (!s->ranges || s->total == UINT64_MAX)) || !s->at)
+		return false;
+	if (s->at - s->steady >= STEADY)
+		s->tries = 0;
+	s->steady = s->at;
+	while (s->tries < FETCH_TRIES && !halted) {
+		/* at once; then after 1, 2, 4, ... seconds */
+		pause_for(s->tries > 0 ? 1 << (s->tries < 6 ? s->tries - 1 : 5) : 0);
+		s->tries++;
+		g = (struct fetch){ .url = f->url, .headers = f->headers, .from = s->at, .same = same };
+		if (halted)
+			break;
+		say("%s: %s: go on there", f->url, f->why ? f->why : "it broke");
+		if (fetch_open(&g) < 0) {
+			f->why = g.why;
+			continue;
+		}
+		agrees = is_same(f, &g, same);
+		if (agrees && (g.status == 206 || (g.status == 200 && catch_up(&g, s->at)))) {
+			other = g.state;
+			other->steady = s->steady;
+			other->tries = s->tries;
+			g.state = s;
+			fetch_close(&g);
+			f->state = other;
+			return true;
+		}
+		if (g.status < 500 && g.status != 429 && !(agrees && g.status == 200)) {
+			f->why = g.status >= 400 ? fmt("%s, and then it said %d", f->why, g.status)
+			                         : fmt("%s, and what is there is something else now", f->why);
+			fetch_close(&g);
+			return false;
+		}
+		fetch_close(&g);
+	}
+	return false;
+}
+
+static ssize_t
+read_body(struct source *b, void *buf, size_t size)
+{
+	struct fetch *f = b->arg;
+	ssize_t n;
+
+	if (size > SSIZE_MAX)
+		size = SSIZE_MAX;
+	do
+		n = read_once(f, buf, size);
+	while (n < 0 && !halted && resume(f));
+	if (n < 0) {
+		b->why = halted ? "it was interrupted" : f->why;
+		errno = halted ? EINTR : EIO;
+		return -1;
+	}
+	b->taken += (uint64_t)n;
+	return n;
+}
+
+/* ---- doors ---------------------------------------------------------------------------------------- */
+
+static int
+open_one(struct fetch *f, const struct url *u, const char *url, bool known)
+{
+	if (!f->state)
+		f->state = calloc(1, sizeof(*f->state));
+	if (!f->state)
+		return fail(f, "out of memory");
+	*f->state = (struct fetch_state){ .fd = -1, .errfd = -1, .total = UINT64_MAX };
+	if (streq(u->scheme, "file"))
+		return open_file(f, u);
+	return streq(u->scheme, "http") ? open_http(f, u, known) : open_by_program(f, url, known);
+}
 
 int
 fetch_open(struct fetch *f)
 {
-	(void)f;
+	struct url first, u, next;
+	char *url = xstrdup(f->url), *const *h;
+	bool known;
+	int hops;
+
+	f->state = NULL;
+	for (h = f->headers; h && *h; h++)
+		if (!utf8_clean(*h))
+			return fail(f, "a header of the request has control characters");
+	if (!parse_url(url, &first))
+		return fail(f, "it is no URL that we know");
+	u = first;
+	for (hops = 0; ; hops++) {
+		known = streq(u.scheme, first.scheme) && strcasecmp(u.host, first.host) == 0 && streq(u.port, first.port);
+		if (open_one(f, &u, url, known) < 0)
+			break;
+		if (f->stay || !f->location || (f->status / 100 != 3) || f->status == 300 || f->status == 304) {
+			f->final_url = url;
+			f->body = (struct source){ .read = read_body, .fd = -1, .arg = f };
+			return 0;
+		}
+		url = resolve(&u, f->location);
+		hang_up(f->state);
+		f->why = NULL;
+		if (hops == HOPS)
+			f->why = fmt("it leads from one place to the next more than %d times", HOPS);
+		else if (!fetch_valid(url) || !parse_url(url, &next) || streq(next.scheme, "file"))
+			f->why = "it leads to what is no URL of http or https";
+		else if (streq(u.scheme, "https") && streq(next.scheme, "http"))
+			f->why = fmt("it leads from https to http, which nobody protects: %s", url);
+		if (f->why)
+			break;
+		u = next;
+	}
+	fetch_close(f);
 	return -1;
 }
 
 void
 fetch_close(struct fetch *f)
 {
-	(void)f;
+	if (f->state) {
+		hang_up(f->state);
+		free(f->state);
+	}
+	f->state = NULL;
+	forget(f);
 }
 
 ssize_t
 fetch_small(const char *url, char *buf, size_t size, int *status, const char **why)
 {
-	(void)url;
-	(void)buf;
-	(void)size;
-	(void)status;
-	(void)why;
-	return -1;
+	struct fetch f = { .url = url };
+	size_t got = 0;
+	ssize_t n = -1;
+
+	*status = 0;
+	if (fetch_open(&f) < 0) {
+		*why = f.why;
+		return -1;
+	}
+	*status = f.status;
+	*why = f.status == 200 ? NULL : fmt("the server says %d", f.status);
+	while (!*why && (n = f.body.read(&f.body, buf + got, size - got)) > 0) {
+		got += (size_t)n;
+		if (got == size)
+			*why = fmt("it is longer than %zu bytes", size - 1);
+	}
+	if (!*why && n < 0)
+		*why = f.body.why;
+	fetch_close(&f);
+	if (*why)
+		return -1;
+	buf[got] = 0;
+	return (ssize_t)got;
 }

@@ -6,8 +6,6 @@
 #include <poll.h>
 #include <sys/resource.h>
 
-#define VERSION "0.1"
-
 enum { SHOW_NOTHING, SHOW_HELP, SHOW_VERSION, SHOW_WORDS };
 
 /* one more than the place in the words of the option's row; 0 is "not said" */
@@ -503,6 +501,7 @@ struct transfer {
 	const char *verb;     /* "Imported", "Exported", "Got": set these before transfer_begin */
 	const char *of;       /* " of URL", or NULL: lines of progress tell the rate, too */
 	uint64_t total, first;  /* bytes; 0: unknown; those that were there before. Both may be set later */
+	void (*check)(struct making *m);  /* all is unpacked, and not yet committed: it may die */
 	/* its own */
 	struct source *from;
 	int fd, id, shows;
@@ -527,6 +526,7 @@ _Noreturn void transfer_fail(const char *name, const char *why);
  */
 void transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name);
 void transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, const char *name);
+char *transfer_base_name(const char *remote, bool raw);   /* of a URL or a path, without its ends */
 char *transfer_local_name(const char *remote, bool raw);  /* from a URL or a path; dies if it gives no valid one */
 int transfer_import_tar(struct ask *a), transfer_import_raw(struct ask *a), transfer_import_fs(struct ask *a);
 int transfer_export_tar(struct ask *a), transfer_export_raw(struct ask *a);

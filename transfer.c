@@ -365,7 +365,7 @@ cut_end(char *name, const char *const *ends)
 }
 
 char *
-transfer_local_name(const char *remote, bool raw)
+transfer_base_name(const char *remote, bool raw)
 {
 	static const char *const tars[] = { ".tar", ".tar.xz", ".tar.gz", ".tar.bz2", ".tgz", ".tar.zst", ".txz", ".tbz2", NULL };
 	static const char *const raws[] = { ".xz", ".gz", ".bz2", ".zst", ".raw", ".qcow2", ".img", ".bin", ".squashfs", ".erofs", NULL };
@@ -379,6 +379,14 @@ transfer_local_name(const char *remote, bool raw)
 	name = fmt("%.*s", (int)(n - at), remote + at);
 	while (cut_end(name, raw ? raws : tars) && raw)
 		;
+	return name;
+}
+
+char *
+transfer_local_name(const char *remote, bool raw)
+{
+	char *name = transfer_base_name(remote, raw);
+
 	if (!name_valid(name))
 		die("Local name %s is not a suitable machine name.", name);
 	return name;
@@ -448,6 +456,8 @@ commit(const struct ask *a, struct making *m)
 	clear_line();
 	if (halted)
 		transfer_fail(m->name, NULL);
+	if (running && running->check)
+		running->check(m);
 	store_commit(m, a->replace ? STORE_REPLACE : a->force ? STORE_FORCE : STORE_NEW, a->read_only, !a->no_sync);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #define LEN(a)    (sizeof(a) / sizeof((a)[0]))
+#define VERSION   "0.1"
 #define PRINTF(n) __attribute__((format(printf, n, n + 1)))
 
 /* exit statuses of our own; see env(1) for the last two */
@@ -355,30 +356,41 @@ int disk_loop(int fd, uint64_t offset, uint64_t size, bool read_only, char **pat
 /* ---- fetch.c: http (RFC 9110, 9112) by us, https by the programs of FETCHERS -------------------- */
 
 struct fetch {
-	/* asked for */
-	const char *url;
-	char *const *headers;    /* further lines "Name: value", or NULL */
-	uint64_t from;           /* resume at this byte, if etag or modified is still what it was; 0: all */
+	/* asked for; what is not is 0 */
+	const char *url;         /* http, https, file */
+	char *const *headers;    /* further lines "Name: value"; Authorization and Cookie go to the server of url only */
 	const char *if_etag;     /* answer 304 when it is one of these: "\"a\", \"b\"" */
-	/* answered; fresh strings, NULL: not said */
+	uint64_t from;           /* begin at this byte if it is still what same says, an ETag or a Last-Modified: status 206; else 200 */
+	const char *same;
+	bool stay;               /* follow no redirect: location says where to */
+	/* answered; until fetch_close; NULL: not said */
 	int status;              /* 200, 206, 304, 404, ... */
-	char *etag, *type, *location, *authenticate, *docker_digest;
+	char *etag, *last_modified, *type, *location, *authenticate, *docker_digest;
 	int64_t modified;        /* seconds since 1970; -1: not said */
 	uint64_t length;         /* of what follows; UINT64_MAX: not said */
 	char *final_url;         /* after redirects */
-	const char *why;
+	const char *why;         /* a sentence without the URL */
+	/* what was sent. A connection that breaks is made again, and it goes on where it was, where the server can */
 	struct source body;
-	void *state;
+	struct fetch_state *state;
 };
+bool fetch_valid(const char *url);
 int fetch_open(struct fetch *f);     /* 0 once the answer's head is there, whatever status; -1: f->why */
 void fetch_close(struct fetch *f);
-ssize_t fetch_small(const char *url, char *buf, size_t size, int *status, const char **why);  /* a whole small file; -1: *why */
+/* a whole small file, ended with 0; -1: *why, status 0 or what it is. Nothing else than 200 is a success */
+ssize_t fetch_small(const char *url, char *buf, size_t size, int *status, const char **why);
+char *fetch_program(const char *name);  /* where it is in PATH; NULL: nowhere */
 
 /* ---- sums.c: lists of sums and their signatures ------------------------------------- */
 
-bool sums_find(const char *list, const char *file, uint8_t digest[32]);  /* SHA256SUMS, NAME.sha256 */
-/* by gpgv and the KEYRINGS of config.h; signature NULL: text is signed inline. 0; -1: *why */
-int sums_verify(const char *text, size_t len, const char *signature, size_t siglen, const char **why);
+/* of a file in SHA256SUMS, NAME.sha256; file NULL: of the one whose name the list has, when there is nothing but the sum */
+bool sums_find(const char *list, const char *file, uint8_t digest[32]);
+bool sums_signed(const char *list);  /* its signature is in it */
+/*
+ * By gpgv and the keys of a file. signature NULL: list is signed inline, and becomes what was signed. 0: it is good; 1:
+ * it is not; -1: nobody can say, *why. said: gpgv's own words, or NULL
+ */
+int sums_verify(char *list, const char *signature, size_t len, const char *keyring, const char **why, char **said);
 
 /* ---- netlink.c: netlink(7), rtnetlink(7) -------------------------------------- */
 
