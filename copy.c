@@ -1,265 +1,1275 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Trees at rest: copying them */
+/* Trees at rest: copied by one thread or two, and removed */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <linux/fs.h>
+
 #include "util.h"
 
-/* a directory on the way down, and the one that it becomes */
+#ifndef FICLONE
+#define FICLONE _IOW(0x94, 9, int)  /* 4.5; btrfs before */
+#endif
+
+enum { WINDOW = 16, BATCH = 8192, BUFFER = 65536, NAMES = 4096, QUEUE = 4, SMALL = 4096 };
+
+/* ---- the way down and up ------------------------------------------------------ */
+
+/* of the kernel */
+struct entry {
+	uint64_t ino;
+	int64_t next;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+/* a directory on the way down: where it is read on, and who it and its copy must be when we come back */
 struct level {
-	DIR *from;
-	int to;
-	char *path;      /* from the top, "" or with a slash at its end */
-	struct stat st;
-	struct level *above;
+	uint64_t dev, ino, copy;
+	int64_t next;
+};
+
+/* the innermost of them are open; those above are found again by ".." */
+struct open {
+	int fd;
+	struct dir *dir;   /* of a copy */
+	size_t last, at, end;
+	uint64_t batch[BATCH / sizeof(uint64_t)];
+};
+
+struct walk {
+	struct look top;
+	struct level *level;
+	size_t depth, room;
+	char path[PATH_MAX];   /* of where we are; what is longer is not told */
+	size_t len, beyond;    /* so many levels have not found room in it */
+	struct open open[WINDOW];
+};
+
+static struct open *
+level_open(struct walk *w, size_t depth)
+{
+	return &w->open[depth % WINDOW];
+}
+
+static struct walk *
+walk_begin(void)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+	int i;
+
+	for (i = 0; w && i < WINDOW; i++)
+		w->open[i].fd = -1;
+	return w;
+}
+
+static void
+walk_end(struct walk *w)
+{
+	int i;
+
+	for (i = 0; w && i < WINDOW; i++)
+		drop(w->open[i].fd);
+	if (w)
+		free(w->level);
+	free(w);
+}
+
+/* fd is ours from now on */
+static int
+go_down(struct walk *w, int fd, const struct look *l, const char *name)
+{
+	struct open *o = level_open(w, w->depth);
+	size_t n = strlen(name);
+	struct level *more;
+
+	if (w->depth == w->room) {
+		more = realloc(w->level, (w->room + 64) * 2 * sizeof(*more));
+		if (!more)
+			return drop(fd);
+		w->level = more;
+		w->room = (w->room + 64) * 2;
+	}
+	if (w->beyond || w->len + n + 2 > sizeof(w->path))
+		w->beyond++;
+	else if (w->depth)
+		w->len += (size_t)snprintf(w->path + w->len, sizeof(w->path) - w->len, "%s%s", w->len ? "/" : "", name);
+	w->level[w->depth++] = (struct level){ l->dev, l->ino, 0, 0 };
+	drop(o->fd);
+	o->fd = fd;
+	o->dir = NULL;
+	o->last = o->at = o->end = 0;
+	return 0;
+}
+
+/* to read does not change when it was read, where we may have it so */
+static int
+open_source(int dir, const char *name, int flags)
+{
+	int fd = openat(dir, name, flags | O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NOATIME);
+
+	if (fd < 0 && errno == EPERM)
+		fd = openat(dir, name, flags | O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	return fd;
+}
+
+/* the directory above, which must be what it was */
+static int
+open_above(int fd, const struct level *v, uint64_t ino, struct look *l)
+{
+	int above = open_source(fd, "..", O_DIRECTORY);
+
+	if (above < 0 || sys_look(above, "", l) < 0)
+		return drop(above);
+	if (l->ino != ino || (v && l->dev != v->dev)) {  /* somebody moves what we walk in */
+		errno = ESTALE;
+		return drop(above);
+	}
+	return above;
+}
+
+/* the fd of where we were is the caller's now, if it is not -1 */
+static int
+go_up(struct walk *w, int *left)
+{
+	struct open *o = level_open(w, --w->depth);
+	const struct level *v;
+	struct look l;
+
+	*left = o->fd;
+	o->fd = -1;
+	if (w->beyond)
+		w->beyond--;
+	else
+		while (w->len > 0 && w->path[--w->len] != '/')
+			;
+	w->path[w->len] = 0;
+	if (w->depth == 0)
+		return 0;
+	v = &w->level[w->depth - 1];
+	o = level_open(w, w->depth - 1);
+	if (o->fd >= 0)
+		return 0;
+	o->fd = open_above(*left, v, v->ino, &l);
+	o->last = o->at = o->end = 0;
+	return o->fd < 0 || lseek(o->fd, v->next, SEEK_SET) < 0 ? -1 : 0;
+}
+
+/* the next name where we are; NULL at its end, or with *failed */
+static const struct entry *
+next_entry(struct walk *w, bool *failed)
+{
+	struct open *o = level_open(w, w->depth - 1);
+	const struct entry *e;
+	long n;
+
+	do {
+		if (o->at == o->end) {
+			n = syscall(SYS_getdents64, o->fd, o->batch, sizeof(o->batch));
+			*failed = n < 0 && errno != ENOENT;  /* removed while we read */
+			o->at = 0;
+			o->end = n > 0 ? (size_t)n : 0;
+			if (n <= 0)
+				return NULL;
+		}
+		e = (const struct entry *)(const void *)((char *)o->batch + o->at);
+		o->last = o->at;
+		o->at += e->size;
+		w->level[w->depth - 1].next = e->next;
+	} while (streq(e->name, ".") || streq(e->name, ".."));
+	return e;
+}
+
+static bool
+is_mount(const struct look *top, const struct look *l)
+{
+	enum { SUBVOLUME = 256 };
+
+	if (l->mount && top->mount)
+		return l->mount != top->mount;
+	/* of what is no directory, an overlay says where it has it from; a subvolume of btrfs has a number of its own */
+	return S_ISDIR(l->mode) && l->dev != top->dev && l->ino != SUBVOLUME;
+}
+
+/* fresh, for people: "." and "a/b", ".../b" of what is very deep */
+static char *
+place(const char *path, bool beyond, const char *name)
+{
+	char *s;
+	int n = asprintf(&s, "%s%s%s", beyond ? "..." : path, (*path || beyond) && *name ? "/" : "",
+	                 *name || *path || beyond ? name : ".");
+
+	return n < 0 ? NULL : s;
+}
+
+/* ---- data ---------------------------------------------------------------------- */
+
+/* which ways are known not to work from here to there: the same for all files, whoever finds it out */
+struct ways {
+	volatile bool no_clone, no_range, no_send;
+	bool all;  /* share even what is smaller than a block */
+};
+
+static bool
+refused(void)
+{
+	return errno == EXDEV || errno == EOPNOTSUPP || errno == ENOSYS || errno == ENOTTY || errno == EINVAL || errno == EPERM;
+}
+
+static int
+clone_data(struct ways *w, int in, int out)
+{
+	if (w->no_clone)
+		return -1;
+	if (!sys_denied("FICLONE") && ioctl(out, FICLONE, in) == 0)
+		return 0;
+	/* others, as EINVAL, are about this file */
+	if (errno == EXDEV || errno == EOPNOTSUPP || errno == ENOSYS || errno == ENOTTY)
+		w->no_clone = true;
+	return -1;
+}
+
+/* some of a range, by the shortest way that there is; 0: the file ends before */
+static ssize_t
+copy_some(struct ways *w, int in, int out, off_t at, size_t n, char *buf)
+{
+	int64_t from = at, to = at;
+	ssize_t got, put, done;
+
+#ifdef SYS_copy_file_range
+	if (!w->no_range) {
+		got = sys_denied("copy_file_range") ? -1 : syscall(SYS_copy_file_range, in, &from, out, &to, n, 0);
+		if (got > 0 || (got < 0 && !refused()))
+			return got;
+		w->no_range = w->no_range || got < 0;  /* 0: some kernels say so for what they cannot read */
+	}
+#endif
+	if (!w->no_send) {
+		off_t start = at;
+
+		if (lseek(out, at, SEEK_SET) < 0)
+			return -1;
+		got = sys_denied("sendfile") ? -1 : sendfile(out, in, &start, n);
+		if (got >= 0 || !refused())
+			return got;
+		w->no_send = true;
+	}
+	got = pread(in, buf, n < BUFFER ? n : BUFFER, at);
+	for (done = 0; done < got; done += put) {
+		put = pwrite(out, buf + done, (size_t)(got - done), at + done);
+		if (put < 0)
+			return done ? done : -1;
+	}
+	return got;
+}
+
+static int
+copy_range(struct ways *w, int in, int out, off_t at, off_t end, char *buf)
+{
+	enum { STEP = 1 << 20 };
+	ssize_t n;
+
+	while (at < end) {
+		if (halted) {
+			errno = EINTR;
+			return -1;
+		}
+		n = copy_some(w, in, out, at, end - at < STEP ? (size_t)(end - at) : STEP, buf);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			at += n;
+	}
+	return 0;
+}
+
+/* holes stay holes. What is cut while we read is as long as it was, and zero at its end */
+static int
+copy_sparse(struct ways *w, int in, int out, off_t size, char *buf)
+{
+	off_t at = 0, data, end;
+
+	while (at < size) {
+		data = lseek(in, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		end = data < 0 ? size : lseek(in, data, SEEK_HOLE);
+		at = data < 0 ? at : data;
+		if (end <= at || end > size)
+			end = size;
+		if (copy_range(w, in, out, at, end, buf) < 0)
+			return -1;
+		at = end;
+	}
+	return ftruncate(out, size);
+}
+
+static int
+copy_data(struct ways *w, int in, int out, const struct look *l, char *buf)
+{
+	off_t size = (off_t)l->size;
+	ssize_t n, put, done;
+
+	if (size == 0 || ((size >= SMALL || w->all) && clone_data(w, in, out) == 0))
+		return 0;
+	if (size > BUFFER || (size > SMALL && l->blocks < l->size / 512))
+		return copy_sparse(w, in, out, size, buf);
+	do
+		n = read(in, buf, (size_t)size);
+	while (n < 0 && errno == EINTR && !halted);
+	for (done = 0; done < n; done += put) {
+		put = write(out, buf + done, (size_t)(n - done));
+		if (put < 0 && errno == EINTR && !halted)
+			put = 0;
+		if (put < 0)
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+static struct ways
+ways_to(int to, int flags)
+{
+	enum { BTRFS = 0x9123683e };
+	struct ways w = { .no_clone = flags & COPY_APART, .no_range = flags & COPY_APART };
+	struct statfs fs;
+
+	w.all = fstatfs(to, &fs) == 0 && (uint32_t)fs.f_type == (uint32_t)BTRFS;
+	return w;
+}
+
+int
+copy_contents(int from, int to, int flags)
+{
+	struct ways w = ways_to(to, flags);
+	char *buf = malloc(BUFFER);
+	struct look l;
+	int ret = buf && sys_look(from, "", &l) == 0 ? copy_data(&w, from, to, &l, buf) : -1;
+
+	free(buf);
+	return ret;
+}
+
+/* ---- attributes ------------------------------------------------------------------- */
+
+struct names;
+
+/* a directory and its copy. Whoever lets go of it last sets the copy's attributes, if all that is in it is done */
+struct dir {
+	int from, to;
+	int refs;
+	bool done, beyond;
+	struct look look;
+	struct names *names;
+	char path[];
+};
+
+/* some that are in it, each with its type before */
+struct names {
+	struct dir *dir;
+	size_t len;
+	char text[NAMES];
 };
 
 /* a file of several names that has one already */
-struct twin { ino_t ino; char *path; struct twin *next; };
+struct twin {
+	struct twin *next;
+	uint64_t dev, ino;
+	uint32_t left;   /* names that are still to come */
+	char path[];
+};
 
-/* it may be many of them, so they are given back: not from our pool */
-static char *
-joined(const char *a, const char *b, const char *c)
+struct copy {
+	int to, flags;
+	uid_t uid;
+	gid_t gid;
+	struct look copy;      /* what we copy into */
+	struct ways ways;
+	struct walk *walk;
+	char *buf;
+	bool threads;
+	pthread_mutex_t lock, twin_lock;
+	pthread_cond_t change;
+	struct names *queue[QUEUE];
+	int queued, waiting;
+	bool end;
+	volatile int error;    /* of the first that failed, and what that was at */
+	char *where;
+	struct twin **twin;
+	size_t ntwins, rooms;  /* the latter a power of two, or 0 */
+};
+
+static void
+lock(struct copy *c)
 {
-	size_t n = strlen(a) + strlen(b) + strlen(c) + 1;
-	char *s = malloc(n);
-
-	if (s)
-		snprintf(s, n, "%s%s%s", a, b, c);
-	return s;
+	if (c->threads)
+		pthread_mutex_lock(&c->lock);
 }
 
-static int
-copy_data(int from, int to, off_t size)
+static void
+unlock(struct copy *c)
 {
-	off_t at = 0, end;
-	ssize_t n;
+	if (c->threads)
+		pthread_mutex_unlock(&c->lock);
+}
 
-	while (at < size) {
-		off_t data = lseek(from, at, SEEK_DATA);
+static void
+fail(struct copy *c, const char *path, bool beyond, const char *name)
+{
+	int error = errno;
 
-		if (data < 0 && errno == ENXIO)
-			break;
-		if (data >= 0)
-			at = data;
-		end = data < 0 ? size : lseek(from, at, SEEK_HOLE);
-		if (end < at)
-			end = size;
-		if (lseek(to, at, SEEK_SET) < 0)
-			return -1;
-		while (at < end) {
-			n = sendfile(to, from, &at, (size_t)(end - at < 1 << 20 ? end - at : 1 << 20));
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n < 0)
-				return -1;
-			if (n == 0)
-				size = end = at;  /* it was cut meanwhile */
-		}
+	lock(c);
+	if (!c->error) {
+		c->error = error ? error : EIO;
+		c->where = place(path, beyond, name);
 	}
-	return ftruncate(to, size);
+	unlock(c);
 }
 
-/* what the new file system does not know of stays behind */
-static int
-copy_xattrs(int from, int to)
+static bool
+stopped(struct copy *c)
 {
-	char *names, *name, *value;
-	ssize_t n, len;
+	if (halted && !c->error) {
+		errno = EINTR;
+		fail(c, "", false, "");
+	}
+	return c->error;
+}
+
+/* what an overlay wrote for itself means something else elsewhere */
+static int
+copy_xattr(int in, int out, const char *from, const char *to, const char *name)
+{
+	char small[256], *value = small;
+	ssize_t n;
 	int ret;
 
-	n = flistxattr(from, NULL, 0);
-	if (n <= 0)
+	if (after(name, "trusted.overlay."))
 		return 0;
-	names = calloc(1, (size_t)n + 1);
-	value = malloc(65536);
-	n = names && value ? flistxattr(from, names, (size_t)n) : -1;
-	ret = n < 0 ? -1 : 0;
-	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
-		len = fgetxattr(from, name, value, 65536);
-		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP)
-			ret = -1;
+	n = from ? lgetxattr(from, name, value, sizeof(small)) : fgetxattr(in, name, value, sizeof(small));
+	if (n < 0 && errno == ERANGE) {
+		value = malloc(XATTR_SIZE_MAX);
+		if (!value)
+			return -1;
+		n = from ? lgetxattr(from, name, value, XATTR_SIZE_MAX) : fgetxattr(in, name, value, XATTR_SIZE_MAX);
 	}
-	free(names);
-	free(value);
+	ret = n < 0 ? 0 : from ? lsetxattr(to, name, value, (size_t)n, 0) : fsetxattr(out, name, value, (size_t)n, 0);
+	if (ret < 0 && errno == EOPNOTSUPP)
+		ret = 0;
+	if (value != small)
+		free(value);
 	return ret;
+}
+
+/* what the new file system does not know of stays behind. By paths for what cannot be opened */
+static int
+copy_xattrs(int in, int out, const char *from, const char *to)
+{
+	char small[1024], *names = small, *name;
+	ssize_t n = from ? llistxattr(from, names, sizeof(small)) : flistxattr(in, names, sizeof(small));
+	int ret = 0;
+
+	if (n < 0 && errno == ERANGE) {
+		names = malloc(XATTR_LIST_MAX);
+		if (!names)
+			return -1;
+		n = from ? llistxattr(from, names, XATTR_LIST_MAX) : flistxattr(in, names, XATTR_LIST_MAX);
+	}
+	for (name = names; ret == 0 && n > 0 && name < names + n; name += strlen(name) + 1)
+		ret = copy_xattr(in, out, from, to, name);
+	if (names != small)
+		free(names);
+	return ret;
+}
+
+static bool
+is_own(const struct copy *c, const struct look *l)
+{
+	return l->uid == c->uid && l->gid == c->gid;
+}
+
+/* what there is before owner and rights are right is nobody else's: no set-user-ID of ours for what is another's */
+static mode_t
+first_mode(const struct copy *c, const struct look *l)
+{
+	return is_own(c, l) && !(l->mode & (S_ISUID | S_ISGID)) ? l->mode & 07777 : l->mode & 0700;
 }
 
 /* the owner first: a change of it takes set-user-ID and capabilities away */
 static int
-copy_attributes(int from, int to, const struct stat *st)
+set_attributes(const struct copy *c, int in, int out, const struct look *l, mode_t mode)
 {
-	const struct timespec times[2] = { st->st_atim, st->st_mtim };
+	const struct timespec times[2] = {
+		{ .tv_sec = (time_t)l->read_sec, .tv_nsec = (long)l->read_nsec },
+		{ .tv_sec = (time_t)l->sec, .tv_nsec = (long)l->nsec },
+	};
 
-	return fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0
-	    || copy_xattrs(from, to) < 0 || futimens(to, times) < 0 ? -1 : 0;
+	if ((!is_own(c, l) && fchown(out, l->uid, l->gid) < 0) || ((l->mode & 07777) != mode && fchmod(out, l->mode & 07777) < 0))
+		return -1;
+	return copy_xattrs(in, out, NULL, NULL) < 0 ? -1 : futimens(out, times);
+}
+
+/* ---- what is in a directory ------------------------------------------------------- */
+
+/* it went, or became another thing, since we read its name */
+static bool
+vanished(void)
+{
+	return errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO || errno == ESTALE;
 }
 
 static int
-copy_file(int from, int to, const char *name, const struct stat *st)
+copy_open_file(struct copy *c, const struct dir *d, const char *name, int in, const struct look *l, char *buf)
 {
-	struct stat now;
-	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), out, ret;
+	mode_t mode = first_mode(c, l);
+	int out = openat(d->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+
+	if (out < 0)
+		return -1;
+	if (copy_data(&c->ways, in, out, l, buf) < 0 || set_attributes(c, in, out, l, mode) < 0)
+		return drop(out);
+	return close(out);
+}
+
+static struct twin **
+find_twin(struct copy *c, const struct look *l)
+{
+	struct twin **t = &c->twin[(l->ino ^ l->dev * 31) & (c->rooms - 1)];
+
+	while (*t && ((*t)->ino != l->ino || (*t)->dev != l->dev))
+		t = &(*t)->next;
+	return t;
+}
+
+/* as many lists as there are twins, nearly */
+static int
+more_rooms(struct copy *c)
+{
+	struct twin **old = c->twin, *t, *next, **to;
+	size_t n = c->rooms, i;
+
+	if (c->ntwins < n)
+		return 0;
+	c->twin = calloc(n ? n * 4 : 64, sizeof(struct twin *));
+	if (!c->twin) {
+		c->twin = old;
+		return n ? 0 : -1;
+	}
+	c->rooms = n ? n * 4 : 64;
+	for (i = 0; i < n; i++)
+		for (t = old[i]; t; t = next) {
+			next = t->next;
+			to = find_twin(c, &(struct look){ .dev = t->dev, .ino = t->ino });
+			t->next = *to;
+			*to = t;
+		}
+	free(old);
+	return 0;
+}
+
+/* the first of its names is a file, and the others are links to that */
+static int
+copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const struct look *l, char *buf)
+{
+	char path[PATH_MAX];
+	size_t n = (size_t)snprintf(path, sizeof(path), "%s%s%s", d->path, *d->path ? "/" : "", name) + 1;
+	struct twin **at, *t;
+
+	if (more_rooms(c) < 0)
+		return -1;
+	at = find_twin(c, l);
+	t = *at;
+	if (t && linkat(c->to, t->path, d->to, name, 0) == 0) {
+		if (--t->left == 0) {
+			*at = t->next;
+			c->ntwins--;
+			free(t);
+		}
+		return 0;
+	}
+	if (t && errno != EMLINK && errno != EXDEV && errno != EPERM)
+		return -1;
+	if (copy_open_file(c, d, name, in, l, buf) < 0)
+		return -1;
+	/* too deep for a path, or too many: it stays alone */
+	if (t || d->beyond || n > sizeof(path))
+		return 0;
+	t = malloc(sizeof(*t) + n);
+	if (!t)
+		return -1;
+	*t = (struct twin){ *at, l->dev, l->ino, l->nlink - 1 };
+	memcpy(t->path, path, n);
+	*at = t;
+	c->ntwins++;
+	return 0;
+}
+
+static int
+copy_regular(struct copy *c, const struct dir *d, const char *name, char *buf)
+{
+	int in = open_source(d->from, name, O_NONBLOCK), ret = 0;
+	struct look l;
 
 	if (in < 0)
-		return -1;
-	if (fstat(in, &now) < 0 || now.st_ino != st->st_ino || now.st_dev != st->st_dev) {
-		errno = ESTALE;
+		return vanished() ? 0 : -1;
+	if (sys_look(in, "", &l) < 0)
 		return drop(in);
+	if (!S_ISREG(l.mode) || is_mount(&c->walk->top, &l)) {
+		ret = 0;
+	} else if (l.nlink < 2) {
+		ret = copy_open_file(c, d, name, in, &l, buf);
+	} else {
+		if (c->threads)
+			pthread_mutex_lock(&c->twin_lock);
+		ret = copy_twin(c, d, name, in, &l, buf);
+		if (c->threads)
+			pthread_mutex_unlock(&c->twin_lock);
 	}
-	out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ret = out < 0 || copy_data(in, out, st->st_size) < 0 ? -1 : copy_attributes(in, out, st);
-	drop(out);
 	drop(in);
 	return ret;
 }
 
-/* all but directories */
+/* links, devices, FIFOs, sockets: by name, since to open one does things */
 static int
-copy_leaf(const struct level *l, const char *name, const struct stat *st)
+copy_special(const struct copy *c, const struct dir *d, const char *name)
 {
-	const struct timespec times[2] = { st->st_atim, st->st_mtim };
-	char target[PATH_MAX];
-	int from = dirfd(l->from);
+	char target[PATH_MAX], from[64 + NAME_MAX], to[64 + NAME_MAX];
+	struct timespec times[2];
+	struct look l;
 	ssize_t n;
 
-	if (S_ISREG(st->st_mode))
-		return copy_file(from, l->to, name, st);
-	if (S_ISLNK(st->st_mode)) {
-		n = readlinkat(from, name, target, sizeof(target) - 1);
+	if (sys_look(d->from, name, &l) < 0)
+		return vanished() ? 0 : -1;
+	if (S_ISREG(l.mode) || S_ISDIR(l.mode) || is_mount(&c->walk->top, &l))
+		return 0;
+	if (S_ISLNK(l.mode)) {
+		n = readlinkat(d->from, name, target, sizeof(target) - 1);
 		if (n < 0)
-			return -1;
+			return vanished() || errno == EINVAL ? 0 : -1;
 		target[n] = 0;
-		if (symlinkat(target, l->to, name) < 0)
+		if (symlinkat(target, d->to, name) < 0)
 			return -1;
-	} else if (mknodat(l->to, name, st->st_mode, st->st_rdev) < 0) {
+	} else if (mknodat(d->to, name, (l.mode & S_IFMT) | first_mode(c, &l), l.rdev) < 0) {
 		return -1;
 	}
-	if (fchownat(l->to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!is_own(c, &l) && fchownat(d->to, name, l.uid, l.gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
-	if (!S_ISLNK(st->st_mode) && fchmodat(l->to, name, st->st_mode & 07777, 0) < 0)
+	if (!S_ISLNK(l.mode) && first_mode(c, &l) != (l.mode & 07777) && fchmodat(d->to, name, l.mode & 07777, 0) < 0)
 		return -1;
-	return utimensat(l->to, name, times, AT_SYMLINK_NOFOLLOW);
+	snprintf(from, sizeof(from), "/proc/self/fd/%d/%s", d->from, name);
+	snprintf(to, sizeof(to), "/proc/self/fd/%d/%s", d->to, name);
+	if (copy_xattrs(-1, -1, from, to) < 0)
+		return -1;
+	times[0] = (struct timespec){ .tv_sec = (time_t)l.read_sec, .tv_nsec = (long)l.read_nsec };
+	times[1] = (struct timespec){ .tv_sec = (time_t)l.sec, .tv_nsec = (long)l.nsec };
+	return utimensat(d->to, name, times, AT_SYMLINK_NOFOLLOW);
 }
 
-static struct level *
-descend(int from, int to, const char *name, char *path, struct level *above)
+/* ---- who does it ---------------------------------------------------------------------- */
+
+static void
+let_go(struct copy *c, struct dir *d)
 {
-	struct level *l = calloc(1, sizeof(*l));
-	int in;
+	bool last;
 
-	if (!l || !path) {
-		free(l);
-		return NULL;
-	}
-	in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	l->to = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	l->from = in < 0 ? NULL : fdopendir(in);
-	l->path = path;
-	l->above = above;
-	if (l->to < 0 || !l->from || fstat(in, &l->st) < 0) {
-		if (l->from)
-			closedir(l->from);
-		else
-			drop(in);
-		drop(l->to);
-		free(l);
-		return NULL;
-	}
-	return l;
+	lock(c);
+	last = --d->refs == 0;
+	if (c->waiting)
+		pthread_cond_broadcast(&c->change);
+	unlock(c);
+	if (!last)
+		return;
+	if (d->done && !c->error && set_attributes(c, d->from, d->to, &d->look, 0700) < 0)
+		fail(c, d->path, d->beyond, "");
+	drop(d->from);
+	drop(d->to);
+	free(d->names);
+	free(d);
 }
 
-static struct level *
-ascend(struct level *l, int *ret)
+static void
+copy_names(struct copy *c, struct names *names, char *buf)
 {
-	struct level *above = l->above;
+	struct dir *d = names->dir;
+	const char *at;
 
-	if (*ret == 0)
-		*ret = copy_attributes(dirfd(l->from), l->to, &l->st);
-	drop(l->to);
-	{
-		int saved = errno;
+	for (at = names->text; at < names->text + names->len && !stopped(c); at += strlen(at) + 1) {
+		const char *name = at + 1;
 
-		closedir(l->from);
-		errno = saved;
+		if ((*at == DT_REG ? copy_regular(c, d, name, buf) : copy_special(c, d, name)) < 0)
+			fail(c, d->path, d->beyond, name);
 	}
-	free(l->path);
-	free(l);
-	return above;
+	free(names);
+	let_go(c, d);
+}
+
+/* one of those that wait, or NULL. The lock is held */
+static struct names *
+take(struct copy *c)
+{
+	return c->queued ? c->queue[--c->queued] : NULL;
+}
+
+static void
+wait_for_change(struct copy *c)
+{
+	c->waiting++;
+	pthread_cond_wait(&c->change, &c->lock);
+	c->waiting--;
+}
+
+static void *
+work(void *arg)
+{
+	char *buf = malloc(BUFFER);
+	struct copy *c = arg;
+	struct names *names;
+
+	/* without memory the other one does it all */
+	lock(c);
+	while (buf) {
+		names = take(c);
+		if (!names && c->end)
+			break;
+		if (!names) {
+			wait_for_change(c);
+			continue;
+		}
+		unlock(c);
+		copy_names(c, names, buf);
+		lock(c);
+	}
+	unlock(c);
+	free(buf);
+	return NULL;
+}
+
+/* give it to whoever has time: if nobody has, we do it ourselves */
+static void
+hand_out(struct copy *c, struct dir *d)
+{
+	struct names *names = d->names;
+
+	d->names = NULL;
+	if (!names)
+		return;
+	lock(c);
+	d->refs++;
+	if (c->threads && c->queued < QUEUE) {
+		c->queue[c->queued++] = names;
+		names = NULL;
+		if (c->waiting)
+			pthread_cond_signal(&c->change);
+	}
+	unlock(c);
+	if (names)
+		copy_names(c, names, c->buf);
+}
+
+static int
+add_name(struct copy *c, struct dir *d, uint8_t type, const char *name)
+{
+	size_t n = strlen(name) + 2;
+
+	if (d->names && d->names->len + n > sizeof(d->names->text))
+		hand_out(c, d);
+	if (!d->names) {
+		d->names = malloc(sizeof(*d->names));
+		if (!d->names)
+			return -1;
+		d->names->dir = d;
+		d->names->len = 0;
+	}
+	d->names->text[d->names->len] = (char)type;
+	memcpy(d->names->text + d->names->len + 1, name, n - 1);
+	d->names->len += n;
+	return 0;
+}
+
+/* all in it that was handed out is done, and only we still have it */
+static void
+settle(struct copy *c, struct dir *d)
+{
+	struct names *names;
+
+	hand_out(c, d);
+	lock(c);
+	while (d->refs > 1) {
+		names = take(c);
+		if (!names) {
+			wait_for_change(c);
+			continue;
+		}
+		unlock(c);
+		copy_names(c, names, c->buf);
+		lock(c);
+	}
+	unlock(c);
+}
+
+/* ---- directories: all by the first thread ---------------------------------------------- */
+
+/* to be where we are now; both fds are its own, whatever happens */
+static int
+dir_open(struct copy *c, int to, const struct look *l)
+{
+	struct walk *w = c->walk;
+	struct open *o = level_open(w, w->depth - 1);
+	size_t n = w->beyond ? 0 : w->len;
+	struct dir *d = calloc(1, sizeof(*d) + n + 1);
+	int from = d ? fcntl(o->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (from < 0) {
+		free(d);
+		return drop(to);
+	}
+	d->from = from;
+	d->to = to;
+	d->refs = 1;
+	d->look = *l;
+	d->beyond = w->beyond > 0;
+	memcpy(d->path, w->path, n);
+	o->dir = d;
+	return 0;
+}
+
+/* it is to be left for its descendants, too many of them to keep it open */
+static int
+evict(struct copy *c)
+{
+	struct walk *w = c->walk;
+	struct open *o = level_open(w, w->depth);
+	struct look l;
+
+	if (!o->dir)
+		return 0;
+	settle(c, o->dir);
+	if (sys_look(o->dir->to, "", &l) < 0)
+		return -1;
+	w->level[w->depth - WINDOW].copy = l.ino;
+	let_go(c, o->dir);
+	o->dir = NULL;
+	return 0;
+}
+
+static int
+enter(struct copy *c, const char *name)
+{
+	struct walk *w = c->walk;
+	struct dir *above = w->depth ? level_open(w, w->depth - 1)->dir : NULL;
+	int from, to;
+	struct look l;
+
+	if (sys_look(above->from, name, &l) < 0)
+		return vanished() ? 0 : -1;
+	if (is_mount(&w->top, &l))
+		return S_ISDIR(l.mode) ? mkdirat(above->to, name, 0755) : 0;
+	from = open_source(above->from, name, O_DIRECTORY);
+	if (from < 0)
+		return vanished() ? 0 : -1;
+	if (sys_look(from, "", &l) < 0)
+		return drop(from);
+	/* what we make is not to be copied, too */
+	if (is_mount(&w->top, &l) || (l.dev == c->copy.dev && l.ino == c->copy.ino))
+		return drop(from), 0;
+	if (mkdirat(above->to, name, 0700) < 0)
+		return drop(from);
+	to = openat(above->to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0 || evict(c) < 0 || go_down(w, from, &l, name) < 0)
+		return drop(to);
+	return dir_open(c, to, &l);
+}
+
+static int
+leave(struct copy *c)
+{
+	struct walk *w = c->walk;
+	struct dir *d = level_open(w, w->depth - 1)->dir;
+	int left, to, ret;
+	struct open *o;
+	struct look l;
+
+	hand_out(c, d);
+	level_open(w, w->depth - 1)->dir = NULL;
+	ret = go_up(w, &left);
+	drop(left);
+	o = w->depth ? level_open(w, w->depth - 1) : NULL;
+	if (ret == 0 && o && !o->dir) {
+		to = open_above(d->to, NULL, w->level[w->depth - 1].copy, &l);
+		ret = to < 0 || sys_look(o->fd, "", &l) < 0 ? drop(to) : dir_open(c, to, &l);
+	}
+	d->done = true;
+	let_go(c, d);
+	return ret;
+}
+
+static int
+copy_entry(struct copy *c, const struct entry *e)
+{
+	struct dir *d = level_open(c->walk, c->walk->depth - 1)->dir;
+	uint8_t type = e->type;
+	struct look l;
+
+	if (type == DT_UNKNOWN) {
+		if (sys_look(d->from, e->name, &l) < 0)
+			return vanished() ? 0 : -1;
+		type = (uint8_t)((l.mode & S_IFMT) >> 12);
+	}
+	return type == DT_DIR ? enter(c, e->name) : add_name(c, d, type, e->name);
+}
+
+static void
+copy_walk(struct copy *c)
+{
+	struct walk *w = c->walk;
+	const struct entry *e;
+	bool failed;
+
+	while (w->depth && !stopped(c)) {
+		e = next_entry(w, &failed);
+		if (e ? copy_entry(c, e) < 0 : failed || leave(c) < 0)
+			fail(c, w->path, w->beyond, e ? e->name : "");
+	}
+	/* after an error */
+	for (; w->depth > 0; w->depth--) {
+		struct open *o = level_open(w, w->depth - 1);
+
+		if (o->dir)
+			let_go(c, o->dir);
+		o->dir = NULL;
+	}
+}
+
+/* what it has by its place, or from who made it, is not to be handed down: its attributes come last */
+static int
+prepare(struct copy *c, int from)
+{
+	int top = open_source(from, ".", O_DIRECTORY), to = openat(c->to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (top < 0 || to < 0 || sys_look(top, "", &c->walk->top) < 0 || sys_look(to, "", &c->copy) < 0) {
+		drop(to);
+		return drop(top);
+	}
+	fremovexattr(to, "system.posix_acl_default");
+	if ((!is_own(c, &c->copy) && fchown(to, c->uid, c->gid) < 0) || fchmod(to, 0700) < 0
+	    || go_down(c->walk, top, &c->walk->top, "") < 0)
+		return drop(to);
+	return dir_open(c, to, &c->walk->top);
 }
 
 static bool
-is_twin(int top, const struct level *l, const char *name, const struct stat *st, struct twin **twins)
+spare_processor(int flags)
+{
+	cpu_set_t set;
+
+	return !(flags & COPY_ALONE) && sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1;
+}
+
+/* a second thread, which takes no signals */
+static bool
+start_thread(struct copy *c, pthread_t *thread)
+{
+	sigset_t all, old;
+
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->twin_lock, NULL);
+	pthread_cond_init(&c->change, NULL);
+	c->threads = true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	c->threads = pthread_create(thread, NULL, work, c) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return c->threads;
+}
+
+static void
+end_thread(struct copy *c, pthread_t thread)
+{
+	struct names *names;
+
+	lock(c);
+	c->end = true;
+	pthread_cond_broadcast(&c->change);
+	while ((names = take(c))) {
+		unlock(c);
+		copy_names(c, names, c->buf);
+		lock(c);
+	}
+	unlock(c);
+	pthread_join(thread, NULL);
+}
+
+static void
+forget_twins(struct copy *c)
 {
 	struct twin *t;
 
-	if (st->st_nlink < 2)
-		return false;
-	for (t = *twins; t; t = t->next)
-		if (t->ino == st->st_ino && t->path)
-			return linkat(top, t->path, l->to, name, 0) == 0;
-	t = malloc(sizeof(*t));
-	if (t) {
-		*t = (struct twin){ st->st_ino, joined(l->path, name, ""), *twins };
-		*twins = t;
-	}
-	return false;
+	for (; c->rooms > 0; c->rooms--)
+		while ((t = c->twin[c->rooms - 1])) {
+			c->twin[c->rooms - 1] = t->next;
+			free(t);
+		}
+	free(c->twin);
 }
 
 int
-copy_tree(int from, int to, char **where)
+copy_tree(int from, int to, int flags, char **where)
 {
-	struct level *l = descend(from, to, ".", strdup(""), NULL), *below;
-	struct twin *twins = NULL, *t;
-	struct dirent *e;
-	dev_t dev = l ? l->st.st_dev : 0;
-	struct stat st;
-	int ret = l ? 0 : -1;
+	struct copy c = { .to = to, .flags = flags, .uid = geteuid(), .gid = getegid(), .ways = ways_to(to, flags) };
+	mode_t mask = umask(0);
+	pthread_t thread;
+	bool threads;
+
+	c.walk = walk_begin();
+	c.buf = malloc(BUFFER);
+	if (!c.walk || !c.buf || prepare(&c, from) < 0) {
+		fail(&c, "", false, "");
+	} else {
+		threads = spare_processor(flags) && start_thread(&c, &thread);
+		copy_walk(&c);
+		if (threads)
+			end_thread(&c, thread);
+	}
+	umask(mask);
+	forget_twins(&c);
+	walk_end(c.walk);
+	free(c.buf);
+	*where = xstrdup(c.where ? c.where : ".");
+	free(c.where);
+	errno = c.error;
+	return c.error ? -1 : 0;
+}
+
+/* ---- removing ------------------------------------------------------------------------------ */
+
+/* chattr +i and +a: of a directory, and of what in it */
+static bool
+make_mutable(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), flags = 0;
+	bool changed = false;
+
+	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)) {
+		flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+		changed = ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+	}
+	drop(fd);
+	return changed;
+}
+
+/* unlinkat(2) of what may be protected; ENOENT is no error */
+static int
+unlink_at(int dir, const char *name, int flags)
+{
+	struct look l;
+	bool changed;
+	int saved;
+
+	if (unlinkat(dir, name, flags) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EPERM)
+		return -1;
+	saved = errno;
+	changed = make_mutable(dir, ".");
+	if (sys_look(dir, name, &l) == 0 && (S_ISREG(l.mode) || S_ISDIR(l.mode)) && make_mutable(dir, name))
+		changed = true;
+	errno = saved;
+	return changed && unlinkat(dir, name, flags) == 0 ? 0 : -1;
+}
+
+/* a directory that is empty, or a subvolume */
+static int
+remove_dir(int dir, const char *name)
+{
+	int saved;
+
+	if (unlink_at(dir, name, AT_REMOVEDIR) == 0)
+		return 0;
+	saved = errno;
+	if (errno == EPERM && btrfs_delete(dir, name) == 0)  /* before 4.18 that was the only way */
+		return 0;
+	errno = saved;
+	return -1;
+}
+
+static int
+descend(struct walk *w, int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct look l;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (sys_look(fd, "", &l) < 0)
+		return drop(fd);
+	if (!w->depth)
+		w->top = l;
+	if (is_mount(&w->top, &l)) {
+		errno = EBUSY;
+		return drop(fd);
+	}
+	if (btrfs_is_subvolume(fd)) {
+		if (btrfs_delete(dir, name) == 0)
+			return drop(fd), 0;
+		btrfs_set_read_only(fd, false);
+	}
+	return go_down(w, fd, &l, name);
+}
+
+static int
+remove_entry(struct walk *w, int dir, const char *name, uint8_t type)
+{
+	int tries;
+
+	/* somebody may change what it is while we look */
+	for (tries = 0; tries < 100; tries++) {
+		if (type != DT_DIR && unlink_at(dir, name, 0) == 0)
+			return 0;
+		if (type != DT_DIR && errno != EISDIR)
+			return -1;
+		if (descend(w, dir, name) == 0)
+			return 0;
+		if (errno != ENOTDIR && errno != ELOOP)
+			return -1;
+		type = DT_UNKNOWN;
+	}
+	return -1;
+}
+
+/* where we are nothing is left: it goes. What we lost sight of, or what came meanwhile, we meet again */
+static int
+remove_left(struct walk *w, int *tries)
+{
+	struct open *o;
+	struct entry *e;
+	int left;
+
+	w->level[w->depth - 1].next = 0;
+	if (w->depth > 1)
+		w->level[w->depth - 2].next = 0;
+	if (go_up(w, &left) < 0)
+		return drop(left);
+	drop(left);
+	if (!w->depth)
+		return 0;
+	o = level_open(w, w->depth - 1);
+	if (o->end) {
+		e = (struct entry *)(void *)((char *)o->batch + o->last);
+		if (remove_dir(o->fd, e->name) == 0)
+			return 0;
+		if ((errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR) || ++*tries > 1000)
+			return -1;
+		o->at = o->end = 0;
+	}
+	return (int)lseek(o->fd, 0, SEEK_SET);
+}
+
+/* what is mounted below it for us, before anything is gone */
+static bool
+has_mounts(int dir, const char *name)
+{
+	char self[32], path[PATH_MAX], *line = NULL, *end;
+	const char *at;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	size_t room = 0, n;
+	bool found = false;
+	ssize_t len;
+	int i;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", dir);
+	len = dir == AT_FDCWD ? (getcwd(path, sizeof(path)) ? (ssize_t)strlen(path) : -1) : readlink(self, path, sizeof(path) - 1);
+	if (len > 0)
+		path[len] = 0;
+	n = len > 0 ? (size_t)len : 0;
+	if (n + strlen(name) + 2 <= sizeof(path) && n)
+		n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%s", n == 1 ? "" : "/", name);
+	else
+		n = 0;
+	while (f && n && !found && getline(&line, &room, f) > 0) {
+		for (at = line, i = 0; at && i < 4; i++)
+			at = strchr(at + 1, ' ');
+		end = at ? strchr(at + 1, ' ') : NULL;
+		if (!end)
+			continue;
+		*end = 0;
+		at++;
+		/* blanks and the like are in octal, as in a string of C */
+		for (i = 0; *at && path[i]; i++, at++) {
+			int byte = (unsigned char)*at;
+
+			if (byte == '\\') {
+				at++;
+				byte = unescape(&at);
+			}
+			if (byte != (unsigned char)path[i])
+				break;
+		}
+		found = !path[i] && (!*at || *at == '/');
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+int
+remove_tree(int dir, const char *name, char **where)
+{
+	struct walk *w;
+	const struct entry *e = NULL;
+	int ret, tries = 0;
+	bool failed;
 
 	*where = xstrdup(".");
-	while (l) {
-		e = ret == 0 ? readdir(l->from) : NULL;
-		if (!e) {
-			l = ascend(l, &ret);
-			continue;
-		}
-		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
-			continue;
-		if (fstatat(dirfd(l->from), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (has_mounts(dir, name)) {
+		errno = EBUSY;
+		return -1;
+	}
+	if (unlink_at(dir, name, 0) == 0)
+		return 0;
+	if (errno != EISDIR)
+		return -1;
+	w = walk_begin();
+	ret = w ? remove_entry(w, dir, name, DT_DIR) : -1;
+	while (ret == 0 && w->depth) {
+		e = next_entry(w, &failed);
+		if (halted)
+			errno = EINTR;
+		if (halted || (!e && failed))
 			ret = -1;
-		} else if (S_ISDIR(st.st_mode)) {
-			ret = mkdirat(l->to, e->d_name, 0700);
-			if (ret == 0 && st.st_dev == dev) {  /* what is mounted there is not of the tree */
-				char *path = joined(l->path, e->d_name, "/");
-
-				below = descend(dirfd(l->from), l->to, e->d_name, path, l);
-				ret = below ? 0 : -1;
-				l = below ? below : l;
-			}
-		} else if (!is_twin(to, l, e->d_name, &st, &twins)) {
-			ret = copy_leaf(l, e->d_name, &st);
-		}
-		if (ret < 0) {
-			int saved = errno;
-
-			*where = fmt("%s%s", l->path, e->d_name);
-			errno = saved;
-		}
+		else if (e)
+			ret = remove_entry(w, level_open(w, w->depth - 1)->fd, e->name, e->type);
+		else
+			ret = remove_left(w, &tries);
 	}
-	for (; twins; twins = t) {
-		t = twins->next;
-		free(twins->path);
-		free(twins);
+	if (ret == 0)
+		ret = remove_dir(dir, name);
+	else if (w) {
+		int saved = errno;
+		char *s = place(w->path, w->beyond, e ? e->name : "");
+
+		*where = xstrdup(s ? s : ".");
+		free(s);
+		errno = saved;
 	}
+	walk_end(w);
 	return ret;
 }

@@ -709,10 +709,10 @@ populate(const struct plan *p, const char *path)
 	dir = slash ? fmt("%.*s", slash == path ? 1 : (int)(slash - path), path) : xstrdup(".");
 	store_make(&m, dir, slash ? slash + 1 : path, IMAGE_DIRECTORY, false);
 	if (from.kind == IMAGE_DIRECTORY || from.kind == IMAGE_SUBVOLUME) {
-		store_clone(&from, &m, true);
+		store_clone(&from, &m, STORE_NO_OVERLAY);
 	} else {
 		tree = image_open_tree(&from, false);
-		if (copy_tree(tree, m.fd, &where) < 0)
+		if (copy_tree(tree, m.fd, 0, &where) < 0)
 			die("copy %s of template %s:", where, p->template);
 		close(tree);
 	}

@@ -247,6 +247,7 @@ struct run {
 
 char *run_path(const char *path);                    /* below NSPAWN_LITE_ROOT, if that is set */
 const char *run_state_dir(void);
+int run_make_dirs(const char *path, mode_t mode);    /* with those above it; -1 with errno */
 int run_open_state(const char *path);                /* a file of the state directory, made with it; -1 with errno */
 void undo(struct run *r, void (*fn)(struct run *));  /* who makes a thing says here how it is unmade */
 void run_unwind(void);                               /* backwards, once; also by exit */
@@ -440,8 +441,10 @@ extern const char *const image_kinds[IMAGE_KINDS];       /* "directory", ... */
 struct image {
 	char *name, *path;
 	int kind;
-	bool read_only;
-	int fd;               /* of the directory, file or device; -1: not open. It holds the lock */
+	bool read_only, vendor;   /* vendor: below /usr */
+	int fd;                   /* of the directory, file or device; -1: not open. It holds the lock */
+	int64_t created, modified;  /* microseconds since 1970; 0: unknown */
+	uint64_t usage, limit, exclusive, exclusive_limit;  /* bytes; UINT64_MAX: unknown, none */
 	struct image *base;   /* of an overlay clone, while image.c has it open: what it lies on */
 };
 char *store_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
@@ -451,23 +454,40 @@ bool store_at(const char *path, struct image *i);        /* what is at a path; f
 struct image *store_list(const char *root, bool hidden, size_t *n);  /* sorted by name */
 /* open and lock it: alone, or with others. Dies, "Directory tree %s is currently busy."; wait: no */
 void store_lock(struct image *i, bool alone);
+int store_try_lock(struct image *i, bool alone);         /* -1 with errno; EBUSY: somebody else has it */
 char **store_clones(const struct image *i);              /* overlay clones of it: they need it as it is; NULL: none */
-char *store_base(const struct image *i);                 /* path of what an IMAGE_OVERLAY lies on */
+char *store_base(const struct image *i);                 /* path of what an IMAGE_OVERLAY lies on; NULL: it does not say */
 
 /* something that is made beside its place, and is there all at once or not at all */
 struct making {
 	char *name, *path, *temporary;
 	int kind, dir;        /* dir: the store */
 	int fd;               /* the new directory, or file, open for writing; its lock says that somebody is at it */
+	char *store;
+	bool synced;          /* it is on the disk */
+	struct image from;    /* what it is a clone of; its name is NULL: of nothing */
 };
-/* dies if there is one already and force is not said; kind IMAGE_DIRECTORY becomes a subvolume where that can be */
+/*
+ * Dies if there is one already and force is not said; kind IMAGE_DIRECTORY becomes a subvolume where that can be, and
+ * IMAGE_OVERLAY a directory with upper and work
+ */
 void store_make(struct making *m, const char *root, const char *name, int kind, bool force);
 enum { STORE_NEW, STORE_FORCE, STORE_REPLACE };          /* what was there: is none; goes; is kept as NAME.old */
 void store_commit(struct making *m, int how, bool read_only, bool sync);
 void store_abandon(struct making *m);                    /* also at exit */
+void store_check_pool(const char *root);                 /* say if there is one that is not mounted */
 void store_sweep(const char *root);                      /* what was left half-made */
-void store_clone(const struct image *from, struct making *m, bool copy);  /* snapshot, reflink, overlay, copy */
-void store_remove(struct image *i, bool quiet);          /* with what belongs to it; dies when it is in use */
+/* snapshot, reflink, overlay, copy: what goes first; all but an overlay; a copy that shares nothing */
+enum { STORE_ANY, STORE_COPY, STORE_NO_OVERLAY };
+/*
+ * m was just made, of any kind, and becomes of the one that the way needs. from->fd may be open already: a tree to be
+ * copied, or an image that is locked
+ */
+void store_clone(const struct image *from, struct making *m, int how);
+int store_dress(int from, int to);                       /* give a directory owner, mode and xattrs of another; -1 with errno */
+bool store_remove(struct image *i, bool quiet);
+void store_rename(struct image *i, const char *name);    /* the same; in its directory. Dies */
+int store_set_read_only(const struct image *i, bool on); /* which is open; -1 with errno */
 
 /* ---- images.c: verbs for them ------------------------------------------------------- */
 
@@ -657,6 +677,7 @@ void console_drain(struct run *r);                       /* the last words */
 
 /* ---- payload.c: what runs as PID 1 -------------------------------------- */
 
+char *payload_release_value(const char *text, const char *key);  /* of os-release(5), or NULL */
 void payload_prepare(const struct plan *p, struct run *r);
 void payload_exec(const struct plan *p, struct run *r) __attribute__((noreturn));
 int payload_stub(int argc, char **argv);                 /* PID 1 of -a */

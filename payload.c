@@ -41,8 +41,8 @@ put_env(char ***env, const char *word)
 }
 
 /* the value of a key in os-release(5) form, or NULL */
-static char *
-release_value(const char *text, const char *key)
+char *
+payload_release_value(const char *text, const char *key)
 {
 	size_t n = strlen(key), len;
 	const char *p;
@@ -85,7 +85,7 @@ environment(const struct plan *p, struct run *r)
 	if (r->notify >= 0)
 		grow(&env, "NOTIFY_SOCKET=/run/host/notify");
 	for (i = 0; i < LEN(host); i++)
-		if ((value = release_value(r->host_release, host[i].key)))
+		if ((value = payload_release_value(r->host_release, host[i].key)))
 			grow(&env, fmt("%s=%s", host[i].name, value));
 	if (r->listen_fds) {
 		grow(&env, fmt("LISTEN_FDS=%d", r->listen_fds));

@@ -33,8 +33,8 @@ run_state_dir(void)
 	return dir ? dir : (dir = run_path(STATE_DIR));
 }
 
-static int
-make_dirs(const char *path)
+int
+run_make_dirs(const char *path, mode_t mode)
 {
 	char *step = xstrdup(path);
 	char *slash;
@@ -44,7 +44,7 @@ make_dirs(const char *path)
 		mkdir(step, 0755);
 		*slash = '/';
 	}
-	return mkdir(step, 0755) < 0 && errno != EEXIST ? -1 : 0;
+	return mkdir(step, mode) < 0 && errno != EEXIST ? -1 : 0;
 }
 
 int
@@ -53,7 +53,7 @@ run_open_state(const char *path)
 	enum { FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC };
 	int fd = openat(AT_FDCWD, path, FLAGS, 0644);
 
-	if (fd < 0 && errno == ENOENT && make_dirs(run_state_dir()) == 0)
+	if (fd < 0 && errno == ENOENT && run_make_dirs(run_state_dir(), 0755) == 0)
 		fd = openat(AT_FDCWD, path, FLAGS, 0644);
 	return fd;
 }

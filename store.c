@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
 /* Images at rest: where they are, what they are, and how they come and go in one piece */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -7,14 +8,95 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
 
 #include "nspawn-lite.h"
 #include CONFIG
 
+enum { IMMUTABLE = 0x10, EXCHANGE = 2, SUBVOLUME_INO = 256 };  /* FS_IMMUTABLE_FL, RENAME_EXCHANGE; of each subvolume's root */
+
 const char *const image_kinds[IMAGE_KINDS] = { "directory", "subvolume", "overlay", "raw", "squashfs", "erofs", "block" };
 static const char *const ends[IMAGE_KINDS] = { "", "", ".overlay", ".raw", ".squashfs", ".erofs", "" };
+
+/* files that belong to NAME */
+static const char *const auxiliary[] = { ".nspawn", ".roothash", ".roothash.p7s", ".verity" };
+
+/*
+ * What is not an image yet, or no more: ".#FILE", one of these, 16 hex digits. All but FOLLOW are locked while somebody
+ * is at them, so one that is not is to be swept. FOLLOW is a link to another name: when FILE is there, the files of
+ * that one are to be its own
+ */
+enum { NEW, GONE, ASIDE, FOLLOW };
+static const char *const marks[] = { ".nl-new", ".nl-gone", ".nl-aside", ".nl-follow" };
+
+/* FILE or NAME without what tells the kind */
+static char *
+stem(const char *file, size_t len)
+{
+	size_t i, n;
+
+	for (i = 0; i < IMAGE_KINDS; i++) {
+		n = strlen(ends[i]);
+		if (n && len > n && memcmp(file + len - n, ends[i], n) == 0)
+			return fmt("%.*s", (int)(len - n), file);
+	}
+	return fmt("%.*s", (int)len, file);
+}
+
+static char *
+beside(const char *file, int mark)
+{
+	uint64_t random;
+
+	random_bytes(&random, sizeof(random));
+	return fmt(".#%.200s%s%016llx", file, marks[mark], (unsigned long long)random);
+}
+
+/* the mark, and FILE; -1: it is none of ours */
+static int
+read_mark(const char *entry, char **file)
+{
+	size_t len = strlen(entry), n;
+	int i;
+
+	if (len < 19 || !after(entry, ".#") || strspn(entry + len - 16, "0123456789abcdef") != 16)
+		return -1;
+	for (i = 0; i < (int)LEN(marks); i++) {
+		n = strlen(marks[i]);
+		if (len <= 18 + n || memcmp(entry + len - 16 - n, marks[i], n) != 0)
+			continue;
+		*file = fmt("%.*s", (int)(len - 18 - n), entry + 2);
+		return i;
+	}
+	return -1;
+}
+
+static const char *
+base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static char *
+dir_name(const char *path)
+{
+	size_t n = (size_t)(base_name(path) - path);
+
+	if (!n)
+		return xstrdup(".");
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return fmt("%.*s", (int)n, path);
+}
 
 static char *
 host_name(void)
@@ -40,8 +122,7 @@ store_derive_name(const char *path)
 		return *path ? host_name() : NULL;
 	if (((end - base == 1 && *base == '.') || (end - base == 2 && base[0] == '.' && base[1] == '.')))
 		return realpath(path, real) && real[1] ? store_derive_name(real) : host_name();
-	if (end - base > 4 && memcmp(end - 4, ".raw", 4) == 0)
-		end -= 4;
+	end = base + strlen(stem(base, (size_t)(end - base)));
 	for (c = base; c < end && n < NAME_LONGEST; c++) {
 		if (!name_char(*c) && *c != '.')
 			continue;
@@ -63,56 +144,251 @@ store_dir(const char *root)
 	return root ? root : run_path(STORE_DIR);
 }
 
+/* ---- what is there ---------------------------------------------------------- */
+
+static void
+examine_device(int dir, const char *file, struct image *i)
+{
+	int fd = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC), on = 0;
+	uint64_t size;
+
+	if (fd < 0)
+		return;
+	i->read_only |= ioctl(fd, BLKROGET, &on) == 0 && on;
+	if (ioctl(fd, BLKGETSIZE64, &size) == 0)
+		i->usage = i->limit = i->exclusive = i->exclusive_limit = size;
+	close(fd);
+}
+
+static void
+examine_directory(int dir, const char *file, uint64_t ino, struct image *i)
+{
+	size_t len = strlen(file), n = strlen(ends[IMAGE_OVERLAY]);
+	int fd;
+
+	if (len > n && streq(file + len - n, ends[IMAGE_OVERLAY]) && faccessat(dir, fmt("%s/lower", file), F_OK, 0) == 0) {
+		i->kind = IMAGE_OVERLAY;
+		i->read_only |= faccessat(dir, fmt("%s/ro", file), F_OK, 0) == 0;
+		return;
+	}
+	if (ino != SUBVOLUME_INO)
+		return;
+	fd = openat(dir, file, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && btrfs_is_subvolume(fd)) {
+		i->kind = IMAGE_SUBVOLUME;
+		i->read_only |= btrfs_get_read_only(fd) == 1;
+		if (btrfs_usage(fd, &i->usage, &i->limit, &i->exclusive, &i->exclusive_limit) < 0)
+			i->usage = i->limit = i->exclusive = i->exclusive_limit = UINT64_MAX;
+	}
+	drop(fd);
+}
+
+/* two calls for a directory or a file: there may be many of them */
+static bool
+examine(int dir, const char *file, const char *path, struct image *i)
+{
+	struct look l;
+	int fd, kind;
+
+	*i = (struct image){ .path = xstrdup(path), .fd = -1, .usage = UINT64_MAX, .limit = UINT64_MAX,
+		.exclusive = UINT64_MAX, .exclusive_limit = UINT64_MAX };
+	if (sys_look(dir, file, &l) < 0)
+		return false;
+	if (S_ISLNK(l.mode)) {
+		fd = openat(dir, file, O_PATH | O_CLOEXEC);
+		if (fd < 0 || sys_look(fd, "", &l) < 0)
+			return drop(fd) == 0;
+		close(fd);
+	}
+	i->created = l.born;
+	i->vendor = after(path, run_path("/usr/"));
+	/* root may write all but what the file system, the subvolume or the immutable flag keeps from it */
+	i->read_only = i->vendor || (faccessat(dir, file, W_OK, 0) < 0 && (errno == EROFS || errno == EPERM));
+	i->name = stem(base_name(path), strlen(base_name(path)));
+	if (S_ISDIR(l.mode)) {
+		i->kind = IMAGE_DIRECTORY;
+		examine_directory(dir, file, l.ino, i);
+		if (i->kind != IMAGE_OVERLAY)
+			i->name = xstrdup(base_name(path));
+		return true;
+	}
+	if (S_ISBLK(l.mode)) {
+		i->kind = IMAGE_BLOCK;
+		i->name = xstrdup(base_name(path));
+		examine_device(dir, file, i);
+		return true;
+	}
+	if (!S_ISREG(l.mode)) {
+		errno = EINVAL;
+		return false;
+	}
+	i->kind = IMAGE_RAW;
+	for (kind = IMAGE_SQUASHFS; kind <= IMAGE_EROFS; kind++)
+		if (streq(base_name(path) + strlen(i->name), ends[kind]))
+			i->kind = kind;
+	i->read_only |= !(l.mode & 0222) || i->kind != IMAGE_RAW;
+	i->modified = l.sec * 1000000 + l.nsec / 1000;
+	i->usage = i->exclusive = l.blocks * 512;
+	i->limit = i->exclusive_limit = l.size;
+	return true;
+}
+
 bool
 store_at(const char *path, struct image *i)
 {
-	struct stat st;
+	return examine(AT_FDCWD, path, path, i);
+}
 
-	*i = (struct image){ .path = xstrdup(path), .name = store_derive_name(path), .fd = -1 };
-	if (stat(path, &st) < 0)
+/* in this order: an overlay or a directory hides a file of its name */
+static bool
+find_in(const char *dir, const char *name, struct image *i)
+{
+	int kind;
+
+	if (!*name || strchr(name, '/') || streq(name, ".") || streq(name, "..") || after(name, ".#")) {
+		errno = ENOENT;
 		return false;
-	i->kind = S_ISDIR(st.st_mode) && strstr(path, ".overlay") ? IMAGE_OVERLAY : S_ISDIR(st.st_mode) ? IMAGE_DIRECTORY : S_ISBLK(st.st_mode) ? IMAGE_BLOCK : IMAGE_RAW;
-	return true;
+	}
+	for (kind = IMAGE_SUBVOLUME; kind < IMAGE_BLOCK; kind++) {
+		if (!store_at(fmt("%s/%s%s", dir, name, ends[kind]), i) || !streq(i->name, name))
+			continue;
+		if (i->kind == kind || (kind == IMAGE_SUBVOLUME && (i->kind == IMAGE_DIRECTORY || i->kind == IMAGE_BLOCK)))
+			return true;
+	}
+	return false;
+}
+
+static char **
+search_path(const char *root)
+{
+	static const char *const path[] = { IMAGE_PATH };
+	char **dirs = NULL;
+	size_t i;
+
+	if (root)
+		grow(&dirs, root);
+	for (i = 0; !root && i < LEN(path); i++)
+		grow(&dirs, run_path(path[i]));
+	return dirs;
 }
 
 bool
 store_find(const char *root, const char *name, struct image *i)
 {
-	int kind;
+	char **dirs = search_path(root);
 
-	for (kind = 0; kind < IMAGE_KINDS; kind++)
-		if (store_at(fmt("%s/%s%s", store_dir(root), name, ends[kind]), i)) {
-			i->name = xstrdup(name);
+	for (; *dirs; dirs++)
+		if (find_in(*dirs, name, i))
 			return true;
-		}
+	errno = ENOENT;
 	return false;
+}
+
+struct listing { struct image *image; size_t n, room; bool hidden; };
+
+static void
+list_in(struct listing *l, const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	struct image i, *more;
+	const char *end;
+
+	while (d && (e = readdir(d))) {
+		/* nor what is no image, though it looks like one */
+		if (after(e->d_name, ".#") || streq(e->d_name, ".") || streq(e->d_name, "..") || streq(e->d_name, ".enabled")
+		    || streq(e->d_name, "lost+found") || (*e->d_name == '.' && !l->hidden))
+			continue;
+		end = e->d_name + strlen(stem(e->d_name, strlen(e->d_name)));
+		if (e->d_type == DT_REG && !*end)
+			continue;
+		if (!examine(dirfd(d), e->d_name, fmt("%s/%s", path, e->d_name), &i))
+			continue;
+		if (i.kind == IMAGE_RAW && !streq(end, ends[IMAGE_RAW]))
+			continue;
+		if (l->n == l->room) {
+			l->room = l->room ? l->room * 2 : 64;
+			more = xalloc(l->room * sizeof(*more));
+			if (l->n)
+				memcpy(more, l->image, l->n * sizeof(*more));
+			l->image = more;
+		}
+		l->image[l->n++] = i;
+	}
+	if (d)
+		closedir(d);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct image *)a)->name, ((const struct image *)b)->name);
 }
 
 struct image *
 store_list(const char *root, bool hidden, size_t *n)
 {
-	(void)root;
-	(void)hidden;
-	*n = 0;
-	return NULL;
+	struct listing l = { .hidden = hidden };
+	char **dirs = search_path(root), **d;
+	struct image first;
+	size_t i;
+
+	for (d = dirs; *d; d++)
+		list_in(&l, *d);
+	if (l.n)
+		qsort(l.image, l.n, sizeof(*l.image), by_name);
+	for (i = *n = 0; i < l.n; i++) {
+		if (*n && streq(l.image[*n - 1].name, l.image[i].name)) {
+			if (store_find(root, l.image[i].name, &first))
+				l.image[*n - 1] = first;  /* the one that all others mean by it */
+		} else {
+			l.image[(*n)++] = l.image[i];
+		}
+	}
+	return l.image;
+}
+
+/* ---- locks --------------------------------------------------------------------- */
+
+static int
+open_image(const char *path)
+{
+	return openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+int
+store_try_lock(struct image *i, bool alone)
+{
+	struct stat a, b;
+
+	i->fd = open_image(i->path);
+	if (i->fd < 0)
+		return -1;
+	/* where there are no locks nobody has one */
+	if (flock(i->fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		i->fd = drop(i->fd);
+		errno = EBUSY;
+		return -1;
+	}
+	/* it may have got another name before we had the lock */
+	if (fstat(i->fd, &a) == 0 && stat(i->path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+		return 0;
+	i->fd = drop(i->fd);
+	errno = ENOENT;
+	return -1;
 }
 
 void
 store_lock(struct image *i, bool alone)
 {
-	i->fd = openat(AT_FDCWD, i->path, O_RDONLY | O_CLOEXEC);
-	if (i->fd < 0)
-		die("open %s:", i->path);
-	if (flock(i->fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
+	if (store_try_lock(i, alone) == 0)
+		return;
+	if (errno == EBUSY)
 		die("Directory tree %s is currently busy.", i->path);
+	die("open %s:", i->path);
 }
 
-char **
-store_clones(const struct image *i)
-{
-	(void)i;
-	return NULL;
-}
+/* ---- clones and what they need ---------------------------------------------------- */
 
 char *
 store_base(const struct image *i)
@@ -122,66 +398,801 @@ store_base(const struct image *i)
 	if (read_at(AT_FDCWD, fmt("%s/lower", i->path), text, sizeof(text)) <= 0)
 		return NULL;
 	text[strcspn(text, "\n")] = 0;
-	return xstrdup(text);
+	if (*text == '/')
+		return xstrdup(text);
+	if (!*text || strchr(text, '/') || streq(text, "..") || streq(text, "."))
+		return NULL;
+	return fmt("%s/%s", dir_name(i->path), text);
+}
+
+/* the directory with a link to each clone */
+static char *
+pins(const char *base)
+{
+	return fmt("%s/.#%s.clones", dir_name(base), base_name(base));
+}
+
+/* does the clone that a pin leads to lie on file? */
+static bool
+pin_holds(const char *dir, const char *pin, const char *file)
+{
+	char text[PATH_MAX];
+
+	if (read_at(AT_FDCWD, fmt("%s/%s/lower", dir, pin), text, sizeof(text)) <= 0)
+		return errno != ENOENT && errno != ENOTDIR;
+	text[strcspn(text, "\n")] = 0;
+	return streq(base_name(text), file);
+}
+
+char **
+store_clones(const struct image *i)
+{
+	char *path = pins(i->path), **names = NULL;
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, base_name(i->path)))
+			grow(&names, xstrdup(e->d_name));
+	if (d)
+		closedir(d);
+	return names;
+}
+
+static char *
+needed(const struct image *i)
+{
+	char **names = store_clones(i), *text;
+
+	if (!names)
+		return NULL;
+	for (text = *names; *++names; )
+		text = fmt("%s, %s", text, *names);
+	return fmt("%s must stay as it is for its overlay clones: %s", i->name, text);
+}
+
+/* before the clone is there; nothing that could be changed needs none */
+static int
+pin(const char *base, const char *path)
+{
+	char *dir = pins(base), *name = stem(base_name(path), strlen(base_name(path))), *link, real[PATH_MAX];
+	char *store = dir_name(path);
+
+	if (streq(dir_name(base), store))
+		link = fmt("../%s", base_name(path));
+	else if (realpath(store, real))
+		link = fmt("%s/%s", real, base_name(path));
+	else
+		return -1;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return errno == EROFS ? 0 : -1;
+	unlink(fmt("%s/%s", dir, name));
+	return symlink(link, fmt("%s/%s", dir, name));
+}
+
+static void
+unpin(const char *base, const char *name)
+{
+	unlink(fmt("%s/%s", pins(base), name));
+	rmdir(pins(base));
+}
+
+/* ---- the files that belong to an image -------------------------------------------------- */
+
+static bool
+is_usual(const char *dir)
+{
+	char **d;
+
+	for (d = search_path(NULL); *d; d++)
+		if (streq(*d, dir))
+			return true;
+	return false;
+}
+
+/* at any moment the whole file is there or none; again after one that was stopped */
+static void
+copy_beside(const char *from, const char *to)
+{
+	char *half = fmt("%s/.#%s.nl-copy", dir_name(to), base_name(to));
+	int in = openat(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC), out;
+	struct stat st;
+
+	unlink(half);
+	if (in < 0 || fstat(in, &st) < 0 || !S_ISREG(st.st_mode) || access(to, F_OK) == 0) {
+		drop(in);
+		return;
+	}
+	out = openat(AT_FDCWD, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
+	if (out < 0 || copy_contents(in, out, 0) < 0 || fsync(out) < 0 || rename(half, to) < 0) {
+		warn("copy %s to %s:", from, to);
+		unlink(half);
+	}
+	drop(out);
+	drop(in);
+}
+
+/* give those of from to to, which exists: a copy when from stays. to NULL: they are to go. Names are with a directory */
+static void
+follow(const char *from, const char *to, bool stays)
+{
+	const char *dirs[] = { NULL, run_path("/etc/systemd/nspawn"), run_path("/run/systemd/nspawn") };
+	char *old, *new;
+	size_t d, i;
+
+	for (d = 0; d < (is_usual(dir_name(from)) ? LEN(dirs) : 1); d++)
+		for (i = 0; i < (d ? 1 : LEN(auxiliary)); i++) {
+			old = fmt("%s/%s%s", d ? dirs[d] : dir_name(from), base_name(from), auxiliary[i]);
+			new = to ? fmt("%s/%s%s", d ? dirs[d] : dir_name(to), base_name(to), auxiliary[i]) : NULL;
+			if (!to ? unlink(old) < 0 : !stays && rename(old, new) < 0) {
+				if (errno != ENOENT && errno != ENOTDIR)
+					warn("%s %s:", to ? "rename" : "remove", old);
+			} else if (to && stays) {
+				copy_beside(old, new);
+			}
+		}
+}
+
+/* say that it is to be done, so that it will be if we are stopped; the mark is a fresh string */
+static char *
+intend(int dir, const char *from, const char *name)
+{
+	char *mark = beside(name, FOLLOW);
+
+	return symlinkat(from, dir, mark) == 0 ? mark : NULL;
+}
+
+/* ---- one at a time ------------------------------------------------------------------------ */
+
+static int
+set_immutable(int fd, bool on)
+{
+	int flags, want;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return -1;
+	want = on ? flags | IMMUTABLE : flags & ~IMMUTABLE;
+	return want == flags ? 0 : ioctl(fd, FS_IOC_SETFLAGS, &want);
+}
+
+/* whatever it is. -1 with errno, and *where as of remove_tree */
+static int
+erase(int dir, const char *name, char **where)
+{
+	int fd;
+
+	*where = xstrdup(".");
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	set_immutable(fd, false);
+	if (btrfs_is_subvolume(fd)) {
+		btrfs_set_read_only(fd, false);
+		if (btrfs_delete(dir, name) == 0) {
+			close(fd);
+			return 0;
+		}
+	}
+	close(fd);
+	return remove_tree(dir, name, where);
+}
+
+static void
+sweep_pins(int dir, const char *path, const char *entry, const char *file)
+{
+	char *sub = fmt("%s/%s", path, entry);
+	int base = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct dirent *e;
+	DIR *d = NULL;
+
+	/* who makes a clone holds it */
+	if (base < 0 ? errno == ENOENT : flock(base, LOCK_EX | LOCK_NB) == 0)
+		d = opendir(sub);
+	while (d && (e = readdir(d)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && !pin_holds(sub, e->d_name, file))
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d) {
+		closedir(d);
+		rmdir(sub);
+	}
+	drop(base);
+}
+
+static void
+sweep_mark(int dir, const char *path, const char *entry, int mark, const char *file)
+{
+	char *name = stem(file, strlen(file)), target[PATH_MAX], *where;
+	int fd = openat(dir, entry, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	struct image i, from;
+	struct stat st;
+	ssize_t n;
+
+	if (mark == FOLLOW) {
+		n = readlinkat(dir, entry, target, sizeof(target) - 1);
+		if (n > 0) {
+			target[n] = 0;
+			if (find_in(path, file, &i))
+				follow(target, fmt("%s/%s", path, file), find_in(dir_name(target), base_name(target), &from));
+			unlinkat(dir, entry, 0);
+		}
+	} else if (fd >= 0 ? flock(fd, LOCK_EX | LOCK_NB) == 0 : errno == ELOOP || errno == ENXIO) {
+		if (mark == ASIDE && fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
+			renameat(dir, entry, dir, file);
+		} else {
+			if (mark == GONE && !find_in(path, name, &i))
+				follow(fmt("%s/%s", path, name), NULL, false);
+			erase(dir, entry, &where);
+		}
+	}
+	drop(fd);
+}
+
+/* under the store's lock */
+static void
+sweep(int dir, const char *path)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), mark;
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+	char *file;
+	size_t len;
+
+	while (d && !halted && (e = readdir(d))) {
+		if (!after(e->d_name, ".#"))
+			continue;
+		len = strlen(e->d_name);
+		mark = read_mark(e->d_name, &file);
+		if (mark >= 0)
+			sweep_mark(dir, path, e->d_name, mark, file);
+		else if (len > 9 && streq(e->d_name + len - 7, ".clones"))
+			sweep_pins(dir, path, e->d_name, fmt("%.*s", (int)(len - 9), e->d_name + 2));
+	}
+	if (d)
+		closedir(d);
+}
+
+/* names come and go one at a time: an fd of the store, with its lock; -1 with errno */
+static int
+enter(const char *path)
+{
+	int dir = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return -1;
+	while (flock(dir, LOCK_EX) < 0)
+		if (errno != EINTR || halted)
+			break;
+	if (halted)
+		die("interrupted");
+	sweep(dir, path);
+	return dir;
 }
 
 void
-store_make(struct making *m, const char *root, const char *name, int kind, bool force)
+store_check_pool(const char *root)
 {
-	uint64_t random;
-	struct image old;
+	char *path = run_path(STORE_DIR), *file = fmt("%s.raw", path);
+	struct stat a, b;
 
-	if (store_find(root, name, &old) && !force)
-		die("Image '%s' already exists.", name);
-	mkdir(store_dir(root), 0700);
-	random_bytes(&random, sizeof(random));
-	m->name = xstrdup(name);
-	m->kind = kind;
-	m->path = fmt("%s/%s%s", store_dir(root), name, ends[kind]);
-	m->temporary = fmt("%s/.#%s%016llx", store_dir(root), name, (unsigned long long)random);
-	if (kind == IMAGE_DIRECTORY && mkdir(m->temporary, 0755) < 0)
-		die("make %s:", m->temporary);
-	m->fd = openat(AT_FDCWD, m->temporary, kind == IMAGE_DIRECTORY ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (m->fd < 0 || flock(m->fd, LOCK_EX | LOCK_NB) < 0)
-		die("make %s:", m->temporary);
-}
-
-void
-store_commit(struct making *m, int how, bool read_only, bool sync)
-{
-	(void)how;
-	(void)read_only;
-	(void)sync;
-	if (rename(m->temporary, m->path) < 0)
-		die("name %s:", m->path);
-	m->fd = drop(m->fd);
-}
-
-void
-store_abandon(struct making *m)
-{
-	(void)m;
+	if (root || stat(file, &a) < 0 || !S_ISREG(a.st_mode) || stat(dir_name(path), &a) < 0)
+		return;
+	if (stat(path, &b) < 0 || a.st_dev == b.st_dev)
+		warn("the pool %s is not mounted on %s: the verb pool does it", file, path);
 }
 
 void
 store_sweep(const char *root)
 {
-	(void)root;
+	drop(enter(store_dir(root)));
 }
 
-void
-store_clone(const struct image *from, struct making *m, bool copy)
+/* ---- made beside, and named at once ---------------------------------------------------------- */
+
+static struct making *unfinished;
+
+static void
+abandon_at_exit(void)
 {
-	(void)from;
-	(void)m;
-	(void)copy;
-	die("clone: not there yet");
+	if (unfinished)
+		store_abandon(unfinished);
+}
+
+static const char *
+half(const struct making *m)
+{
+	return base_name(m->temporary);
+}
+
+/* the temporary, of a kind: what was there goes. In one step for who sweeps */
+static void
+begin(struct making *m, int kind, const struct image *snapshot)
+{
+	static const char *const inner[] = { "upper", "work" };
+	bool dir = kind <= IMAGE_OVERLAY;
+	char *where;
+	int made = -1;
+	size_t i;
+
+	while (flock(m->dir, LOCK_EX) < 0 && errno == EINTR && !halted)
+		;
+	m->fd = drop(m->fd);
+	erase(m->dir, half(m), &where);
+	if (snapshot && btrfs_snapshot(snapshot->fd, m->dir, half(m), false) < 0)
+		goto out;
+	m->kind = kind;
+	m->path = fmt("%s/%s%s", m->store, m->name, ends[kind]);
+	if (kind == IMAGE_DIRECTORY && !snapshot)
+		made = btrfs_create(m->dir, half(m));
+	if (made == 0 || snapshot)
+		m->kind = IMAGE_SUBVOLUME;
+	else if (dir && mkdirat(m->dir, half(m), 0755) < 0)
+		die("make %s:", m->temporary);
+	m->fd = openat(m->dir, half(m), dir ? O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC :
+	               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (m->fd < 0)
+		die("make %s:", m->temporary);
+	flock(m->fd, LOCK_EX | LOCK_NB);
+	for (i = 0; kind == IMAGE_OVERLAY && i < LEN(inner); i++)
+		if (mkdirat(m->fd, inner[i], 0755) < 0)
+			die("make %s/%s:", m->temporary, inner[i]);
+out:
+	flock(m->dir, LOCK_UN);
 }
 
 void
+store_make(struct making *m, const char *root, const char *name, int kind, bool force)
+{
+	static bool once;
+	struct image old;
+
+	*m = (struct making){ .name = xstrdup(name), .store = xstrdup(store_dir(root)), .fd = -1 };
+	if (!force && store_find(root, name, &old))
+		die("Image '%s' already exists.", name);
+	halt_by_signal();
+	store_check_pool(root);
+	run_make_dirs(m->store, 0700);
+	m->dir = enter(m->store);
+	if (m->dir < 0)
+		die("open %s:", m->store);
+	flock(m->dir, LOCK_UN);
+	m->temporary = fmt("%s/%s", m->store, beside(name, NEW));
+	unfinished = m;
+	if (!once)
+		atexit(abandon_at_exit);
+	once = true;
+	begin(m, kind, NULL);
+}
+
+void
+store_abandon(struct making *m)
+{
+	char *where;
+
+	if (unfinished != m)
+		return;
+	unfinished = NULL;
+	erase(m->dir, half(m), &where);
+	m->fd = drop(m->fd);
+	m->dir = drop(m->dir);
+}
+
+int
+store_set_read_only(const struct image *i, bool on)
+{
+	int value = on, fd;
+	struct stat st;
+
+	switch (i->kind) {
+	case IMAGE_SUBVOLUME:
+		return btrfs_set_read_only(i->fd, on);
+	case IMAGE_DIRECTORY:
+		return set_immutable(i->fd, on);
+	case IMAGE_OVERLAY:
+		if (!on)
+			return unlinkat(i->fd, "ro", 0) < 0 && errno != ENOENT ? -1 : 0;
+		fd = openat(i->fd, "ro", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
+		return fd < 0 ? -1 : close(fd);
+	case IMAGE_BLOCK:
+		return ioctl(i->fd, BLKROSET, &value);
+	default:
+		return fstat(i->fd, &st) < 0 ? -1 : fchmod(i->fd, (st.st_mode & 07777 & ~0222) | (on ? 0 : 0200));
+	}
+}
+
+/* two names at once; false: the kernel or the file system cannot */
+static bool
+exchange(int dir, const char *a, const char *b)
+{
+	if (sys_denied("renameat2"))
+		return false;
+	if (syscall(SYS_renameat2, dir, a, dir, b, EXCHANGE) == 0)
+		return true;
+	if (errno != ENOSYS && errno != EINVAL)
+		die("name %s:", b);
+	return false;
+}
+
+static void
+rename_or_die(int dir, const char *from, const char *to)
+{
+	if (renameat(dir, from, dir, to) < 0)
+		die("name %s:", to);
+}
+
+/* the old one's lock is ours. What becomes of it: kept is its name, NULL: it goes. At each step nothing is lost */
+static void
+replace(const struct making *m, const struct image *old, const char *kept)
+{
+	const char *file = base_name(m->path), *was = base_name(old->path);
+	char *where, *aside;
+
+	if (kept && streq(file, was)) {
+		rename_or_die(m->dir, half(m), kept);
+		if (exchange(m->dir, kept, file))
+			return;
+		rename_or_die(m->dir, kept, half(m));
+	}
+	aside = beside(was, streq(file, was) ? ASIDE : GONE);
+	if (!streq(file, was)) {
+		rename_or_die(m->dir, half(m), file);
+		rename_or_die(m->dir, was, kept ? kept : aside);
+	} else if (exchange(m->dir, half(m), file)) {
+		aside = xstrdup(half(m));
+	} else {
+		rename_or_die(m->dir, was, aside);
+		rename_or_die(m->dir, half(m), file);
+		if (kept)
+			rename_or_die(m->dir, aside, kept);
+	}
+	fsync(m->dir);
+	if (!kept && erase(m->dir, aside, &where) < 0)
+		warn("remove what %s was before: %s:", m->path, where);
+}
+
+/* make way: *old is what has the name, locked, or has no name itself; the answer is the name to keep it by */
+static char *
+take_place(struct making *m, int how, struct image *old)
+{
+	struct image kept;
+	char *name = fmt("%s.old", m->name), *why;
+
+	if (!find_in(m->store, m->name, old)) {
+		old->name = NULL;
+		return NULL;
+	}
+	if (how == STORE_NEW)
+		die("Image '%s' already exists.", m->name);
+	store_lock(old, true);
+	why = needed(old);
+	if (why)
+		die("%s", why);
+	if (old->kind == IMAGE_DIRECTORY)
+		set_immutable(old->fd, false);  /* else it keeps its name */
+	if (how != STORE_REPLACE)
+		return NULL;
+	if (find_in(m->store, name, &kept)) {
+		flock(m->dir, LOCK_UN);
+		store_remove(&kept, false);
+		while (flock(m->dir, LOCK_EX) < 0 && errno == EINTR && !halted)
+			;
+	}
+	return fmt("%s%s", name, ends[old->kind]);
+}
+
+void
+store_commit(struct making *m, int how, bool read_only, bool sync)
+{
+	struct image i = { .kind = m->kind, .fd = m->fd }, old;
+	char *kept, *base = NULL, *mark = NULL;
+
+	if (halted)
+		die("%s: interrupted, nothing has changed", m->name);
+	if (read_only && (store_set_read_only(&i, true) < 0 || (i.kind == IMAGE_DIRECTORY && set_immutable(m->fd, false) < 0)))
+		die("%s cannot be made read-only on %s:", m->name, place_type(m->fd));
+	if (sync && !m->synced && (m->kind > IMAGE_OVERLAY ? fsync(m->fd) : syncfs(m->dir)) < 0)
+		die("write %s:", m->path);
+	while (flock(m->dir, LOCK_EX) < 0 && errno == EINTR && !halted)
+		;
+	kept = take_place(m, how, &old);
+	if (m->kind == IMAGE_OVERLAY) {
+		i.path = m->temporary;
+		base = store_base(&i);
+		if (base && pin(base, m->path) < 0)
+			die("pin %s:", base);
+	}
+	if (m->from.name)
+		mark = intend(m->dir, fmt("%s/%s", dir_name(m->from.path), m->from.name), m->name);
+	if (old.name)
+		replace(m, &old, kept);
+	else
+		rename_or_die(m->dir, half(m), base_name(m->path));
+	unfinished = NULL;
+	if (read_only && m->kind == IMAGE_DIRECTORY && set_immutable(m->fd, true) < 0)
+		warn("%s cannot be made read-only:", m->path);
+	if (sync)
+		fsync(m->dir);
+	if (mark) {
+		follow(fmt("%s/%s", dir_name(m->from.path), m->from.name), fmt("%s/%s", m->store, m->name), true);
+		unlinkat(m->dir, mark, 0);
+	}
+	if (old.name && kept && old.kind == IMAGE_DIRECTORY && old.read_only)
+		set_immutable(old.fd, true);
+	drop(old.name ? old.fd : -1);
+	m->from.fd = m->from.name ? drop(m->from.fd) : -1;
+	if (old.name && old.kind == IMAGE_OVERLAY)
+		sweep(m->dir, m->store);  /* its pin */
+	m->fd = drop(m->fd);
+	m->dir = drop(m->dir);
+}
+
+/* ---- clones ------------------------------------------------------------------------------------ */
+
+/* can files there share their data? */
+static bool
+can_reflink(const struct making *m, const struct image *from)
+{
+	static const char *const names[] = { "a", "b" };
+	struct stat a, b;
+	int fd[2], i;
+	bool can;
+
+	if (fstat(m->fd, &a) < 0 || fstat(from->fd, &b) < 0 || (a.st_dev != b.st_dev && from->kind != IMAGE_SUBVOLUME))
+		return false;
+	for (i = 0; i < 2; i++)
+		fd[i] = openat(m->fd, names[i], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	can = ioctl(fd[1], FICLONE, fd[0]) == 0;
+	for (i = 0; i < 2; i++) {
+		unlinkat(m->fd, names[i], 0);
+		drop(fd[i]);
+	}
+	return can;
+}
+
+/* overlayfs says by itself whether it works there */
+static bool
+can_overlay(const struct making *m, const struct image *from)
+{
+	bool dir = from->kind <= IMAGE_SUBVOLUME;
+	int upper, work, lower, fd = -1;
+
+	if (!dir && mkdirat(m->fd, "probe", 0700) < 0)
+		return false;
+	upper = openat(m->fd, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	work = openat(m->fd, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	lower = dir ? from->fd : openat(m->fd, "probe", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (upper >= 0 && work >= 0 && lower >= 0)
+		fd = sys_mount_private("overlay", fmt("lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d",
+		                       lower, upper, work));
+	if (!dir)
+		drop(lower);
+	drop(upper);
+	drop(work);
+	if (!dir)
+		unlinkat(m->fd, "probe", AT_REMOVEDIR);
+	return drop(fd) < 0 && fd >= 0;
+}
+
+int
+store_dress(int from, int to)
+{
+	char names[4096], value[4096], *name;
+	ssize_t n, len;
+	struct stat st;
+
+	if (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
+		return -1;
+	n = flistxattr(from, names, sizeof(names));
+	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
+		len = after(name, "trusted.overlay.") ? -1 : fgetxattr(from, name, value, sizeof(value));
+		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP)
+			return -1;
+	}
+	return 0;
+}
+
+static _Noreturn void
+cannot(const char *where)
+{
+	if (halted)
+		die("Could not clone image: interrupted");
+	die("Could not clone image: %s%s%s", where ? where : "", where ? ": " : "", strerror(errno));
+}
+
+static int
+put_on_disk(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), ret = fd < 0 ? -1 : fsync(fd);
+
+	drop(fd);
+	return ret;
+}
+
+static bool
+overlay(struct making *m, const struct image *from)
+{
+	char real[PATH_MAX], *store;
+	const char *lower;
+	int upper;
+
+	begin(m, IMAGE_OVERLAY, NULL);
+	store = dir_name(from->path);
+	if (streq(store, m->store))
+		lower = base_name(from->path);
+	else
+		lower = realpath(store, real) ? fmt("%s/%s", real, base_name(from->path)) : NULL;
+	if (!lower || !can_overlay(m, from))
+		return false;
+	upper = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (upper < 0 || (from->kind <= IMAGE_SUBVOLUME && store_dress(from->fd, upper) < 0)
+	    || write_at(m->fd, "lower", 0644, fmt("%s\n", lower)) < 0)
+		cannot(NULL);
+	m->synced = fsync(upper) == 0 && put_on_disk(m->fd, "lower") == 0 && fsync(m->fd) == 0;
+	drop(upper);
+	return true;
+}
+
+static void
+copy_to(const struct making *m, int from, bool apart)
+{
+	char *where = NULL;
+
+	if (copy_tree(from, m->fd, apart ? COPY_APART : 0, &where) < 0)
+		cannot(where);
+}
+
+/* what the other clone has written, on what it lies on */
+static void
+clone_overlay(struct making *m, const struct image *from)
+{
+	char *base = store_base(from), *where = NULL;
+	int old, new;
+
+	begin(m, IMAGE_OVERLAY, NULL);
+	if (base && streq(dir_name(base), m->store))
+		base = xstrdup(base_name(base));
+	old = openat(from->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	new = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (!base || old < 0 || new < 0 || write_at(m->fd, "lower", 0644, fmt("%s\n", base)) < 0)
+		cannot(from->path);
+	if (copy_tree(old, new, 0, &where) < 0)
+		cannot(where);
+	drop(old);
+	drop(new);
+}
+
+void
+store_clone(const struct image *from, struct making *m, int how)
+{
+	struct image *f = &m->from;
+	bool in_use = false, copy = how == STORE_COPY;
+
+	*f = *from;
+	if (f->kind == IMAGE_BLOCK) {
+		errno = EOPNOTSUPP;
+		cannot(NULL);
+	}
+	if (f->fd >= 0)
+		f->fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+	else if (store_try_lock(f, false) < 0) {
+		in_use = errno == EBUSY;
+		f->fd = in_use ? open_image(f->path) : -1;
+	}
+	if (f->fd < 0)
+		cannot(f->path);
+	if (f->kind == IMAGE_SUBVOLUME && !copy) {
+		begin(m, IMAGE_DIRECTORY, f);
+		m->synced = m->fd >= 0;
+		if (m->synced)
+			return;
+	}
+	if (f->kind <= IMAGE_SUBVOLUME)
+		begin(m, IMAGE_DIRECTORY, NULL);
+	if (f->kind != IMAGE_OVERLAY && how == STORE_ANY && !in_use && f->kind != IMAGE_RAW
+	    && !(f->kind <= IMAGE_SUBVOLUME && can_reflink(m, f)) && overlay(m, f))
+		return;
+	if (in_use)
+		warn("%s is in use: what is written there meanwhile may be half of it in the copy", f->path);
+	if (f->kind == IMAGE_OVERLAY) {
+		clone_overlay(m, f);
+		return;
+	}
+	if (m->kind > IMAGE_SUBVOLUME || f->kind > IMAGE_OVERLAY)
+		begin(m, f->kind <= IMAGE_SUBVOLUME ? IMAGE_DIRECTORY : f->kind, NULL);
+	if (f->kind <= IMAGE_SUBVOLUME)
+		copy_to(m, f->fd, copy);
+	else if (copy_contents(f->fd, m->fd, copy ? COPY_APART : 0) < 0)
+		cannot(f->path);
+}
+
+/* ---- they go, or get another name ---------------------------------------------------------------- */
+
+static const char *
+take_away(struct image *i)
+{
+	char *path = dir_name(i->path), *why, *base, *gone, *where;
+	const char *file = base_name(i->path);
+	int dir;
+
+	if (i->vendor)
+		return strerror(EROFS);
+	dir = enter(path);
+	if (dir < 0 || (i->fd < 0 && i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0)) {
+		why = errno == EBUSY ? "Device or resource busy" : strerror(errno);
+		drop(dir);
+		return why;
+	}
+	why = needed(i);
+	if (why) {
+		i->fd = drop(i->fd);
+		drop(dir);
+		return why;
+	}
+	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
+	gone = beside(file, GONE);
+	if (i->kind == IMAGE_DIRECTORY)
+		set_immutable(i->fd, false);
+	if (renameat(dir, file, dir, gone) < 0) {
+		why = strerror(errno);
+		drop(dir);
+		return why;
+	}
+	if (base)
+		unpin(base, i->name);
+	follow(fmt("%s/%s", path, i->name), NULL, false);
+	fsync(dir);
+	flock(dir, LOCK_UN);
+	why = erase(dir, gone, &where) < 0 ? fmt("%s/%s/%s: %s", path, gone, where, strerror(errno)) : NULL;
+	drop(dir);
+	i->fd = drop(i->fd);
+	return why;
+}
+
+bool
 store_remove(struct image *i, bool quiet)
 {
-	(void)i;
-	(void)quiet;
-	die("remove: not there yet");
+	const char *why = take_away(i);
+
+	if (why && !quiet)
+		die("Could not remove image: %s", why);
+	return !why;
+}
+
+void
+store_rename(struct image *i, const char *name)
+{
+	char *path = dir_name(i->path), *why, *base, *mark, *new = fmt("%s/%s%s", path, name, ends[i->kind]);
+	bool was_immutable;
+	struct image there;
+	int dir;
+
+	dir = i->vendor ? -1 : enter(path);
+	if (dir < 0 || (i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0))
+		die("Could not rename image: %s", strerror(i->vendor ? EROFS : errno));
+	if (find_in(path, name, &there))
+		die("Could not rename image: %s", strerror(EEXIST));
+	why = needed(i);
+	if (why)
+		die("Could not rename image: %s", why);
+	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
+	mark = intend(dir, fmt("%s/%s", path, i->name), name);
+	if (!mark || (base && pin(base, new) < 0))
+		die("Could not rename image: %s", strerror(errno));
+	was_immutable = i->kind == IMAGE_DIRECTORY && i->read_only;
+	if (was_immutable)
+		set_immutable(i->fd, false);
+	if (renameat(dir, base_name(i->path), dir, base_name(new)) < 0) {
+		unlinkat(dir, mark, 0);
+		die("Could not rename image: %s", strerror(errno));
+	}
+	if (was_immutable)
+		set_immutable(i->fd, true);
+	fsync(dir);
+	follow(fmt("%s/%s", path, i->name), fmt("%s/%s", path, name), false);
+	unlinkat(dir, mark, 0);
+	if (base)
+		unpin(base, i->name);
+	i->fd = drop(i->fd);
+	drop(dir);
 }

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -257,14 +258,17 @@ struct statx_words {
 int
 sys_look(int dir, const char *name, struct look *l)
 {
-	enum { BASIC = 0x7ff, MOUNT = 0x1000, NO_AUTOMOUNT = 0x800 };  /* STATX_BASIC_STATS, STATX_MNT_ID */
+	enum { BASIC = 0x7ff, BORN = 0x800, MOUNT = 0x1000, NO_AUTOMOUNT = 0x800 };  /* STATX_BASIC_STATS, _BTIME, _MNT_ID */
 	int flags = AT_SYMLINK_NOFOLLOW | NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
 	struct statx_words x = { 0 };
 	struct stat st;
 
-	if (!missing("statx") && syscall(SYS_statx, dir, name, flags, BASIC | MOUNT, &x) == 0) {
+	if (!missing("statx") && syscall(SYS_statx, dir, name, flags, BASIC | BORN | MOUNT, &x) == 0) {
 		*l = (struct look){ .dev = (uint64_t)x.dev_major << 32 | x.dev_minor, .ino = x.ino, .size = x.size,
-			.sec = x.mtime.sec, .nsec = x.mtime.nsec, .mode = x.mode, .uid = x.uid, .gid = x.gid };
+			.blocks = x.blocks, .rdev = makedev(x.rdev_major, x.rdev_minor), .nlink = x.nlink,
+			.sec = x.mtime.sec, .nsec = x.mtime.nsec, .read_sec = x.atime.sec, .read_nsec = x.atime.nsec,
+			.mode = x.mode, .uid = x.uid, .gid = x.gid };
+		l->born = x.mask & BORN ? x.btime.sec * 1000000 + x.btime.nsec / 1000 : 0;
 		l->mount = x.mask & MOUNT ? x.mount : mount_of(dir, name);
 		return 0;
 	}
@@ -273,8 +277,10 @@ sys_look(int dir, const char *name, struct look *l)
 	if (fstatat(dir, name, &st, flags) < 0)
 		return -1;
 	*l = (struct look){ .dev = st.st_dev, .ino = st.st_ino, .size = (uint64_t)st.st_size, .mount = mount_of(dir, name),
-		.sec = st.st_mtim.tv_sec, .nsec = (uint32_t)st.st_mtim.tv_nsec, .mode = st.st_mode,
-		.uid = st.st_uid, .gid = st.st_gid };
+		.blocks = (uint64_t)st.st_blocks, .rdev = st.st_rdev, .nlink = (uint32_t)st.st_nlink,
+		.sec = st.st_mtim.tv_sec, .nsec = (uint32_t)st.st_mtim.tv_nsec,
+		.read_sec = st.st_atim.tv_sec, .read_nsec = (uint32_t)st.st_atim.tv_nsec,
+		.mode = st.st_mode, .uid = st.st_uid, .gid = st.st_gid };
 	return 0;
 }
 

@@ -39,68 +39,97 @@ width(const char *s)
 	return n;
 }
 
+/* all of it is one write: a list may be long */
+struct text { char *s; size_t n, room; };
+
 static void
-print_json(const struct column *c, size_t columns, const struct cell *cells, size_t rows, bool pretty)
+add(struct text *t, const char *s, size_t pad, bool before)
+{
+	size_t len = strlen(s), room;
+	char *more;
+
+	if (t->n + len + pad >= t->room) {
+		room = (t->n + len + pad) * 2 + 4096;
+		more = realloc(t->s, room);
+		if (!more)
+			die("no memory for a list of so many lines");
+		t->s = more;
+		t->room = room;
+	}
+	memset(t->s + t->n, ' ', pad);
+	memcpy(t->s + t->n + (before ? pad : 0), s, len);
+	if (!before)
+		memset(t->s + t->n + len, ' ', pad);
+	t->n += len + pad;
+	t->s[t->n] = 0;
+}
+
+static void
+add_json(struct text *t, const struct column *c, size_t columns, const struct cell *cells, size_t rows, bool pretty)
 {
 	const struct cell *x = cells;
 	size_t i, j;
 
-	print(1, "[");
+	add(t, "[", 0, false);
 	for (i = 0; i < rows; i++) {
-		print(1, "%s", i ? "," : "");
-		print(1, pretty ? "\n\t{" : "{");
-		for (j = 0; j < columns; j++, x++)
-			print(1, pretty ? "%s\n\t\t\"%s\" : %s" : "%s\"%s\":%s", j ? "," : "", c[j].key,
-			      x->json ? x->json : x->text ? table_json(x->text) : "null");
-		print(1, pretty ? "\n\t}" : "}");
+		add(t, i ? "," : "", 0, false);
+		add(t, pretty ? "\n\t{" : "{", 0, false);
+		for (j = 0; j < columns; j++, x++) {
+			add(t, j ? "," : "", 0, false);
+			add(t, pretty ? "\n\t\t\"" : "\"", 0, false);
+			add(t, c[j].key, 0, false);
+			add(t, pretty ? "\" : " : "\":", 0, false);
+			add(t, x->json ? x->json : x->text ? table_json(x->text) : "null", 0, false);
+		}
+		add(t, pretty ? "\n\t}" : "}", 0, false);
 	}
-	print(1, pretty && rows ? "\n]\n" : "]\n");
+	add(t, pretty && rows ? "\n]\n" : "]\n", 0, false);
 }
 
 static void
-print_row(const struct column *c, size_t columns, const struct cell *row, const size_t *widths)
+add_row(struct text *t, const struct column *c, size_t columns, const struct cell *row, const size_t *widths)
 {
-	char *line = xstrdup("");
-	size_t i, pad;
+	const char *text;
+	size_t i;
 
 	for (i = 0; i < columns; i++) {
-		const char *text = row ? row[i].text ? row[i].text : "" : c[i].head;
-
-		pad = widths[i] - width(text);
-		line = fmt("%s%s%*s%s%*s", line, i ? " " : "", c[i].right ? (int)pad : 0, "", text, c[i].right ? 0 : (int)pad, "");
+		text = !row ? c[i].head : row[i].text ? row[i].text : "";
+		add(t, i ? " " : "", 0, false);
+		add(t, text, widths[i] - width(text), c[i].right);
 	}
-	for (i = strlen(line); i > 0 && line[i - 1] == ' '; i--)
-		line[i - 1] = 0;
-	print(1, "%s\n", line);
+	while (t->n > 0 && t->s[t->n - 1] == ' ')
+		t->n--;
+	add(t, "\n", 0, false);
 }
 
 void
 table_print(const struct ask *a, const struct column *c, size_t columns, const struct cell *cells, size_t rows, const char *nouns)
 {
 	size_t widths[16] = { 0 }, i, j, w;
+	struct text t = { NULL, 0, 0 };
 
 	if (ask_output(a) != OUT_TABLE) {
-		print_json(c, columns, cells, rows, ask_output(a) == OUT_JSON_PRETTY);
-		return;
-	}
-	if (!rows) {
-		if (!a->no_legend)
-			print(1, "No %s.\n", nouns);
-		return;
-	}
-	for (j = 0; j < columns; j++) {
-		widths[j] = a->no_legend ? 0 : width(c[j].head);
-		for (i = 0; i < rows; i++) {
-			w = width(cells[i * columns + j].text);
-			widths[j] = w > widths[j] ? w : widths[j];
+		add_json(&t, c, columns, cells, rows, ask_output(a) == OUT_JSON_PRETTY);
+	} else if (rows) {
+		for (j = 0; j < columns; j++) {
+			widths[j] = a->no_legend ? 0 : width(c[j].head);
+			for (i = 0; i < rows; i++) {
+				w = width(cells[i * columns + j].text);
+				widths[j] = w > widths[j] ? w : widths[j];
+			}
 		}
+		if (!a->no_legend)
+			add_row(&t, c, columns, NULL, widths);
+		for (i = 0; i < rows; i++)
+			add_row(&t, c, columns, cells + i * columns, widths);
+		if (!a->no_legend)
+			add(&t, fmt("\n%zu %s listed.\n", rows, nouns), 0, false);
+	} else if (!a->no_legend) {
+		add(&t, fmt("No %s.\n", nouns), 0, false);
 	}
-	if (!a->no_legend)
-		print_row(c, columns, NULL, widths);
-	for (i = 0; i < rows; i++)
-		print_row(c, columns, cells + i * columns, widths);
-	if (!a->no_legend)
-		print(1, "\n%zu %s listed.\n", rows, nouns);
+	if (t.n)
+		print(1, "%s", t.s);
+	free(t.s);
 }
 
 void
@@ -150,36 +179,51 @@ table_time(int64_t us)
 	return xstrdup(text);
 }
 
+static char *
+two(int64_t a, const char *one, int64_t b, const char *two)
+{
+	return fmt("%lld %s%s %lld %s%s", (long long)a, one, a == 1 ? "" : "s", (long long)b, two, b == 1 ? "" : "s");
+}
+
+/* in the original's words */
 char *
 table_ago(int64_t us)
 {
-	static const struct { const char *one, *many; int64_t seconds, next; } units[] = {
-		{ " year", " years", 31557600, 2629800 }, { " month", " months", 2629800, 86400 },
-		{ " week", " weeks", 604800, 86400 }, { " day", " days", 86400, 3600 },
-		{ "h", "h", 3600, 60 }, { "min", "min", 60, 1 }, { "s", "s", 1, 1 },
-	};
+	enum { MINUTE = 60, HOUR = 3600, DAY = 86400, WEEK = 604800, MONTH = 2629800, YEAR = 31557600 };
 	struct timespec now;
-	int64_t s, n, rest;
-	const char *when = "ago";
-	size_t i;
+	const char *when = "ago", *text;
+	int64_t s, d;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	s = now.tv_sec - us / 1000000;
-	if (s < 0) {
-		s = -s;
+	d = now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000 - us;
+	if (d < 0) {
+		d = -d;
 		when = "left";
 	}
-	for (i = 0; i < LEN(units); i++) {
-		if (s < units[i].seconds)
-			continue;
-		n = s / units[i].seconds;
-		rest = i + 1 < LEN(units) ? s % units[i].seconds : 0;
-		if (i >= 5 || !rest || rest < units[i].next)
-			return i == 5 && rest ? fmt("%lld%s %llds %s", (long long)n, "min", (long long)rest, when)
-			                      : fmt("%lld%s %s", (long long)n, n == 1 ? units[i].one : units[i].many, when);
-		rest /= units[i].next;
-		return fmt("%lld%s %lld%s %s", (long long)n, n == 1 ? units[i].one : units[i].many, (long long)rest,
-		           i == 0 ? rest == 1 ? " month" : " months" : i < 3 ? rest == 1 ? " day" : " days" : i == 3 ? "h" : "min", when);
-	}
-	return xstrdup("now");
+	s = d / 1000000;
+	if (s >= YEAR)
+		text = two(s / YEAR, "year", s % YEAR / MONTH, "month");
+	else if (s >= MONTH)
+		text = two(s / MONTH, "month", s % MONTH / DAY, "day");
+	else if (s >= WEEK)
+		text = two(s / WEEK, "week", s % WEEK / DAY, "day");
+	else if (s >= 2 * DAY)
+		text = fmt("%lld days", (long long)(s / DAY));
+	else if (s >= 25 * HOUR)
+		text = fmt("1 day %lldh", (long long)((s - DAY) / HOUR));
+	else if (s >= 6 * HOUR)
+		text = fmt("%lldh", (long long)(s / HOUR));
+	else if (s >= HOUR)
+		text = fmt("%lldh %lldmin", (long long)(s / HOUR), (long long)(s % HOUR / MINUTE));
+	else if (s >= 5 * MINUTE)
+		text = fmt("%lldmin", (long long)(s / MINUTE));
+	else if (s >= MINUTE)
+		text = fmt("%lldmin %llds", (long long)(s / MINUTE), (long long)(s % MINUTE));
+	else if (s)
+		text = fmt("%llds", (long long)s);
+	else if (d >= 1000)
+		text = fmt("%lldms", (long long)(d / 1000));
+	else
+		return xstrdup("now");
+	return fmt("%s %s", text, when);
 }

@@ -103,8 +103,11 @@ void sys_default_signal(int sig);  /* any, those too that libc keeps for itself 
 /* what a name in dir is, or dir itself when it is ""; no link is followed and nothing mounted for it. 4.11, else by other calls */
 struct look {
 	uint64_t dev, ino, size, mount;  /* mount is 0 where the kernel does not say */
-	int64_t sec;  /* last modified */
-	uint32_t nsec, mode, uid, gid;
+	uint64_t blocks;  /* of 512 bytes */
+	int64_t born;     /* microseconds since 1970; 0: nobody knows */
+	dev_t rdev;
+	int64_t sec, read_sec;  /* last modified, last read */
+	uint32_t nsec, read_nsec, mode, uid, gid, nlink;
 };
 int sys_look(int dir, const char *name, struct look *l);
 /*
@@ -188,21 +191,6 @@ int work_open(int above, const char *name, uid_t owner);
  */
 void work_sweep(const char *note, int held);
 
-/* ---- copy.c: trees at rest: copied, removed ----------------------------- */
-
-/*
- * Copy all below from, as it is, into the empty directory to; what is mounted there stays out. -1 with errno, and
- * *where (a fresh string) is what it failed at.
- */
-int copy_tree(int from, int to, char **where);
-/* the data of a file, shared where the file system can (FICLONE), else its holes kept; to is empty. -1 with errno */
-int copy_contents(int from, int to);
-/*
- * Remove name in dir, with all below it, however deep; nothing that is mounted there, nor what a link leads to. -1 with
- * errno, EBUSY: something is mounted in it; *where as above. No error: it was not there
- */
-int remove_tree(int dir, const char *name, char **where);
-
 /* ---- btrfs.c: subvolumes, by libbtrfsutil; without it (make BTRFS=n) there are none --------------- */
 
 /* -1 with errno; ENOSYS: not built in; ENOTTY, EINVAL: dir is of another file system */
@@ -214,6 +202,25 @@ int btrfs_get_read_only(int fd);              /* 1, 0 */
 int btrfs_set_read_only(int fd, bool on);
 int btrfs_usage(int fd, uint64_t *used, uint64_t *limit, uint64_t *exclusive, uint64_t *exclusive_limit);  /* quota; UINT64_MAX: unknown, none */
 int btrfs_set_limit(int fd, uint64_t limit);  /* UINT64_MAX takes it away; quotas are turned on */
+
+/* ---- copy.c: trees at rest: copied, removed ----------------------------- */
+
+enum {
+	COPY_ALONE = 1,  /* no thread of ours: memory is shared with another process, or a processor is to be left to others */
+	COPY_APART = 2,  /* nothing is shared with what it is a copy of */
+};
+/*
+ * Copy all below from, as it is, into the empty directory to; what is mounted there stays out. -1 with errno (EINTR:
+ * halted), and *where (a fresh string) is what it failed at.
+ */
+int copy_tree(int from, int to, int flags, char **where);
+/* the data of a file, shared where the file system can (FICLONE), else its holes kept; to is empty. -1 with errno */
+int copy_contents(int from, int to, int flags);
+/*
+ * Remove name in dir, with all below it, however deep; nothing that is mounted there, nor what a link leads to. -1 with
+ * errno, EBUSY: something is mounted in it; *where as above. No error: it was not there
+ */
+int remove_tree(int dir, const char *name, char **where);
 
 /* ---- stream.c: bytes in and out, packed or not ----------------------------- */
 

@@ -172,7 +172,7 @@ parse_short(struct ask *a, char ***words)
 void
 ask_parse(struct ask *a, char **words)
 {
-	a->words = xalloc(sizeof(*a->words));
+	a->words = xalloc(4 * sizeof(*a->words));  /* as grow begins one */
 	for (; *words; words++) {
 		if (streq(*words, "--")) {
 			while (*++words)
