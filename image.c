@@ -633,26 +633,12 @@ image_open_tree(const struct image *from, bool write)
 
 /* ---- which one -------------------------------------------------------------------------- */
 
-static bool
-find_image(const struct plan *p, const char *name, struct image *i)
-{
-	static const char *const path[] = { IMAGE_PATH };
-	size_t n;
-
-	if (p->image_root)
-		return store_find(p->image_root, name, i);
-	for (n = 0; n < LEN(path); n++)
-		if (store_find(run_path(path[n]), name, i))
-			return true;
-	return false;
-}
-
 char *
 image_search(const struct plan *p, const char *name)
 {
 	struct image i;
 
-	return find_image(p, name, &i) ? i.path : NULL;
+	return store_find(p->image_root, name, &i) ? i.path : NULL;
 }
 
 static void
@@ -746,7 +732,7 @@ choose_path(const struct plan *p, struct image *i)
 		populate(p, path);
 	}
 	if (!path && p->machine) {
-		if (!find_image(p, p->machine, i))
+		if (!store_find(p->image_root, p->machine, i))
 			die("No image for machine '%s'.", p->machine);
 		path = i->path;
 	}
