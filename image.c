@@ -58,6 +58,8 @@ reopen(const struct image *i, int flags)
 	int fd = openat(AT_FDCWD, i->path, flags | O_NONBLOCK | O_CLOEXEC);
 	struct stat now, then;
 
+	if (fd < 0 && errno == EBUSY)
+		die("%s is in use already: mounted, or part of something else; say -x or --read-only", i->path);
 	if (fd < 0)
 		die("open %s:", i->path);
 	if (fstat(fd, &now) < 0 || fstat(i->fd, &then) < 0 || now.st_dev != then.st_dev || now.st_ino != then.st_ino)
