@@ -5,6 +5,12 @@ CONFIG ?= config.h
 STATIC ?= y
 # zlib, and libbtrfsutil where it is found: y or n. Without zlib gzip is a program's affair
 ZLIB ?= y
+# Another library with zlib's interface and zlib.h, such as zlib-ng in its compatible form: ZLIB_LIBS=/there/libz.a,
+# and CPPFLAGS=-I/there when its header differs
+ZLIB_LIBS ?= -lz
+# y: gzip is unpacked by ISA-L, three times as fast and 150 KB larger, on x86_64 and arm64. Ours is made by
+# test/lab/toolchain --with-isal TARGET
+ISAL ?= n
 ifndef BTRFS
 BTRFS = $(eval BTRFS := $(if $(shell printf '\043include <btrfsutil.h>\n' | $(CC) $(CPPFLAGS) -E - 2>/dev/null | grep create_subvolume),y,n))$(BTRFS)
 endif
@@ -22,7 +28,7 @@ rooms := util sys sha256 tree work btrfs copy stream tar unpack pack raw disk fe
 	net move address forward dns resolver lend relay port machine place mount mntns spare root userns user seccomp console payload halt \
 	verb table store image images transfer pull settings plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
-libs = $(if $(filter y,$(ZLIB)),-lz) $(if $(filter y,$(BTRFS)),-lbtrfsutil)
+libs = $(if $(filter y,$(ISAL)),-lisal) $(if $(filter y,$(ZLIB)),$(ZLIB_LIBS)) -pthread $(if $(filter y,$(BTRFS)),-lbtrfsutil)
 
 # No CC given: gcc if it makes musl programs or CROSS_COMPILE names it, else
 # a musl of our own around it, which test/lab/toolchain makes when missing.
@@ -43,7 +49,7 @@ STRIP ?= $(call tool,strip)
 CFLAGS ?= -Os
 own_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCONFIG='"$(CONFIG)"' \
 	$(if $(NSPAWN),-DNSPAWN='"$(O)/nspawn.rows"') -iquote . \
-	-DWITH_ZLIB=$(if $(filter y,$(ZLIB)),1,0) -DWITH_BTRFS=$(if $(filter y,$(BTRFS)),1,0) \
+	-DWITH_ZLIB=$(if $(filter y,$(ZLIB)),1,0) -DWITH_ISAL=$(if $(filter y,$(ISAL)),1,0) -DWITH_BTRFS=$(if $(filter y,$(BTRFS)),1,0) \
 	-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wdate-time \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=.
@@ -84,6 +90,7 @@ $(O)/test-untar: $(filter-out %/nspawn-lite.o,$(obj))
 $(O)/test-same: $(addprefix $(O)/,util.o)
 $(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
 $(O)/test-copy: $(addprefix $(O)/,util.o sys.o btrfs.o copy.o)
+$(O)/test-stream: $(addprefix $(O)/,util.o sys.o sha256.o stream.o)
 $(O)/test-dhcp: $(addprefix $(O)/,util.o dhcp.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags
 	$(program)
@@ -96,7 +103,7 @@ $(O)/test-%: test/lab/%.c $(O)/flags
 	$(program)
 
 # For the program on the machine that builds, without what is generated below
-host := -s O=$(O)/host TARGET= CROSS_COMPILE= CC='$(HOSTCC)' NSPAWN= STRIP=: STATIC=n ZLIB=n BTRFS=n CFLAGS=-O1 CPPFLAGS= LDFLAGS= all
+host := -s O=$(O)/host TARGET= CROSS_COMPILE= CC='$(HOSTCC)' NSPAWN= STRIP=: STATIC=n ZLIB=n ISAL=n BTRFS=n CFLAGS=-O1 CPPFLAGS= LDFLAGS= all
 
 # NSPAWN is a folder of .nspawn files, which become rows of plan.c
 ifneq ($(NSPAWN),)

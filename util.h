@@ -242,26 +242,41 @@ struct source {
 struct source source_fd(int fd);  /* file, pipe, socket */
 
 /*
- * What comes from a source, unpacked; by a second thread where there is a second CPU. The packing is told by the first
- * bytes. Dies when there is no memory. The source must outlive it.
+ * What comes from a source, unpacked; by a second thread where there is a second CPU: then the source's read runs there,
+ * and should end when it says so, for a thread that is not wanted is cancelled in it (pthread_cancel(3)). The packing is
+ * told by the first bytes, which are waited for. Dies when there is no memory. The source must outlive it. SIGPIPE is
+ * to be ignored, as after halt_by_signal.
  */
 struct stream;
 struct stream *stream_open(struct source *from);
 int stream_packing(struct stream *s);             /* PACK_... */
-/* some of what comes next, at most so many bytes, which stay until the next call; 0 at the end; -1: see stream_why */
+/*
+ * Some of what comes next, at most so many bytes, which stay until the next call; 0 at the end; -1: see stream_why, and
+ * so it stays. It comes out of buffers that hold a multiple of 512 bytes, the last one aside: who has so far taken
+ * whole blocks of 512 gets whole blocks, with most a multiple of 512 above 0, until the end of all. at is aligned to 16 then.
+ */
 ssize_t stream_get(struct stream *s, const uint8_t **at, size_t most);
+ssize_t stream_peek(struct stream *s, const uint8_t **at);  /* the same, all that is there, and takes nothing */
 ssize_t stream_read(struct stream *s, void *buf, size_t n);  /* n bytes, fewer only at the end */
 const char *stream_why(const struct stream *s);   /* a sentence without a name: "it ends in the middle of ..." */
-void stream_close(struct stream *s);              /* ends its thread and filters */
+void stream_close(struct stream *s);              /* ends its thread and filters, at any moment */
 
 /* the other way: pack what is put, and write it to an fd that stays the caller's */
 struct sink;
-struct sink *sink_open(int fd, int pack, int level);  /* level 1 ... 9 of gzip; 0: the usual */
+struct sink *sink_open(int fd, int pack, int level);  /* level 1 ... 9; 0: the usual. Trouble is said by what follows */
 int sink_put(struct sink *s, const void *data, size_t len);  /* -1: see sink_why */
-int sink_zeros(struct sink *s, uint64_t len);
-int sink_close(struct sink *s);                   /* -1: see sink_why, which stays */
+int sink_zeros(struct sink *s, uint64_t len);     /* unpacked, at the end of a file: a hole */
+int sink_close(struct sink *s);                   /* -1: see sink_why, which stays until the next sink is opened */
 const char *sink_why(const struct sink *s);
-uint64_t sink_written(const struct sink *s);      /* bytes, packed */
+uint64_t sink_written(const struct sink *s);      /* bytes, packed, as far as they went out; after sink_close: all */
+
+/*
+ * A program of PATH, which gets these three fds (-1: /dev/null) and no others, and ends with our thread. argv stays
+ * unchanged. Its pid, to be waited for; -1 with errno, ENOENT: there is none
+ */
+pid_t program_start(char *const argv[], int in, int out, int err);
+/* wait for it; 0, or -1 and what became of it in words: "xz ended with status 1" */
+int program_end(pid_t pid, const char *name, char *words, size_t size);
 
 /* ---- tar.c: archives, as POSIX pax(1), ustar, GNU tar and OCI image layers have them --------------- */
 
