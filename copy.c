@@ -26,7 +26,7 @@
 #define FICLONE _IOW(0x94, 9, int)  /* 4.5; btrfs before */
 #endif
 
-enum { WINDOW = 16, BATCH = 8192, BUFFER = 65536, NAMES = 4096, QUEUE = 4, SMALL = 4096 };
+enum { WINDOW = 16, BATCH = 8192, BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096 };
 
 /* ---- the way down and up ------------------------------------------------------ */
 
@@ -454,7 +454,7 @@ stopped(struct copy *c)
 	return c->error;
 }
 
-/* what an overlay wrote for itself means something else elsewhere */
+/* what an overlay wrote for itself means something else elsewhere, and xfs shows ACLs a second time */
 static int
 copy_xattr(int in, int out, const char *from, const char *to, const char *name)
 {
@@ -462,7 +462,7 @@ copy_xattr(int in, int out, const char *from, const char *to, const char *name)
 	ssize_t n;
 	int ret;
 
-	if (after(name, "trusted.overlay."))
+	if (after(name, "trusted.overlay.") || after(name, "trusted.SGI_ACL_"))
 		return 0;
 	n = from ? lgetxattr(from, name, value, sizeof(small)) : fgetxattr(in, name, value, sizeof(small));
 	if (n < 0 && errno == ERANGE) {
