@@ -768,12 +768,16 @@ store_make(struct making *m, const char *root, const char *name, int kind, bool 
 void
 store_abandon(struct making *m)
 {
+	int was = halted;
 	char *where;
 
 	if (unfinished != m)
 		return;
 	unfinished = NULL;
+	/* it is for the signal that came that this is done; another one ends it */
+	halted = 0;
 	erase(m->dir, half(m), &where);
+	halted = halted ? halted : was;
 	m->fd = drop(m->fd);
 	m->dir = drop(m->dir);
 }

@@ -123,7 +123,8 @@ if command -v nginx >/dev/null; then
 	daemon off; pid $T/nginx/pid; error_log $T/nginx/error; worker_processes 1; user root;
 	events { }
 	http {
-		access_log $T/nginx/log '\$request|\$status|\$http_range|\$http_if_none_match|\$http_user_agent|\$http_authorization';
+		log_format all '\$request|\$status|\$http_range|\$http_if_none_match|\$http_user_agent|\$http_authorization';
+		access_log $T/nginx/log all;
 		client_body_temp_path $T/nginx/a; proxy_temp_path $T/nginx/b; fastcgi_temp_path $T/nginx/c;
 		uwsgi_temp_path $T/nginx/d; scgi_temp_path $T/nginx/e;
 		server {
@@ -138,7 +139,7 @@ if command -v nginx >/dev/null; then
 	}
 	END
 	background nginx -c "$T/nginx.conf" -p "$T/nginx" 2>/dev/null
-	wait_for busybox nc -z 127.0.0.1 8080 </dev/null
+	wait_for busybox wget -q -O "$T/try" http://127.0.0.1:8080/SHA256SUMS 2>/dev/null || note "$(cat "$T/nginx/error")"
 	at=http://127.0.0.1:8080
 
 	pull pull-tar "$at/guest.tar.gz"
@@ -213,7 +214,8 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	sums other.tar.gz
 	echo "$(sha256sum <"$T/www/guest.tar.gz" | cut -d ' ' -f 1)" >"$T/www/tail.tar.gz.sha256"
 	pull pull-tar "$at/tail.tar.gz" tail
-	like 'one with something behind its end' '1 *' "$rc"
+	is 'one with something behind its end' "1 nspawn-lite: DOWNLOAD INVALID: SHA256 checksum of $at/tail.tar.gz is wrong." \
+		"$rc $(echo "$err" | tail -n 1)"
 	ok 'is not taken for another' nothing tail
 	mv "$T/www/SHA256SUMS" "$T/www/away"
 	pull pull-tar "$at/guest.tar.gz" none
@@ -335,7 +337,13 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 		if busybox wget --help 2>&1 | grep -q -- --no-check; then
 			mkdir "$T/small"
 			ln -s "$(command -v busybox)" "$T/small/wget"
-			run env PATH="$T/small" timeout 20 "$NL" pull-tar --verify=checksum https://127.0.0.1:8443/guest.tar.gz small
+			run env PATH="$T/small" "$NL" pull-tar --verify=checksum https://127.0.0.1:8443/guest.tar.gz small
+			if [ "$rc" = 0 ]; then
+				like 'https by wget of busybox: it is said that it checks nothing' '*it checks no certificates*' "$err"
+				ok 'is the same' same small
+			else
+				skip 'https by wget of busybox' "$(echo "$err" | tail -n 1)"
+			fi
 		fi
 	else
 		skip 'https' 'no openssl and curl'
@@ -346,4 +354,6 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 else
 	skip 'a real server' 'no nginx'
 fi
+# trees that are read-only stay so for everybody
+find "$store" -maxdepth 1 -exec chattr -i {} + 2>/dev/null
 done_testing
