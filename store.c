@@ -20,9 +20,12 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-enum { IMMUTABLE = 0x10, EXCHANGE = 2, SUBVOLUME_INO = 256 };  /* FS_IMMUTABLE_FL, RENAME_EXCHANGE; of each subvolume's root */
+/* FS_IMMUTABLE_FL, RENAME_EXCHANGE; inode of each subvolume's root */
+enum { IMMUTABLE = 0x10, EXCHANGE = 2, SUBVOLUME_INO = 256 };
 
-const char *const image_kinds[IMAGE_KINDS] = { "directory", "subvolume", "overlay", "raw", "squashfs", "erofs", "block" };
+const char *const image_kinds[IMAGE_KINDS] = {
+	"directory", "subvolume", "overlay", "raw", "squashfs", "erofs", "block",
+};
 static const char *const ends[IMAGE_KINDS] = { "", "", ".overlay", ".raw", ".squashfs", ".erofs", "" };
 
 /* files that belong to NAME */
@@ -524,7 +527,7 @@ copy_beside(const char *from, const char *to)
 	return done;
 }
 
-/* give those of from to to, which exists: a copy when from stays. to NULL: they are to go. Names are with a directory */
+/* give those of from to to, which exists: a copy when from stays. to NULL: they are to go. Both are with a directory */
 static bool
 follow(const char *from, const char *to, bool stays)
 {
@@ -639,7 +642,7 @@ sweep_mark(int dir, const char *path, const char *entry, int mark, const char *f
 			renameat(dir, entry, dir, file);
 		} else {
 			if (mark == GONE && !find_in(path, name, &i))
-				follow(fmt("%s/%s", path, name), NULL, false);
+				(void)follow(fmt("%s/%s", path, name), NULL, false);  /* it was said before */
 			erase(dir, entry, &where);
 		}
 	}
@@ -1163,7 +1166,11 @@ take_away(struct image *i)
 	}
 	if (base)
 		unpin(base, i->name);
-	follow(fmt("%s/%s", path, i->name), NULL, false);
+	if (!follow(fmt("%s/%s", path, i->name), NULL, false)) {
+		i->fd = drop(i->fd);
+		drop(dir);
+		return "not all files that belong to it are gone: the next command tries again";
+	}
 	fsync(dir);
 	flock(dir, LOCK_UN);
 	why = erase(dir, gone, &where) < 0 ? fmt("%s/%s/%s: %s", path, gone, where, strerror(errno)) : NULL;

@@ -60,7 +60,7 @@ done
 echo disk >"$T/store/disk.raw"
 echo x >"$T/store/one.nspawn"
 fresh() {
-	rm -rf "$S"/* "$S"/.#*
+	rm -rf "${S:?}"/* "$S"/.#*
 	cp -a "$T/store/." "$S"
 	case $mode in
 	rename-clone|remove-clone|clone-clone) "$M" clone --no-sync one thing ;;
@@ -170,7 +170,7 @@ fi
 # ---- many at once -------------------------------------------------------------------------
 
 mode=''
-how=kill
+how='kill'
 fresh
 for o in '' --copy; do
 	i=0
@@ -181,6 +181,7 @@ for o in '' --copy; do
 	wait
 	is "20 clones of one image at once are 20 images ($o)" '20 ' \
 		"$(names | paste -d ' ' - - | grep -c '^c[0-9]* .* no one$') $(cat "$T"/out*)$(hidden)"
+	# shellcheck disable=SC2016 # for the other shell
 	ok "and can be removed at once ($o)" sh -c 'i=0; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "$1" remove c$i & done; wait' x "$M"
 	is "with nothing left ($o)" '0' "$(names | grep -c '^c[0-9]')$(hidden)"
 done
