@@ -1146,8 +1146,9 @@ take_away(struct image *i)
 	dir = enter(path);
 	if (dir < 0 || (i->fd < 0 && i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0)) {
 		reason = store_reason();
+		why = errno == EBUSY ? needed(i) : NULL;  /* clones that run hold it */
 		drop(dir);
-		return reason;
+		return why ? why : reason;
 	}
 	why = needed(i);
 	if (why) {
