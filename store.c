@@ -715,6 +715,7 @@ static struct making *unfinished;
 static void
 abandon_at_exit(void)
 {
+	halted = 0;  /* what ends us shall not end this; a second time it does */
 	if (unfinished)
 		store_abandon(unfinished);
 }

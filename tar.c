@@ -92,7 +92,8 @@ add(struct text *x, const void *data, size_t len)
 {
 	if (!reserve(x, len))
 		return false;
-	memcpy(x->at + x->len, data, len);
+	if (len > 0)
+		memcpy(x->at + x->len, data, len);
 	x->len += len;
 	x->at[x->len] = 0;
 	return true;
@@ -906,7 +907,7 @@ put_time(struct text *x, int64_t sec, uint32_t nsec)
 		nsec = 1000000000 - nsec;
 	}
 	n = snprintf(number, sizeof(number), nsec ? "%s%llu.%09u" : "%s%llu", minus ? "-" : "",
-	    (unsigned long long)(minus ? -sec : sec), (unsigned int)nsec);
+	    (unsigned long long)(minus ? -(uint64_t)sec : (uint64_t)sec), (unsigned int)nsec);
 	return put_record(x, "mtime", number, (size_t)n);
 }
 

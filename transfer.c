@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -495,40 +494,24 @@ looks_like_os(int dir)
 	return false;
 }
 
-static int
-take_attributes(int from, int to)
-{
-	char names[4096], value[4096], *name;
-	struct stat st;
-	ssize_t n = flistxattr(from, names, sizeof(names)), len;
-
-	if (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
-		return -1;
-	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
-		len = fgetxattr(from, name, value, sizeof(value));
-		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP)
-			return -1;
-	}
-	return futimens(to, (struct timespec[]){ st.st_atim, st.st_mtim });
-}
-
 /* all in the directory name goes up into dir; the directory gets a name first that cannot be in it */
 static int
 move_up(int dir, int below, const char *name)
 {
 	char one[NAME_MAX + 1], *own;
+	struct stat st;
 	uint64_t random;
 
 	random_bytes(&random, sizeof(random));
 	own = fmt(".#%016llx", (unsigned long long)random);
-	if (renameat(dir, name, dir, own) < 0)
+	if (fstat(below, &st) < 0 || renameat(dir, name, dir, own) < 0)
 		return -1;
 	while (look_into(below, one) > 0)
 		if (renameat(below, one, dir, one) < 0)
 			return -1;
-	if (unlinkat(dir, own, AT_REMOVEDIR) < 0)
+	if (unlinkat(dir, own, AT_REMOVEDIR) < 0 || store_dress(below, dir) < 0)
 		return -1;
-	return take_attributes(below, dir);
+	return futimens(dir, (struct timespec[]){ st.st_atim, st.st_mtim });
 }
 
 /* archives of a tree often hold it in a directory of its own */
@@ -597,25 +580,37 @@ commit_raw(const struct ask *a, struct making *m, const char *name)
 	commit(a, m);
 }
 
+/* of qcow2 the tables may stand behind what they speak of: it has to be a file first, which has no name */
+static int
+open_spool(const struct making *m)
+{
+	int fd = openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char *path = fmt("%s.qcow2", m->temporary);
+
+	if (fd < 0) {
+		fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0 || unlink(path) < 0)
+			die("make %s:", path);
+	}
+	return fd;
+}
+
 void
 transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, const char *name)
 {
 	const char *why = NULL;
-	struct making spool;
-	uint8_t head[2048];
+	const uint8_t *head;
+	ssize_t n = stream_peek(s, &head);
+	bool qcow2 = n > 0 && qcow2_is(head, (size_t)n);
+	int to = qcow2 ? open_spool(m) : m->fd;
 
-	if (raw_write(s, m->fd, &why) < 0 || halted)
+	if (n < 0 || raw_write(s, to, &why) < 0 || halted)
 		transfer_fail(name, why ? why : stream_why(s));
 	stream_close(s);
-	if (qcow2_is(head, read_head(m->fd, head))) {
-		/* its tables may stand behind what they speak of: it had to be a file first */
-		spool = *m;
-		*m = (struct making){ .fd = -1 };
-		store_make(m, a->image_root, spool.name, IMAGE_RAW, true);
-		if (qcow2_unpack(spool.fd, m->fd, &why) < 0 || halted)
-			transfer_fail(name, why);
-		store_abandon(&spool);
-	}
+	if (qcow2 && (qcow2_unpack(to, m->fd, &why) < 0 || halted))
+		transfer_fail(name, why);
+	if (qcow2)
+		drop(to);
 	commit_raw(a, m, name);
 }
 
@@ -627,7 +622,6 @@ transfer_import_tar(struct ask *a)
 	char *name = import_name(a, false);
 
 	file = source_fd(import_open(a));
-	store_sweep(a->image_root);
 	store_make(&m, a->image_root, name, IMAGE_DIRECTORY, a->force || a->replace);
 	import_begin(a, name);
 	told = transfer_watch(&import, &file);
@@ -646,7 +640,6 @@ transfer_import_raw(struct ask *a)
 	uint8_t head[2048];
 	int fd = import_open(a);
 
-	store_sweep(a->image_root);
 	store_make(&m, a->image_root, name, IMAGE_RAW, a->force || a->replace);
 	import_begin(a, name);
 	if (lseek(fd, 0, SEEK_CUR) == 0 && qcow2_is(head, read_head(fd, head))) {
@@ -693,12 +686,15 @@ transfer_import_fs(struct ask *a)
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !store_at(a->words[0], &from))
 		die("open %s:", a->words[0]);
-	store_sweep(a->image_root);
 	store_make(&m, a->image_root, name, IMAGE_DIRECTORY, a->force || a->replace);
 	if (is_within(m.fd, &st))
 		die("%s holds %s, where the copy would go: --image-root=DIR takes another place", a->words[0], store_dir(a->image_root));
 	import_begin(a, name);
-	if (copy_tree(fd, m.fd, 0, &where) < 0 || halted)
+	from.name = NULL;  /* nothing belongs to it */
+	from.fd = fd;
+	if (from.kind == IMAGE_SUBVOLUME)
+		store_clone(&from, &m, STORE_NO_OVERLAY);
+	else if (copy_tree(fd, m.fd, 0, &where) < 0 || halted)
 		transfer_fail(a->words[0], fmt("copy %s: %s", where, strerror(errno)));
 	commit(a, &m);
 	transfer_end(&import);

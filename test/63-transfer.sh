@@ -114,6 +114,7 @@ ok "holes are not written" test "$(wc -c <"$work/one.tar")" -lt 1500000
 is "nothing half-made is left" "link.tar one.tar out.tar quiet.tar" "$(echo $(ls -A "$work"))"
 
 listing "$store/one" >"$T/want"
+grep -v var/null "$T/want" >"$T/want.null"
 for with in gz:gzip xz:xz bz2:bzip2 zst:zstd; do
 	"$NL" export-tar -q one "$work/one.tar.${with%:*}"
 	is "the name says ${with#*:}" "$(sha256sum <"$work/one.tar")" "$("${with#*:}" -dc "$work/one.tar.${with%:*}" | sha256sum)"
@@ -129,11 +130,14 @@ tar --xattrs --xattrs-include='*' --acls -xpf "$work/one.tar" -C "$T/gnu" 2>"$T/
 listing "$T/gnu" >"$T/got"
 ok "GNU tar finds all in it" cmp "$T/want" "$T/got"
 bsdtar -xpf "$work/one.tar" -C "$T/bsd" --xattrs --acls 2>"$T/log"
-# It neither takes trusted attributes nor the time of links to the nanosecond: what all have
-listing "$T/bsd" | grep -v '^trusted\.' >"$T/got"
-grep -v '^trusted\.' "$T/want" >"$T/want.bsd"
+# It takes no trusted attributes, nor a time before 1970 with a fraction, nor what the top directory has
+common() {
+	grep -v -e '^trusted\.' -e '^\. ' | sed 's/time=-[^ ]*//'
+}
+listing "$T/bsd" | common >"$T/got"
+common <"$T/want" >"$T/want.bsd"
 ok "bsdtar finds all in it" cmp "$T/want.bsd" "$T/got"
-busybox tar -xpf "$work/fast.tar.gz" -C "$T/box" 2>"$T/log"
+busybox tar -xzpf "$work/fast.tar.gz" -C "$T/box" 2>"$T/log"
 is "busybox reads it, too" "ID=test" "$(cat "$T/box/etc/third")"
 
 # ---- in --------------------------------------------------------------------------------
@@ -167,8 +171,8 @@ for with in 'tar --xattrs --xattrs-include=* --acls --sparse --format=pax' 'tar 
 	ok "what $with made is imported" "$NL" import-tar -q --force "$work/peer.tar"
 	is "with its links" "3 ID=test" "$(stat -c %h "$store/peer/etc/second") $(cat "$store/peer/etc/second")"
 	case $with in
-	*pax*)	listing "$store/peer" >"$T/got"
-		ok "and all else" cmp "$T/want" "$T/got" ;;
+	*pax*)	listing "$store/peer" | grep -v var/null >"$T/got"
+		ok "and all else but links to devices" cmp "$T/want.null" "$T/got" ;;
 	esac
 done
 echo old >"$store/peer/mark"
@@ -196,8 +200,8 @@ is "they leave nothing" "" "$(ls -A "$store" | grep -e cut -e void -e '^\.')"
 rm -rf "$store/nested" "$store/usr" "$store/lie" "$store/piped" "$store/peer"
 
 ok "a directory is imported" "$NL" import-fs -q "$store/one" three
-listing "$store/three" >"$T/got"
-ok "as it is" cmp "$T/want" "$T/got"
+listing "$store/three" | grep -v var/null >"$T/got"
+ok "as it is, but for links to devices" cmp "$T/want.null" "$T/got"
 run "$NL" import-fs "$T/root" whole
 like "but not into itself" "*--image-root*" "$rc $err"
 
