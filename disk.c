@@ -42,7 +42,7 @@ read_part(int fd, void *buf, size_t len, uint64_t at)
 	size_t got = 0;
 	ssize_t n;
 
-	if (at > INT64_MAX - len)
+	if (at > (uint64_t)INT64_MAX - len)
 		return false;
 	while (got < len) {
 		n = pread(fd, (char *)buf + got, len - got, (off_t)(at + got));

@@ -19,7 +19,7 @@
 #include "util.h"
 #include CONFIG
 
-enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 16, SLICE = 500 };
+enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 14, SLICE = 500 };
 
 struct fetch_state {
 	int fd, errfd;        /* socket, file or the fetcher's output; what it says */
@@ -623,14 +623,14 @@ open_file(struct fetch *f, const struct url *u)
 
 /* ---- https, by others -------------------------------------------------------------------- */
 
-/* its first words that say something, behind its name */
+/* what it says in its own name, or else at last */
 static const char *
 last_words(struct fetch_state *s)
 {
 	char *at = s->said, *line, *c, *best = NULL;
 
 	s->said[s->nsaid] = 0;
-	while ((line = next_line(&at)))
+	while ((line = next_line(&at)) && !(best && after(best, s->program)))
 		if (*line && *line != ' ')
 			best = line;
 	for (c = best; c && *c; c++)

@@ -21,6 +21,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/fs.h>
+#include <linux/loop.h>
+
 #include "nspawn-lite.h"
 #include CONFIG
 
@@ -214,6 +217,89 @@ die_unmounted(const struct disk *d, const struct partition *part, const struct f
 	die("mount %s, %s:", what, f->name);
 }
 
+/* of what a loop device says of itself */
+static bool
+loop_says(const char *name, const char *what, const char *value)
+{
+	char text[PATH_MAX];
+
+	if (read_at(AT_FDCWD, fmt("/sys/block/%s/%s", name, what), text, sizeof(text)) <= 0)
+		return false;
+	text[strcspn(text, "\n")] = 0;
+	return streq(text, value);
+}
+
+/* the name of a loop device of this file: any, or one that shows this part of it and that nobody writes to; or NULL */
+static char *
+find_loop(const struct disk *d, const struct partition *part)
+{
+	DIR *dir = opendir("/sys/block");
+	struct dirent *e;
+	char *found = NULL;
+
+	while (!found && dir && (e = readdir(dir)))
+		if (after(e->d_name, "loop") && loop_says(e->d_name, "loop/backing_file", d->image->path)
+		    && (!part || (loop_says(e->d_name, "ro", "1")
+		                  && loop_says(e->d_name, "loop/offset", fmt("%llu", (unsigned long long)part->offset))
+		                  && loop_says(e->d_name, "loop/sizelimit", fmt("%llu", (unsigned long long)part->size)))))
+			found = xstrdup(e->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/*
+ * Two that write to one file by loop devices of their own destroy it. Who was killed may need a moment until its device
+ * has gone
+ */
+static void
+find_others(const struct disk *d)
+{
+	enum { TRIES = 30, MS = 100 };
+	char *user = find_loop(d, NULL);
+	int tries;
+
+	for (tries = 0; user && tries < TRIES; tries++) {
+		poll(NULL, 0, MS);
+		user = find_loop(d, NULL);
+	}
+	if (user)
+		die("%s is in use already, by /dev/%s; say -x or --read-only, or detach that with losetup -d", d->image->path, user);
+}
+
+/* one after the other, so that the second finds what the first has made; no matter if that cannot be */
+static int
+take_turns(const struct disk *d)
+{
+	enum { TRIES = 100, MS = 10 };
+	int fd = d->write ? -1 : openat(AT_FDCWD, "/dev/loop-control", O_RDONLY | O_CLOEXEC), tries;
+
+	for (tries = 0; fd >= 0 && tries < TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; tries++)
+		poll(NULL, 0, MS);
+	return fd;
+}
+
+/* many that only read share one device, and so what the kernel keeps in memory of it; -1: there is none to share */
+static int
+share_loop(const struct disk *d, const struct partition *part, char **path)
+{
+	char *name = d->write || d->image->kind == IMAGE_BLOCK ? NULL : find_loop(d, part);
+	struct loop_info64 info;
+	struct stat st;
+	int fd;
+
+	if (!name)
+		return -1;
+	*path = fmt("/dev/%s", name);
+	fd = openat(AT_FDCWD, *path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	/* the name may be of another file, or of none any more: from here on it stays what it is */
+	if (fd >= 0 && fstat(d->fd, &st) == 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == st.st_ino
+	    && info.lo_offset == part->offset && info.lo_flags & LO_FLAGS_READ_ONLY)
+		return fd;
+	*path = NULL;
+	return drop(fd);
+}
+
 /* false: it is not mounted, for a reason that was told; only where it need not be */
 static bool
 mount_part(const struct disk *d, const struct partition *part, const char *at, unsigned long flags, bool must)
@@ -221,7 +307,7 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 	const char *name = disk_fs(d->fd, part->offset, part->size), *options;
 	const struct filesystem *f = filesystem(name);
 	char *source;
-	int loop = -1, done;
+	int loop = -1, gate, done;
 	size_t i;
 
 	for (i = 0; name && i < LEN(containers); i++)
@@ -235,7 +321,10 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 		die("%s holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
 	if (!d->write || part->read_only)
 		flags |= MS_RDONLY;
+	gate = take_turns(d);
 	source = kernel_partition(d, part);
+	if (!source)
+		loop = share_loop(d, part, &source);
 	if (!source)
 		loop = disk_loop(d->fd, part->offset, part->size, !d->write, &source);
 	if (!source || (loop < 0 && d->image->kind != IMAGE_BLOCK)) {
@@ -243,6 +332,7 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 			die("attach %s: the kernel has no loop devices (CONFIG_BLK_DEV_LOOP, module loop)", part_name(d, part));
 		die("attach %s to a loop device:", part_name(d, part));
 	}
+	drop(gate);
 	options = f->options;
 	done = mount(source, at, f->name, flags, options);
 	if (done < 0 && errno == ENODEV && streq(f->config, "EXT4_FS"))
@@ -321,41 +411,6 @@ mount_others(const struct disk *d, const struct partition *root, int tree)
 		mount_part(d, p, fmt(FDS "%d", at), places[i].flags, false);
 		close(at);
 	}
-}
-
-/*
- * Two that write to one file by loop devices of their own destroy it. Who was killed may need a moment until its device
- * has gone
- */
-static void
-find_others(const struct disk *d)
-{
-	enum { TRIES = 30, MS = 100 };
-	char backing[PATH_MAX];
-	struct dirent *e;
-	char *user = NULL;
-	int tries;
-	DIR *dir;
-
-	for (tries = 0; tries < TRIES; tries++) {
-		if (user)
-			poll(NULL, 0, MS);
-		user = NULL;
-		dir = opendir("/sys/block");
-		while (dir && (e = readdir(dir))) {
-			if (!after(e->d_name, "loop")
-			    || read_at(AT_FDCWD, fmt("/sys/block/%s/loop/backing_file", e->d_name), backing, sizeof(backing)) <= 0)
-				continue;
-			backing[strcspn(backing, "\n")] = 0;
-			if (streq(backing, d->image->path))
-				user = xstrdup(e->d_name);
-		}
-		if (dir)
-			closedir(dir);
-		if (!user)
-			return;
-	}
-	die("%s is in use already, by /dev/%s; say -x or --read-only, or detach that with losetup -d", d->image->path, user);
 }
 
 static void

@@ -493,7 +493,8 @@ pool_device(const struct stat *file)
 
 	for (n = 0; n < 256; n++) {
 		fd = openat(AT_FDCWD, fmt("/dev/loop%d", n), O_RDWR | O_CLOEXEC);
-		if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == file->st_ino && info.lo_device == file->st_dev)
+		if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == file->st_ino
+		    && info.lo_device == file->st_dev)
 			return fd;
 		drop(fd);
 	}

@@ -204,19 +204,20 @@ static void
 put_beside(const char *image)
 {
 	const char *slash = strrchr(image, '/');
-	size_t i;
 	char *path, *new;
+	int error;
+	size_t i;
 	FILE *f;
 
 	for (i = 0; i < pull.nbeside; i++) {
 		path = fmt("%.*s/%s%s", (int)(slash - image), image, pull.name, pull.beside[i].suffix);
 		new = fmt("%.*s/.#%s%s%d", (int)(slash - image), image, pull.name, pull.beside[i].suffix, (int)getpid());
 		f = fopen(new, "wxe");
-		if (!f)
-			die("make %s:", new);
-		if (fwrite(pull.beside[i].data, 1, pull.beside[i].len, f) != pull.beside[i].len || fflush(f) != 0 ||
+		if (!f || fwrite(pull.beside[i].data, 1, pull.beside[i].len, f) != pull.beside[i].len || fflush(f) != 0 ||
 		    fsync(fileno(f)) < 0 || fclose(f) != 0 || rename(new, path) < 0) {
+			error = errno;
 			unlink(new);
+			errno = error;
 			die("write %s:", path);
 		}
 	}

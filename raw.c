@@ -80,7 +80,7 @@ put_data(struct out *o, const uint8_t *data, size_t len, uint64_t at)
 {
 	ssize_t n;
 
-	if (at > INT64_MAX - len) {
+	if (at > (uint64_t)INT64_MAX - len) {
 		errno = EFBIG;
 		return fail_by_errno(o, at + len);
 	}

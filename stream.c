@@ -199,9 +199,7 @@ program_end(pid_t pid, const char *name, char *words, size_t size)
 		snprintf(words, size, "%s was killed by signal %d", name, WTERMSIG(status));
 	else if (WEXITSTATUS(status))
 		snprintf(words, size, "%s ended with status %d", name, WEXITSTATUS(status));
-	else
-		return 0;
-	return -1;
+	return WIFSIGNALED(status) ? -1 : WEXITSTATUS(status);
 }
 
 /* a program between us and the data */
@@ -306,8 +304,11 @@ filter_talk(struct filter *f, const uint8_t *data, size_t len, size_t *given, ui
 	ssize_t n;
 
 	*given = *got = 0;
-	if (poll(p, LEN(p), -1) < 0)
-		return errno == EINTR && !halted ? 0 : -1;
+	/* a signal may come just before we wait, so it ends now and then */
+	if (halted || (poll(p, LEN(p), 500) < 0 && errno != EINTR)) {
+		errno = halted ? EINTR : errno;
+		return -1;
+	}
 	if (p[2].revents)
 		filter_hear(f);
 	if (p[0].revents) {
@@ -327,7 +328,7 @@ filter_talk(struct filter *f, const uint8_t *data, size_t len, size_t *given, ui
 	return 0;
 }
 
-/* 0, or -1: why. What it said is better than its status */
+/* 0, or its status or -1: why. It ends with what it said first */
 static int
 filter_end(struct filter *f, char *why)
 {
@@ -355,7 +356,7 @@ filter_end(struct filter *f, char *why)
 			snprintf(why + strlen(why), WORDS - strlen(why), ": %s", line);
 			break;
 		}
-	return -1;
+	return ret;
 }
 
 static void
@@ -450,6 +451,7 @@ fill_filter(struct stream *s, uint8_t *to)
 {
 	struct filter *f = &s->filter;
 	size_t n = 0, given, got;
+	int ret;
 
 	while (n < ROOM && f->out >= 0) {
 		if (s->in_at == s->in_end && !s->in_over && f->in >= 0 && !refill(s))
@@ -464,8 +466,10 @@ fill_filter(struct stream *s, uint8_t *to)
 		n += got;
 	}
 	if (f->out < 0) {
+		ret = filter_end(f, s->why);
 		s->over = true;
-		if (filter_end(f, s->why) < 0)
+		s->garbage = s->packing == PACK_GZIP && ret == 2;  /* a warning, of gzip(1) */
+		if (ret && !s->garbage)
 			return -1;
 	}
 	return (ssize_t)n;
@@ -859,8 +863,11 @@ write_out(struct sink *s, const uint8_t *p, size_t len)
 			}
 			continue;
 		}
-		n = write(s->fd, p, len);
-		if (n < 0 && (errno != EINTR || halted))
+		/* one that was cut short by a signal says no EINTR */
+		n = halted ? -1 : write(s->fd, p, len);
+		if (halted)
+			return fail(s, "interrupted");
+		if (n < 0 && errno != EINTR)
 			return fail(s, reason());
 		given = n > 0 ? (size_t)n : 0;
 		s->written += given;
@@ -1140,7 +1147,7 @@ sink_close(struct sink *s)
 		flush(s);
 	if (s->filter.pid && s->failed)
 		filter_kill(&s->filter);
-	else if (s->filter.pid && filter_end(&s->filter, s->why) < 0)
+	else if (s->filter.pid && filter_end(&s->filter, s->why))
 		s->failed = true;
 	end = s->start < 0 ? -1 : lseek(s->fd, 0, SEEK_CUR);
 	/* the last may be a hole */

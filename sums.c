@@ -62,11 +62,11 @@ sums_signed(const char *list)
 static int
 make_home(char *path, size_t size)
 {
-	const char *const places[] = { getenv("TMPDIR"), "/tmp", "/run", "/dev/shm" };
+	static const char *const places[] = { "/tmp", "/run", "/dev/shm" };
 	size_t i;
 
 	for (i = 0; i < LEN(places); i++)
-		if (places[i] && snprintf(path, size, "%s/.nspawn-lite.XXXXXX", places[i]) < (int)size && mkdtemp(path))
+		if (snprintf(path, size, "%s/.nspawn-lite.XXXXXX", places[i]) < (int)size && mkdtemp(path))
 			return openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return -1;
 }

@@ -161,13 +161,15 @@ xalloc(size_t size)
 {
 	static char pool[16384];
 	static size_t used;
+	size_t at;
 	void *p;
 
 	size = (size + 15) & ~(size_t)15;
-	if (size <= sizeof(pool) - used) {
-		p = pool + used;
-		used += size;
-		return p;
+	/* who reads for a stream may ask from a thread of its own */
+	if (size <= sizeof(pool) && __atomic_load_n(&used, __ATOMIC_RELAXED) <= sizeof(pool) - size) {
+		at = __atomic_fetch_add(&used, size, __ATOMIC_RELAXED);
+		if (at <= sizeof(pool) - size)
+			return pool + at;
 	}
 	p = calloc(1, size);
 	if (!p)

@@ -277,7 +277,7 @@ uint64_t sink_written(const struct sink *s);      /* bytes, packed, as far as th
  * unchanged. Its pid, to be waited for; -1 with errno, ENOENT: there is none
  */
 pid_t program_start(char *const argv[], int in, int out, int err);
-/* wait for it; 0, or -1 and what became of it in words: "xz ended with status 1" */
+/* wait for it: 0, or its status, -1 if it had none, and what became of it in words: "xz ended with status 1" */
 int program_end(pid_t pid, const char *name, char *words, size_t size);
 
 /* ---- tar.c: archives, as POSIX pax(1), ustar, GNU tar and OCI image layers have them --------------- */

@@ -137,7 +137,7 @@ common() {
 listing "$T/bsd" | common >"$T/got"
 common <"$T/want" >"$T/want.bsd"
 ok "bsdtar finds all in it" cmp "$T/want.bsd" "$T/got"
-busybox tar -xpf "$work/fast.tar.gz" -C "$T/box" 2>"$T/log"
+busybox tar -xzpf "$work/fast.tar.gz" -C "$T/box" 2>"$T/log"
 is "busybox reads it, too" "ID=test" "$(cat "$T/box/etc/third")"
 
 # ---- in --------------------------------------------------------------------------------

@@ -39,9 +39,15 @@ base() {
 	chmod 711 "$S/$1"
 }
 # inside NAME FILE : what a guest of that image would see
-inside() { (cd "$S" && if [ -d "$1.overlay" ]; then
-	[ -e "$1.overlay/upper/$2" ] && cat "$1.overlay/upper/$2" || cat "$(cat "$1.overlay/lower")/$2"
-	else cat "$1/$2"; fi); }
+inside() {
+	if [ -e "$S/$1.overlay/upper/$2" ]; then
+		cat "$S/$1.overlay/upper/$2"
+	elif [ -d "$S/$1.overlay" ]; then
+		cat "$S/$(cat "$S/$1.overlay/lower")/$2"
+	else
+		cat "$S/$1/$2"
+	fi
+}
 
 # ---- words -------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
  * disk table FILE: its partitions, a line each. disk fs FILE [OFFSET]. disk loop FILE OFFSET SIZE ro|rw [COMMAND...]: its
- * device and size, while the command runs. disk raw FILE: standard input into it. disk qcow2 FILE OUT. disk flip FILE OUT:
- * the same with each byte of FILE wrong in turn. disk gpt4k FILE: a table for sectors of 4 KB
+ * device and size, while the command runs. disk raw FILE: standard input into it. disk qcow2 FILE OUT. disk flip FILE: the
+ * same with each byte of FILE wrong in turn. disk gpt4k FILE: a table for sectors of 4 KB
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +64,7 @@ loop(int fd, char **argv)
 
 /* what one wrong byte makes of it: how often it was fine; 4 if it wrote more than the file could hold */
 static int
-flip_byte(int mem, const char *to, uint8_t byte, off_t at, off_t len)
+flip_byte(int mem, uint8_t byte, off_t at, off_t len)
 {
 	static const uint8_t wrong[] = { 0x01, 0x80, 0xff };
 	const char *why;
@@ -75,7 +75,7 @@ flip_byte(int mem, const char *to, uint8_t byte, off_t at, off_t len)
 	alarm(20);
 	for (w = 0; w < LEN(wrong); w++) {
 		uint8_t other = byte ^ wrong[w];
-		int out = open(to, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+		int out = memfd_create("out", MFD_CLOEXEC);
 
 		if (out < 0 || pwrite(mem, &other, 1, at) != 1)
 			die("flip:");
@@ -89,7 +89,7 @@ flip_byte(int mem, const char *to, uint8_t byte, off_t at, off_t len)
 
 /* each byte in a process of its own, with an end to its time */
 static int
-flip(const char *from, const char *to)
+flip(const char *from)
 {
 	static uint8_t file[1 << 20];
 	int in = open(from, O_RDONLY | O_CLOEXEC), mem = memfd_create("flip", MFD_CLOEXEC), status, fine = 0;
@@ -99,7 +99,7 @@ flip(const char *from, const char *to)
 		die("flip %s:", from);
 	for (i = 0; i < len; i++) {
 		if (fork() == 0)
-			_exit(flip_byte(mem, to, file[i], i, len));
+			_exit(flip_byte(mem, file[i], i, len));
 		wait(&status);
 		if (!WIFEXITED(status) || WEXITSTATUS(status) > 3)
 			die("byte %zd: status %x", i, status);
@@ -178,8 +178,8 @@ main(int argc, char **argv)
 			die("%s", why);
 		return 0;
 	}
-	if (streq(word, "flip") && argc > 3)
-		return flip(argv[2], argv[3]);
+	if (streq(word, "flip"))
+		return flip(argv[2]);
 	if (streq(word, "gpt4k"))
 		return gpt4k(argv[2]);
 	fd = open(argv[2], (argc > 5 && streq(argv[5], "rw") ? O_RDWR : O_RDONLY) | O_CLOEXEC);

@@ -9,6 +9,7 @@
  * stream zeros KIND N		N zeros between "a" and "b"
  * stream kind NAME...		what their ends say
  * stream sum STEP		SHA-256 of standard input
+ * stream FOLDER		nothing: the fuzz target of this name has its own seeds
  */
 #include <dirent.h>
 #include <errno.h>
@@ -85,11 +86,11 @@ cat(struct source from, size_t step, uint64_t most, bool out)
 	ssize_t n;
 
 	while ((n = stream_get(s, &at, step ? step : SIZE_MAX)) > 0) {
+		if (out)
+			put_out(at, (size_t)n);
 		/* the promise: blocks of 512 are whole, and begin where they may be read as numbers */
 		if (step && step % 512 == 0 && ((uintptr_t)at % 16 || (n % 512 && stream_peek(s, &at) > 0)))
 			die("a block is torn at %llu", (unsigned long long)taken);
-		if (out)
-			put_out(at, (size_t)n);
 		taken += (uint64_t)n;
 		if (taken >= most)
 			break;
@@ -204,5 +205,7 @@ main(int argc, char **argv)
 			print(1, "%s\n", pack_names[pack_by_name(argv[i])]);
 		return 0;
 	}
+	if (argc == 2 && strchr(verb, '/'))
+		return 0;
 	die("see test/stream.c");
 }

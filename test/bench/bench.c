@@ -10,7 +10,8 @@
  *	say TEXT
  *	run NAME [@FILE] COMMAND [ARGUMENT]...	from start to end, standard files on /dev/null; @FILE: in that mount namespace
  *	pty NAME [@FILE] COMMAND [ARGUMENT]...	on a terminal of its own, to the first byte on it; then it is told to exit
- *	cmp NAME OTHER [LIMIT]			the ratio of the two, and whether it is within the limit
+ *	cmp NAME OTHER [LIMIT [OF CPU]]		the ratio of the two, and whether it is within the limit, 0 is none; the same of
+ *						processor time
  *	dif NAME OTHER				what NAME takes more than OTHER
  *
  * Words are parted by blanks. A comparison with a name that no line has is passed over. A ratio is over its limit when
@@ -53,7 +54,7 @@ struct row {
 
 struct check {
 	char *name, *other;
-	double limit;
+	double limit, cpu_limit;
 	int difference;
 };
 
@@ -130,6 +131,7 @@ add_check(char **words, int difference)
 	c->name = words[0];
 	c->other = words[1];
 	c->limit = words[2] ? strtod(words[2], NULL) : 0;
+	c->cpu_limit = words[2] && words[3] ? strtod(words[3], NULL) : 0;
 	c->difference = difference;
 }
 
@@ -372,6 +374,12 @@ print_ratio(const struct check *c, const struct row *a, const struct row *b)
 	printf("%-34s %8.3f %8.3f %8.3f", pair, middle, low, a->cpu.median / b->cpu.median);
 	if (c->limit > 0)
 		printf(" %8.3f  %s", c->limit, over ? "OVER" : "ok");
+	if (c->cpu_limit > 0) {
+		int much = a->cpu.median / b->cpu.median > c->cpu_limit && a->cpu.low / b->cpu.low > c->cpu_limit;
+
+		printf("  cpu %.3f  %s", c->cpu_limit, much ? "OVER" : "ok");
+		over |= much;
+	}
 	putchar('\n');
 	return over;
 }
