@@ -124,6 +124,14 @@ is 'images are of many kinds, and of many places' \
 is 'the first place of a name counts' "$T/root/etc/machines/tree" "$("$M" show-image tree -P Path)"
 is 'hidden ones are listed when asked for' '.hidden directory no,' "$(images -a | tr ',' '\n' | grep '^\.')," 2>/dev/null
 is 'another store can be named' 'vendor directory yes,' "$(images --image-root="$T/root/usr/lib/machines")"
+mkdir -p "$T/away/base"
+echo far >"$T/away/base/file"
+is 'with a path from here' 'base,copy,moved,' "$(cd "$T/away" && "$M" clone base copy --image-root=./ &&
+	"$M" clone copy moved --image-root="$T/away//" && "$M" list-images --no-legend --image-root="$T/away" | awk '{ printf "%s,", $1 }')"
+if [ -d "$T/away/copy.overlay" ]; then
+	run "$M" remove base --image-root="$T/away"
+	like 'and its clones are known from everywhere' '1 *overlay clones: *' "$rc $err"
+fi
 run "$M" remove vendor
 is 'what the vendor gave stays' '1 Could not remove image: Read-only file system' "$rc $err"
 like 'size of a raw image' '*Usage=0
@@ -193,6 +201,8 @@ for fs in tmpfs ext4 btrfs xfs; do
 		run "$M" read-only vier
 		is "$fs: and made read-only" 'vier overlay yes' "$(images | tr ',' '\n' | grep vier)"
 		"$M" rename vier four
+		run env NSPAWN_LITE_DENY=private "$M" clone one whole
+		is "$fs: where no overlay can be mounted it is a copy" '0 whole directory no' "$rc $(images | tr ',' '\n' | grep whole)$err"
 	fi
 	run "$M" clone --force four two
 	is "$fs: a new image can take the place of one" '0 new' "$rc $(inside two new)$err"
@@ -232,6 +242,10 @@ for fs in tmpfs ext4 btrfs xfs; do
 	if [ $fs = btrfs ]; then
 		btrfs subvolume create "$S/vol" >/dev/null
 		echo data >"$S/vol/file"
+	fi
+	if [ "$(images)" = 'vol directory no,' ]; then
+		skip 'a subvolume is cloned by a snapshot' 'built without libbtrfsutil'
+	elif [ $fs = btrfs ]; then
 		run "$M" clone vol snap
 		is 'a subvolume is cloned by a snapshot' 'snap subvolume no,vol subvolume no, data' "$(images) $(cat "$S/snap/file")$err"
 		run flock -n "$S/vol" "$M" clone vol running
