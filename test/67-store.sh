@@ -19,6 +19,9 @@ on() {
 	mkdir -p "$S"
 	if [ "$1" = tmpfs ]; then
 		mount -t tmpfs -o size=64m none "$S"
+	elif [ "$1" = overlayfs ]; then
+		mkdir -p "$T/layers" && mount -t tmpfs none "$T/layers" && mkdir "$T/layers/lower" "$T/layers/upper" "$T/layers/work" &&
+			mount -t overlay -o "lowerdir=$T/layers/lower,upperdir=$T/layers/upper,workdir=$T/layers/work" none "$S" 2>/dev/null
 	else
 		command -v "mkfs.$1" >/dev/null 2>&1 || return 1
 		rm -f "$T/disk"
@@ -161,13 +164,13 @@ mkdir -p "$T/root/usr"
 
 # ---- on each file system ---------------------------------------------------------------------
 
-for fs in tmpfs ext4 btrfs xfs; do
+for fs in tmpfs ext4 btrfs xfs f2fs overlayfs; do
 	if ! on $fs; then
 		skip "a store on $fs" 'it cannot be made here'
 		continue
 	fi
 	kind=overlay
-	case $fs in btrfs|xfs) kind=directory ;; esac
+	case $fs in btrfs|xfs|overlayfs) kind=directory ;; esac
 	base one
 	"$M" read-only one 2>/dev/null || chmod 711 "$S/one"
 	run "$M" clone one two
