@@ -995,7 +995,8 @@ start_thread(struct copy *c, pthread_t *thread)
 	c->threads = true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	c->threads = pthread_create(thread, NULL, work, c) == 0;
+	if (pthread_create(thread, NULL, work, c) != 0)
+		c->threads = false;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return c->threads;
 }
