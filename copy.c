@@ -362,8 +362,14 @@ copy_contents(int from, int to, int flags)
 	struct ways w = ways_to(to, flags);
 	char *buf = malloc(BUFFER);
 	struct look l;
-	int ret = buf && sys_look(from, "", &l) == 0 ? copy_data(&w, from, to, &l, buf) : -1;
+	int ret = buf ? sys_look(from, "", &l) : -1;
 
+	if (ret == 0 && S_ISBLK(l.mode)) {
+		l.size = (uint64_t)lseek(from, 0, SEEK_END);
+		ret = lseek(from, 0, SEEK_SET) < 0 ? -1 : 0;
+	}
+	if (ret == 0)
+		ret = copy_data(&w, from, to, &l, buf);
 	free(buf);
 	return ret;
 }
