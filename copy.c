@@ -26,7 +26,7 @@
 #define FICLONE _IOW(0x94, 9, int)  /* 4.5; btrfs before */
 #endif
 
-enum { WINDOW = 16, BATCH = 8192, BUFFER = 65536, NAMES = 4096, QUEUE = 4, SMALL = 4096 };
+enum { WINDOW = 16, BATCH = 8192, BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096 };
 
 /* ---- the way down and up ------------------------------------------------------ */
 
@@ -362,8 +362,14 @@ copy_contents(int from, int to, int flags)
 	struct ways w = ways_to(to, flags);
 	char *buf = malloc(BUFFER);
 	struct look l;
-	int ret = buf && sys_look(from, "", &l) == 0 ? copy_data(&w, from, to, &l, buf) : -1;
+	int ret = buf ? sys_look(from, "", &l) : -1;
 
+	if (ret == 0 && S_ISBLK(l.mode)) {
+		l.size = (uint64_t)lseek(from, 0, SEEK_END);
+		ret = lseek(from, 0, SEEK_SET) < 0 ? -1 : 0;
+	}
+	if (ret == 0)
+		ret = copy_data(&w, from, to, &l, buf);
 	free(buf);
 	return ret;
 }
@@ -454,7 +460,7 @@ stopped(struct copy *c)
 	return c->error;
 }
 
-/* what an overlay wrote for itself means something else elsewhere */
+/* what an overlay wrote for itself means something else elsewhere, and xfs shows ACLs a second time */
 static int
 copy_xattr(int in, int out, const char *from, const char *to, const char *name)
 {
@@ -462,7 +468,7 @@ copy_xattr(int in, int out, const char *from, const char *to, const char *name)
 	ssize_t n;
 	int ret;
 
-	if (after(name, "trusted.overlay."))
+	if (after(name, "trusted.overlay.") || after(name, "trusted.SGI_ACL_"))
 		return 0;
 	n = from ? lgetxattr(from, name, value, sizeof(small)) : fgetxattr(in, name, value, sizeof(small));
 	if (n < 0 && errno == ERANGE) {
@@ -995,7 +1001,8 @@ start_thread(struct copy *c, pthread_t *thread)
 	c->threads = true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	c->threads = pthread_create(thread, NULL, work, c) == 0;
+	if (pthread_create(thread, NULL, work, c) != 0)
+		c->threads = false;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return c->threads;
 }

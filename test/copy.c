@@ -81,7 +81,7 @@ list_xattrs(const char *path)
 	/* in order: file systems have their own */
 	for (;;) {
 		for (best = NULL, name = names; n > 0 && name < names + n; name += strlen(name) + 1)
-			if (strcmp(name, last) > 0 && (!best || strcmp(name, best) < 0))
+			if (strcmp(name, last) > 0 && !after(name, "trusted.SGI_ACL_") && (!best || strcmp(name, best) < 0))
 				best = name;
 		if (!best)
 			return;
@@ -159,7 +159,7 @@ swap(const char *a, const char *b)
 {
 	enum { EXCHANGE = 2 };
 
-	while (syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, EXCHANGE) == 0)
+	while (!halted && syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, EXCHANGE) == 0)
 		;
 	die("%s:", a);
 }
