@@ -263,7 +263,7 @@ images_clone(struct ask *a)
 	if (a->copy && i.kind == IMAGE_OVERLAY) {
 		/* one that shares nothing is a copy of what it shows */
 		if (store_try_lock(&i, false) < 0)
-			die("%s: %s", what, strerror(errno));
+			die("%s: %s", what, store_reason());
 		i.fd = image_open_tree(&i, false);
 		i.kind = IMAGE_DIRECTORY;
 	}
@@ -273,7 +273,7 @@ images_clone(struct ask *a)
 		tree = image_open_tree(&m.from, false);
 		upper = openat(m.fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (store_dress(tree, upper) < 0)
-			die("%s: %s", what, strerror(errno));
+			die("%s: %s", what, store_reason());
 		drop(upper);
 		drop(tree);
 	}
@@ -312,23 +312,21 @@ images_clean(struct ask *a)
 {
 	uint64_t freed = 0;
 	bool known = false;
-	struct image *list, *i;
+	struct image *i;
 	size_t n, removed = 0, before;
 
 	store_check_pool(a->image_root);
 	store_sweep(a->image_root);
-	list = store_list(a->image_root, true, &n);
-	do {  /* again, for what clones needed */
+	do {  /* again, for what clones needed, and for what another of its name hid */
 		before = removed;
-		for (i = list; i < list + n; i++) {
-			if (!i->name || i->vendor || (*i->name != '.' && !a->all) || !store_remove(i, true))
+		for (i = store_list(a->image_root, true, &n); n > 0; n--, i++) {
+			if (i->vendor || (*i->name != '.' && !a->all) || !store_remove(i, true))
 				continue;
 			if (i->exclusive != UINT64_MAX) {
 				known = true;
 				freed += i->exclusive;
 			}
 			print(1, "Removed image '%s'\n", i->name);
-			i->name = NULL;
 			removed++;
 		}
 	} while (removed > before);
@@ -354,14 +352,14 @@ images_read_only(struct ask *a)
 	if (i.vendor)
 		die("%s: %s", what, strerror(EROFS));
 	if (store_try_lock(&i, true) < 0)
-		die("%s: %s", what, errno == EBUSY ? "Device or resource busy" : strerror(errno));
+		die("%s: %s", what, store_reason());
 	clones = on ? NULL : store_clones(&i);
 	if (clones)
 		die("%s: %s must stay as it is for its overlay clones: %s%s", what, i.name, *clones, clones[1] ? ", ..." : "");
 	if (store_set_read_only(&i, on) < 0) {
 		if (errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS)
 			die("%s: %s has no such flag for directories", what, place_type(i.fd));
-		die("%s: %s", what, strerror(errno));
+		die("%s: %s", what, store_reason());
 	}
 	fsync(i.fd);
 	return 0;
@@ -388,7 +386,7 @@ images_set_limit(struct ask *a)
 	if (i.kind != IMAGE_SUBVOLUME || !btrfs_is_subvolume(fd))
 		die("Could not set limit: %s", "Operation not supported");
 	if (btrfs_set_limit(fd, limit) < 0)
-		die("Could not set limit: %s", strerror(errno));
+		die("Could not set limit: %s", store_reason());
 	close(fd);
 	return 0;
 }
@@ -495,7 +493,8 @@ pool_device(const struct stat *file)
 
 	for (n = 0; n < 256; n++) {
 		fd = openat(AT_FDCWD, fmt("/dev/loop%d", n), O_RDWR | O_CLOEXEC);
-		if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == file->st_ino && info.lo_device == file->st_dev)
+		if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == file->st_ino
+		    && info.lo_device == file->st_dev)
 			return fd;
 		drop(fd);
 	}

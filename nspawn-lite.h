@@ -448,6 +448,7 @@ struct image {
 	struct image *base;   /* of an overlay clone, while image.c has it open: what it lies on */
 };
 char *store_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
+const char *store_reason(void);                         /* of errno, in the originals' words */
 const char *store_dir(const char *root);                 /* root, if any, is of --image-root */
 bool store_find(const char *root, const char *name, struct image *i);  /* in config.h's path, not opened; false: not there */
 bool store_at(const char *path, struct image *i);        /* what is at a path; false: no image, with errno */

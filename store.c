@@ -20,9 +20,12 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-enum { IMMUTABLE = 0x10, EXCHANGE = 2, SUBVOLUME_INO = 256 };  /* FS_IMMUTABLE_FL, RENAME_EXCHANGE; of each subvolume's root */
+/* FS_IMMUTABLE_FL, RENAME_EXCHANGE; inode of each subvolume's root */
+enum { IMMUTABLE = 0x10, EXCHANGE = 2, SUBVOLUME_INO = 256 };
 
-const char *const image_kinds[IMAGE_KINDS] = { "directory", "subvolume", "overlay", "raw", "squashfs", "erofs", "block" };
+const char *const image_kinds[IMAGE_KINDS] = {
+	"directory", "subvolume", "overlay", "raw", "squashfs", "erofs", "block",
+};
 static const char *const ends[IMAGE_KINDS] = { "", "", ".overlay", ".raw", ".squashfs", ".erofs", "" };
 
 /* files that belong to NAME */
@@ -138,10 +141,21 @@ store_derive_name(const char *path)
 	return n && name_valid(name) ? xstrdup(name) : NULL;
 }
 
+/* in the words that the originals use, whatever libc says */
+const char *
+store_reason(void)
+{
+	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported" : strerror(errno);
+}
+
 const char *
 store_dir(const char *root)
 {
-	return root ? root : run_path(STORE_DIR);
+	size_t n = root ? strlen(root) : 0;
+
+	while (n > 1 && root[n - 1] == '/')
+		n--;
+	return root ? fmt("%.*s", (int)n, root) : run_path(STORE_DIR);
 }
 
 /* ---- what is there ---------------------------------------------------------- */
@@ -266,7 +280,7 @@ search_path(const char *root)
 	size_t i;
 
 	if (root)
-		grow(&dirs, root);
+		grow(&dirs, store_dir(root));
 	for (i = 0; !root && i < LEN(path); i++)
 		grow(&dirs, run_path(path[i]));
 	return dirs;
@@ -297,7 +311,7 @@ list_in(struct listing *l, const char *path)
 	while (d && (e = readdir(d))) {
 		/* nor what is no image, though it looks like one */
 		if (after(e->d_name, ".#") || streq(e->d_name, ".") || streq(e->d_name, "..") || streq(e->d_name, ".enabled")
-		    || streq(e->d_name, "lost+found") || (*e->d_name == '.' && !l->hidden))
+		    || streq(e->d_name, "lost+found") || (*e->d_name == '.' && !l->hidden) || !utf8_clean(e->d_name))
 			continue;
 		end = e->d_name + strlen(stem(e->d_name, strlen(e->d_name)));
 		if (e->d_type == DT_REG && !*end)
@@ -490,56 +504,65 @@ is_usual(const char *dir)
 	return false;
 }
 
-/* at any moment the whole file is there or none; again after one that was stopped */
-static void
+/* at any moment the whole file is there or none; again after one that was stopped. One that is there stays */
+static bool
 copy_beside(const char *from, const char *to)
 {
 	char *half = fmt("%s/.#%s.nl-copy", dir_name(to), base_name(to));
-	int in = openat(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC), out;
+	int in, out = -1;
 	struct stat st;
+	bool done;
 
 	unlink(half);
-	if (in < 0 || fstat(in, &st) < 0 || !S_ISREG(st.st_mode) || access(to, F_OK) == 0) {
+	in = openat(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if ((in < 0 && (errno == ENOENT || errno == ENOTDIR)) || access(to, F_OK) == 0) {
 		drop(in);
-		return;
+		return true;
 	}
-	out = openat(AT_FDCWD, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
-	if (out < 0 || copy_contents(in, out, 0) < 0 || fsync(out) < 0 || rename(half, to) < 0) {
+	if (in >= 0 && fstat(in, &st) == 0)
+		out = openat(AT_FDCWD, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
+	done = out >= 0 && copy_contents(in, out, 0) == 0 && fsync(out) == 0 && rename(half, to) == 0;
+	if (!done) {
 		warn("copy %s to %s:", from, to);
 		unlink(half);
 	}
 	drop(out);
 	drop(in);
+	return done;
 }
 
-/* give those of from to to, which exists: a copy when from stays. to NULL: they are to go. Names are with a directory */
-static void
+/* give those of from to to, which exists: a copy when from stays. to NULL: they are to go. Both are with a directory */
+static bool
 follow(const char *from, const char *to, bool stays)
 {
 	const char *dirs[] = { NULL, run_path("/etc/systemd/nspawn"), run_path("/run/systemd/nspawn") };
 	char *old, *new;
+	bool done = true;
 	size_t d, i;
 
 	for (d = 0; d < (is_usual(dir_name(from)) ? LEN(dirs) : 1); d++)
 		for (i = 0; i < (d ? 1 : LEN(auxiliary)); i++) {
 			old = fmt("%s/%s%s", d ? dirs[d] : dir_name(from), base_name(from), auxiliary[i]);
 			new = to ? fmt("%s/%s%s", d ? dirs[d] : dir_name(to), base_name(to), auxiliary[i]) : NULL;
-			if (!to ? unlink(old) < 0 : !stays && rename(old, new) < 0) {
-				if (errno != ENOENT && errno != ENOTDIR)
-					warn("%s %s:", to ? "rename" : "remove", old);
-			} else if (to && stays) {
-				copy_beside(old, new);
+			if (to && stays) {
+				done &= copy_beside(old, new);
+			} else if ((to ? rename(old, new) : unlink(old)) < 0 && errno != ENOENT && errno != ENOTDIR) {
+				warn("%s %s:", to ? "rename" : "remove", old);
+				done = false;
 			}
 		}
+	return done;
 }
 
 /* say that it is to be done, so that it will be if we are stopped; the mark is a fresh string */
 static char *
-intend(int dir, const char *from, const char *name)
+intend(int dir, const char *store, const char *from, const char *name)
 {
 	char *mark = beside(name, FOLLOW);
 
-	return symlinkat(from, dir, mark) == 0 ? mark : NULL;
+	if (symlinkat(streq(dir_name(from), store) ? base_name(from) : from, dir, mark) < 0)
+		die("make %s/%s:", store, mark);
+	return mark;
 }
 
 /* ---- one at a time ------------------------------------------------------------------------ */
@@ -603,7 +626,7 @@ sweep_pins(int dir, const char *path, const char *entry, const char *file)
 static void
 sweep_mark(int dir, const char *path, const char *entry, int mark, const char *file)
 {
-	char *name = stem(file, strlen(file)), target[PATH_MAX], *where;
+	char *name = stem(file, strlen(file)), target[PATH_MAX], *where, *was;
 	int fd = openat(dir, entry, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	struct image i, from;
 	struct stat st;
@@ -613,16 +636,17 @@ sweep_mark(int dir, const char *path, const char *entry, int mark, const char *f
 		n = readlinkat(dir, entry, target, sizeof(target) - 1);
 		if (n > 0) {
 			target[n] = 0;
-			if (find_in(path, file, &i))
-				follow(target, fmt("%s/%s", path, file), find_in(dir_name(target), base_name(target), &from));
-			unlinkat(dir, entry, 0);
+			was = strchr(target, '/') ? target : fmt("%s/%s", path, target);
+			if (!find_in(path, file, &i)
+			    || follow(was, fmt("%s/%s", path, file), find_in(dir_name(was), base_name(was), &from)))
+				unlinkat(dir, entry, 0);
 		}
 	} else if (fd >= 0 ? flock(fd, LOCK_EX | LOCK_NB) == 0 : errno == ELOOP || errno == ENXIO) {
 		if (mark == ASIDE && fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
 			renameat(dir, entry, dir, file);
 		} else {
 			if (mark == GONE && !find_in(path, name, &i))
-				follow(fmt("%s/%s", path, name), NULL, false);
+				(void)follow(fmt("%s/%s", path, name), NULL, false);  /* it was said before */
 			erase(dir, entry, &where);
 		}
 	}
@@ -885,7 +909,8 @@ void
 store_commit(struct making *m, int how, bool read_only, bool sync)
 {
 	struct image i = { .kind = m->kind, .fd = m->fd }, old;
-	char *kept, *base = NULL, *mark = NULL;
+	char *kept, *base = NULL, *mark = NULL, *from = NULL;
+	bool all = true;
 
 	if (halted)
 		die("%s: interrupted, nothing has changed", m->name);
@@ -902,8 +927,10 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 		if (base && pin(base, m->path) < 0)
 			die("pin %s:", base);
 	}
-	if (m->from.name)
-		mark = intend(m->dir, fmt("%s/%s", dir_name(m->from.path), m->from.name), m->name);
+	if (m->from.name) {
+		from = fmt("%s/%s", dir_name(m->from.path), m->from.name);
+		mark = intend(m->dir, m->store, from, m->name);
+	}
 	if (old.name)
 		replace(m, &old, kept);
 	else
@@ -914,8 +941,9 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 	if (sync)
 		fsync(m->dir);
 	if (mark) {
-		follow(fmt("%s/%s", dir_name(m->from.path), m->from.name), fmt("%s/%s", m->store, m->name), true);
-		unlinkat(m->dir, mark, 0);
+		all = follow(from, fmt("%s/%s", m->store, m->name), true);
+		if (all)
+			unlinkat(m->dir, mark, 0);
 	}
 	if (old.name && kept && old.kind == IMAGE_DIRECTORY && old.read_only)
 		set_immutable(old.fd, true);
@@ -925,11 +953,13 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 		sweep(m->dir, m->store);  /* its pin */
 	m->fd = drop(m->fd);
 	m->dir = drop(m->dir);
+	if (!all)
+		die("%s is there, but not all files that belong to it: the next command tries again", m->path);
 }
 
 /* ---- clones ------------------------------------------------------------------------------------ */
 
-/* can files there share their data? */
+/* can files there share their data? The new tree may be a subvolume, with a device number of its own */
 static bool
 can_reflink(const struct making *m, const struct image *from)
 {
@@ -938,7 +968,7 @@ can_reflink(const struct making *m, const struct image *from)
 	int fd[2], i;
 	bool can;
 
-	if (fstat(m->fd, &a) < 0 || fstat(from->fd, &b) < 0 || (a.st_dev != b.st_dev && from->kind != IMAGE_SUBVOLUME))
+	if (fstat(m->dir, &a) < 0 || fstat(from->fd, &b) < 0 || (a.st_dev != b.st_dev && from->kind != IMAGE_SUBVOLUME))
 		return false;
 	for (i = 0; i < 2; i++)
 		fd[i] = openat(m->fd, names[i], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -997,7 +1027,7 @@ cannot(const char *where)
 {
 	if (halted)
 		die("Could not clone image: interrupted");
-	die("Could not clone image: %s%s%s", where ? where : "", where ? ": " : "", strerror(errno));
+	die("Could not clone image: %s%s%s", where ? where : "", where ? ": " : "", store_reason());
 }
 
 static int
@@ -1112,16 +1142,17 @@ static const char *
 take_away(struct image *i)
 {
 	char *path = dir_name(i->path), *why, *base, *gone, *where;
-	const char *file = base_name(i->path);
+	const char *file = base_name(i->path), *reason;
 	int dir;
 
 	if (i->vendor)
 		return strerror(EROFS);
 	dir = enter(path);
 	if (dir < 0 || (i->fd < 0 && i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0)) {
-		why = errno == EBUSY ? "Device or resource busy" : strerror(errno);
+		reason = store_reason();
+		why = errno == EBUSY ? needed(i) : NULL;  /* clones that run hold it */
 		drop(dir);
-		return why;
+		return why ? why : reason;
 	}
 	why = needed(i);
 	if (why) {
@@ -1134,13 +1165,17 @@ take_away(struct image *i)
 	if (i->kind == IMAGE_DIRECTORY)
 		set_immutable(i->fd, false);
 	if (renameat(dir, file, dir, gone) < 0) {
-		why = strerror(errno);
+		reason = store_reason();
 		drop(dir);
-		return why;
+		return reason;
 	}
 	if (base)
 		unpin(base, i->name);
-	follow(fmt("%s/%s", path, i->name), NULL, false);
+	if (!follow(fmt("%s/%s", path, i->name), NULL, false)) {
+		i->fd = drop(i->fd);
+		drop(dir);
+		return "not all files that belong to it are gone: the next command tries again";
+	}
 	fsync(dir);
 	flock(dir, LOCK_UN);
 	why = erase(dir, gone, &where) < 0 ? fmt("%s/%s/%s: %s", path, gone, where, strerror(errno)) : NULL;
@@ -1163,36 +1198,39 @@ void
 store_rename(struct image *i, const char *name)
 {
 	char *path = dir_name(i->path), *why, *base, *mark, *new = fmt("%s/%s%s", path, name, ends[i->kind]);
-	bool was_immutable;
+	bool was_immutable, all;
 	struct image there;
 	int dir;
 
 	dir = i->vendor ? -1 : enter(path);
 	if (dir < 0 || (i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0))
-		die("Could not rename image: %s", strerror(i->vendor ? EROFS : errno));
+		die("Could not rename image: %s", i->vendor ? strerror(EROFS) : store_reason());
 	if (find_in(path, name, &there))
 		die("Could not rename image: %s", strerror(EEXIST));
 	why = needed(i);
 	if (why)
 		die("Could not rename image: %s", why);
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
-	mark = intend(dir, fmt("%s/%s", path, i->name), name);
-	if (!mark || (base && pin(base, new) < 0))
-		die("Could not rename image: %s", strerror(errno));
+	mark = intend(dir, path, fmt("%s/%s", path, i->name), name);
+	if (base && pin(base, new) < 0)
+		die("Could not rename image: %s", store_reason());
 	was_immutable = i->kind == IMAGE_DIRECTORY && i->read_only;
 	if (was_immutable)
 		set_immutable(i->fd, false);
 	if (renameat(dir, base_name(i->path), dir, base_name(new)) < 0) {
 		unlinkat(dir, mark, 0);
-		die("Could not rename image: %s", strerror(errno));
+		die("Could not rename image: %s", store_reason());
 	}
 	if (was_immutable)
 		set_immutable(i->fd, true);
 	fsync(dir);
-	follow(fmt("%s/%s", path, i->name), fmt("%s/%s", path, name), false);
-	unlinkat(dir, mark, 0);
+	all = follow(fmt("%s/%s", path, i->name), fmt("%s/%s", path, name), false);
+	if (all)
+		unlinkat(dir, mark, 0);
 	if (base)
 		unpin(base, i->name);
 	i->fd = drop(i->fd);
 	drop(dir);
+	if (!all)
+		die("%s is there, but not all files that belong to it: the next command tries again", new);
 }

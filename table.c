@@ -103,7 +103,8 @@ add_row(struct text *t, const struct column *c, size_t columns, const struct cel
 }
 
 void
-table_print(const struct ask *a, const struct column *c, size_t columns, const struct cell *cells, size_t rows, const char *nouns)
+table_print(const struct ask *a, const struct column *c, size_t columns, const struct cell *cells, size_t rows,
+            const char *nouns)
 {
 	size_t widths[16] = { 0 }, i, j, w;
 	struct text t = { NULL, 0, 0 };
@@ -164,7 +165,8 @@ table_size(uint64_t bytes)
 		unit *= 1024;
 		i++;
 	}
-	return fmt("%llu.%llu%c", (unsigned long long)(bytes / unit), (unsigned long long)(bytes % unit * 10 / unit), units[i]);
+	return fmt("%llu.%llu%c", (unsigned long long)(bytes / unit), (unsigned long long)(bytes % unit * 10 / unit),
+	           units[i]);
 }
 
 char *

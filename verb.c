@@ -75,7 +75,8 @@ find(const char *name, size_t len)
 		if (strlen(options[i].name) == len)
 			return &options[i];
 		if (found)
-			misuse(fmt("option '--%.*s' is ambiguous; possibilities: '--%s' '--%s'", (int)len, name, found->name, options[i].name));
+			misuse(fmt("option '--%.*s' is ambiguous; possibilities: '--%s' '--%s'", (int)len, name, found->name,
+			           options[i].name));
 		found = &options[i];
 	}
 	if (!found)
@@ -201,8 +202,8 @@ int
 ask_output(const struct ask *a)
 {
 	/* and those of journalctl(1), which say nothing of a table */
-	static const char modes[] = "table|json|json-pretty|short|short-full|short-iso|short-iso-precise|short-precise|short-monotonic|"
-	                            "short-delta|short-unix|verbose|export|cat|with-unit|json-sse|json-seq";
+	static const char modes[] = "table|json|json-pretty|short|short-full|short-iso|short-iso-precise|short-precise|"
+	                            "short-monotonic|short-delta|short-unix|verbose|export|cat|with-unit|json-sse|json-seq";
 	int mode = a->output ? word_index(modes, a->output) : OUT_TABLE;
 
 	if (mode < 0)
@@ -225,8 +226,8 @@ ask_help(void)
 	for (o = options; o < options + LEN(options); o++) {
 		if (!o->help)
 			continue;
-		left = fmt("  %s%s%s%s", o->letter ? (char[]){ '-', o->letter, ' ', 0 } : "   ", o->name ? "--" : "", o->name ? o->name : "",
-		           takes_argument(o) ? fmt("%s%s", o->name ? "=" : "", o->arg) : "");
+		left = fmt("  %s%s%s%s", o->letter ? (char[]){ '-', o->letter, ' ', 0 } : "   ", o->name ? "--" : "",
+		           o->name ? o->name : "", takes_argument(o) ? fmt("%s%s", o->name ? "=" : "", o->arg) : "");
 		if (strlen(left) > 34)
 			print(1, "%s\n%-34s %s\n", left, "", o->help);
 		else

@@ -144,7 +144,7 @@ strike(pid_t pid, unsigned long nr)
 	if (injected) {
 		/* these do not come back, or are libc's before there is a main, or fail on no kernel */
 		if (nr == SYS_exit || nr == SYS_exit_group || nr == SYS_rt_sigreturn || nr == SYS_arch_prctl
-		    || nr == SYS_set_tid_address || nr == SYS_rt_sigaction || nr == SYS_rt_sigprocmask || nr == SYS_wait4) {
+		    || nr == SYS_set_tid_address || nr == SYS_futex || nr == SYS_rt_sigaction || nr == SYS_rt_sigprocmask || nr == SYS_wait4) {
 			remark = " nobody";
 			is_over();
 		} else {
