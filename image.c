@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -18,6 +20,9 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
+#include <linux/loop.h>
 
 #include "nspawn-lite.h"
 #include CONFIG
@@ -32,13 +37,21 @@ enum { MOST_PARTITIONS = 128, MOST_LAYERS = 8 };
  * A disk, or layers, are mounted by a process of their own, in a copy of our mounts that lives as long as an fd: kill -9
  * leaves nothing behind, and who builds the machine enters that copy. So it is one way for all kernels.
  */
-enum { NOTE_TREE = 'T', NOTE_COPY = 'C', NOTE_SPACE = 'S' };
+enum { NOTE_TREE = 'T', NOTE_COPY = 'C', NOTE_SPACE = 'S', NOTE_MAPPED = 'M' };
+
+/* a machine's ids, as a clone in layers is to be seen with them */
+struct owners {
+	uint32_t base;
+	int userns;
+	bool mapped;  /* it is */
+};
 
 /* all -1 until they are there */
 struct attached {
 	int tree;     /* its root */
 	int copy;     /* a copy of the mount, not attached anywhere (5.2) */
 	int mounts;   /* the mount namespace */
+	bool mapped;
 };
 
 /* the same file, directory or device as i->fd, seen in the mounts that are ours now */
@@ -48,6 +61,8 @@ reopen(const struct image *i, int flags)
 	int fd = openat(AT_FDCWD, i->path, flags | O_NONBLOCK | O_CLOEXEC);
 	struct stat now, then;
 
+	if (fd < 0 && errno == EBUSY)
+		die("%s is in use already: mounted, or part of something else; say -x or --read-only", i->path);
 	if (fd < 0)
 		die("open %s:", i->path);
 	if (fstat(fd, &now) < 0 || fstat(i->fd, &then) < 0 || now.st_dev != then.st_dev || now.st_ino != then.st_ino)
@@ -202,26 +217,114 @@ die_unmounted(const struct disk *d, const struct partition *part, const struct f
 	die("mount %s, %s:", what, f->name);
 }
 
-/* false: there is nothing that could be mounted, only when that is no matter */
+/* of what a loop device says of itself */
+static bool
+loop_says(const char *name, const char *what, const char *value)
+{
+	char text[PATH_MAX];
+
+	if (read_at(AT_FDCWD, fmt("/sys/block/%s/%s", name, what), text, sizeof(text)) <= 0)
+		return false;
+	text[strcspn(text, "\n")] = 0;
+	return streq(text, value);
+}
+
+/* the name of a loop device of this file: any, or one that shows this part of it and that nobody writes to; or NULL */
+static char *
+find_loop(const struct disk *d, const struct partition *part)
+{
+	DIR *dir = opendir("/sys/block");
+	struct dirent *e;
+	char *found = NULL;
+
+	while (!found && dir && (e = readdir(dir)))
+		if (after(e->d_name, "loop") && loop_says(e->d_name, "loop/backing_file", d->image->path)
+		    && (!part || (loop_says(e->d_name, "ro", "1")
+		                  && loop_says(e->d_name, "loop/offset", fmt("%llu", (unsigned long long)part->offset))
+		                  && loop_says(e->d_name, "loop/sizelimit", fmt("%llu", (unsigned long long)part->size)))))
+			found = xstrdup(e->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/*
+ * Two that write to one file by loop devices of their own destroy it. Who was killed may need a moment until its device
+ * has gone
+ */
+static void
+find_others(const struct disk *d)
+{
+	enum { TRIES = 30, MS = 100 };
+	char *user = find_loop(d, NULL);
+	int tries;
+
+	for (tries = 0; user && tries < TRIES; tries++) {
+		poll(NULL, 0, MS);
+		user = find_loop(d, NULL);
+	}
+	if (user)
+		die("%s is in use already, by /dev/%s; say -x or --read-only, or detach that with losetup -d", d->image->path, user);
+}
+
+/* one after the other, so that the second finds what the first has made; no matter if that cannot be */
+static int
+take_turns(const struct disk *d)
+{
+	enum { TRIES = 100, MS = 10 };
+	int fd = d->write ? -1 : openat(AT_FDCWD, "/dev/loop-control", O_RDONLY | O_CLOEXEC), tries;
+
+	for (tries = 0; fd >= 0 && tries < TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; tries++)
+		poll(NULL, 0, MS);
+	return fd;
+}
+
+/* many that only read share one device, and so what the kernel keeps in memory of it; -1: there is none to share */
+static int
+share_loop(const struct disk *d, const struct partition *part, char **path)
+{
+	char *name = d->write || d->image->kind == IMAGE_BLOCK ? NULL : find_loop(d, part);
+	struct loop_info64 info;
+	struct stat st;
+	int fd;
+
+	if (!name)
+		return -1;
+	*path = fmt("/dev/%s", name);
+	fd = openat(AT_FDCWD, *path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	/* the name may be of another file, or of none any more: from here on it stays what it is */
+	if (fd >= 0 && fstat(d->fd, &st) == 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == st.st_ino
+	    && info.lo_offset == part->offset && info.lo_flags & LO_FLAGS_READ_ONLY)
+		return fd;
+	*path = NULL;
+	return drop(fd);
+}
+
+/* false: it is not mounted, for a reason that was told; only where it need not be */
 static bool
 mount_part(const struct disk *d, const struct partition *part, const char *at, unsigned long flags, bool must)
 {
 	const char *name = disk_fs(d->fd, part->offset, part->size), *options;
 	const struct filesystem *f = filesystem(name);
 	char *source;
-	int loop = -1, done;
+	int loop = -1, gate, done;
 	size_t i;
 
 	for (i = 0; name && i < LEN(containers); i++)
 		if (streq(name, containers[i].name))
 			die("%s %s", part_name(d, part), containers[i].advice);
-	if (!f && !must)
+	if (!f && !must) {
+		warn("%s is not mounted: it holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
 		return false;
+	}
 	if (!f)
 		die("%s holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
 	if (!d->write || part->read_only)
 		flags |= MS_RDONLY;
+	gate = take_turns(d);
 	source = kernel_partition(d, part);
+	if (!source)
+		loop = share_loop(d, part, &source);
 	if (!source)
 		loop = disk_loop(d->fd, part->offset, part->size, !d->write, &source);
 	if (!source || (loop < 0 && d->image->kind != IMAGE_BLOCK)) {
@@ -229,6 +332,7 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 			die("attach %s: the kernel has no loop devices (CONFIG_BLK_DEV_LOOP, module loop)", part_name(d, part));
 		die("attach %s to a loop device:", part_name(d, part));
 	}
+	drop(gate);
 	options = f->options;
 	done = mount(source, at, f->name, flags, options);
 	if (done < 0 && errno == ENODEV && streq(f->config, "EXT4_FS"))
@@ -237,6 +341,11 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 		done = mount(source, at, f->name, flags, f->unplayed);
 		if (done == 0)
 			warn("%s was not unmounted cleanly: it is seen as it is, without what its journal still holds", part_name(d, part));
+	}
+	if (done < 0 && !must && (errno == ENODEV || flags & MS_NOEXEC)) {
+		warn(errno == ENODEV ? "%s is not mounted: the kernel has no %s" : "%s is not mounted as %s:", part_name(d, part), f->name);
+		drop(loop);
+		return false;
 	}
 	if (done < 0)
 		die_unmounted(d, part, f);
@@ -299,8 +408,7 @@ mount_others(const struct disk *d, const struct partition *root, int tree)
 				continue;
 			}
 		}
-		if (!mount_part(d, p, fmt("/proc/self/fd/%d", at), places[i].flags, false))
-			warn("%s is not mounted on /%s: no file system that we know is in it", part_name(d, p), places[i].path);
+		mount_part(d, p, fmt(FDS "%d", at), places[i].flags, false);
 		close(at);
 	}
 }
@@ -320,6 +428,8 @@ mount_disk(const struct image *i, const char *partition, bool write, const char 
 	d->write = write;
 	if (fstat(d->fd, &st) < 0)
 		die("look at %s:", i->path);
+	if (write && i->kind != IMAGE_BLOCK)
+		find_others(d);
 	d->size = (uint64_t)st.st_size;
 	if (i->kind == IMAGE_BLOCK && ioctl(d->fd, BLKGETSIZE64, &d->size) < 0)
 		die("ask for the size of %s:", i->path);
@@ -348,7 +458,7 @@ mount_disk(const struct image *i, const char *partition, bool write, const char 
 
 /* ---- layers -------------------------------------------------------------------------- */
 
-static void mount_image(const struct image *i, const char *partition, bool write, const char *at);
+static void mount_image(const struct image *i, const char *partition, bool write, const char *at, struct owners *o);
 
 /* what an overlay clone lies on; its lock is kept by an fd that is never closed */
 static struct image *
@@ -364,32 +474,73 @@ base_of(const struct image *i)
 	return base;
 }
 
+/* a directory as it is with the ids of a user namespace, mounted at a place that is made; -1 with errno */
+static int
+show_mapped(int dir, const char *at, int userns)
+{
+	int tree = sys_open_tree(dir, "", CLONE_TREE | AT_EMPTY_PATH | O_CLOEXEC);
+
+	if (tree < 0)
+		return -1;
+	if (sys_mount_idmap(tree, userns, false) < 0 || mkdir(at, 0755) < 0
+	    || sys_move_mount(tree, "", AT_FDCWD, at, FROM_FD) < 0)
+		return drop(tree);
+	return tree;
+}
+
+/* by fds: their names may hold what overlay takes for the end of one */
+static int
+lay_layers(int lower, int here, bool write, const char *at)
+{
+	if (write)
+		return mount("overlay", at, "overlay", 0, fmt("lowerdir=" FDS "%d,upperdir=" FDS "%d/upper,workdir=" FDS "%d/work",
+		                                              lower, here, here));
+	return mount("overlay", at, "overlay", MS_RDONLY, fmt("lowerdir=" FDS "%d/upper:" FDS "%d", here, lower));
+}
+
 /*
- * upper/ holds what was changed, work/ is for the kernel. Paths by fds: their names may hold what overlay takes for
- * the end of one
+ * All layers as they are with the ids of the machine: Linux 5.19. Whoever mounts them must be one of its users, with the
+ * host's rights: what the overlay does itself it does as that one
  */
+static bool
+lay_mapped(int lower, int here, bool write, const char *at, const struct owners *o)
+{
+	enum { NO_SETUID_FIXUP = 1 << 2 };  /* SECBIT_NO_SETUID_FIXUP: capabilities(7) */
+	bool done;
+
+	lower = show_mapped(lower, fmt("%s.lm", at), o->userns);
+	here = show_mapped(here, fmt("%s.um", at), o->userns);
+	if (lower < 0 || here < 0 || prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP) < 0)
+		return false;
+	setfsgid(o->base);
+	setfsuid(o->base);
+	done = lay_layers(lower, here, write, at) == 0;
+	setfsuid(0);
+	setfsgid(0);
+	return done && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
+}
+
+/* upper/ holds what was changed, work/ is for the kernel */
 static void
-mount_layers(const struct image *i, bool write, const char *at)
+mount_layers(const struct image *i, bool write, const char *at, struct owners *o)
 {
 	struct image *base = i->base;
 	int here = reopen(i, O_RDONLY | O_DIRECTORY), lower;
-	char *below = fmt("%s.l", at), *options;
+	char *below = fmt("%s.l", at);
 
 	if (base->kind == IMAGE_DIRECTORY || base->kind == IMAGE_SUBVOLUME) {
 		lower = reopen(base, O_RDONLY | O_DIRECTORY);
 	} else {
 		if (mkdir(below, 0755) < 0)
 			die("make %s:", below);
-		mount_image(base, NULL, false, below);
+		mount_image(base, NULL, false, below, NULL);
 		lower = openat(AT_FDCWD, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (lower < 0)
 			die("open the tree in %s:", base->path);
 	}
-	if (write)
-		options = fmt("lowerdir=" FDS "%d,upperdir=" FDS "%d/upper,workdir=" FDS "%d/work", lower, here, here);
-	else
-		options = fmt("lowerdir=" FDS "%d/upper:" FDS "%d", here, lower);
-	if (mount("overlay", at, "overlay", write ? 0 : MS_RDONLY, options) < 0) {
+	if (o)
+		o->mapped = lay_mapped(lower, here, write, at, o);
+	if ((!o || !o->mapped) && lay_layers(lower, here, write, at) < 0) {
 		if (errno == ENODEV)
 			die("mount %s: the kernel has no overlays (CONFIG_OVERLAY_FS, module overlay)", i->path);
 		if (errno == EINVAL || errno == ESTALE)
@@ -402,12 +553,12 @@ mount_layers(const struct image *i, bool write, const char *at)
 }
 
 static void
-mount_image(const struct image *i, const char *partition, bool write, const char *at)
+mount_image(const struct image *i, const char *partition, bool write, const char *at, struct owners *o)
 {
 	int fd;
 
 	if (i->kind == IMAGE_OVERLAY) {
-		mount_layers(i, write, at);
+		mount_layers(i, write, at, o);
 	} else if (i->kind == IMAGE_DIRECTORY || i->kind == IMAGE_SUBVOLUME) {
 		fd = reopen(i, O_RDONLY | O_DIRECTORY);
 		if (mount(fmt(FDS "%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -427,7 +578,7 @@ send_fd(char note, int fd)
 }
 
 static _Noreturn void
-attach_and_exit(const struct image *i, const char *partition, bool write, bool copy)
+attach_and_exit(const struct image *i, const char *partition, bool write, bool copy, struct owners *o)
 {
 	char *stage = fmt("%s", run_state_dir()), *at = fmt("%s/i", stage);
 	int tree, fd;
@@ -441,10 +592,12 @@ attach_and_exit(const struct image *i, const char *partition, bool write, bool c
 	}
 	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=64k") < 0 || mkdir(at, 0755) < 0)
 		die("make a place to mount %s on:", i->path);
-	mount_image(i, partition, write, at);
+	mount_image(i, partition, write, at, o);
 	tree = openat(AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tree < 0)
 		die("open the tree in %s:", i->path);
+	if (o && o->mapped && sys_send(wirefd, (char[]){ NOTE_MAPPED, 0 }, 2, -1) != 2)
+		die("tell whose the image is:");
 	fd = copy ? sys_open_tree(tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC) : -1;
 	if (fd >= 0)
 		send_fd(NOTE_COPY, fd);
@@ -454,11 +607,11 @@ attach_and_exit(const struct image *i, const char *partition, bool write, bool c
 }
 
 static struct attached
-attach(const struct image *i, const char *partition, bool write, bool copy)
+attach(const struct image *i, const char *partition, bool write, bool copy, struct owners *o)
 {
-	struct attached a = { -1, -1, -1 };
+	struct attached a = { -1, -1, -1, false };
 	char text[NOTE_MAX];
-	int wire[2], fd;
+	int wire[2], fd, status = 0;
 	ssize_t n;
 	pid_t pid;
 
@@ -467,27 +620,33 @@ attach(const struct image *i, const char *partition, bool write, bool copy)
 	if (pid == 0) {
 		close(wire[0]);
 		wirefd = wire[1];
-		attach_and_exit(i, partition, write, copy);
+		attach_and_exit(i, partition, write, copy, o);
 	}
 	close(wire[1]);
 	while ((n = sys_recv(wire[0], text, sizeof(text) - 1, &fd, NULL)) > 1 || (n < 0 && errno == EINTR)) {
 		if (n < 0)
 			continue;
 		text[n] = 0;
-		if (*text == NOTE_DEATH)
+		if (*text == NOTE_DEATH) {
+			waitpid(pid, NULL, 0);  /* it holds the lock, too */
 			die("%s", text + 2);
-		else if (*text == NOTE_WARN)
+		} else if (*text == NOTE_WARN) {
 			warn("%s", text + 2);
-		else if (*text == NOTE_SAY)
+		} else if (*text == NOTE_SAY) {
 			say("%s", text + 2);
-		else
+		} else if (*text == NOTE_MAPPED) {
+			a.mapped = true;
+		} else {
 			*(*text == NOTE_TREE ? &a.tree : *text == NOTE_COPY ? &a.copy : &a.mounts) = fd;
+		}
 	}
 	close(wire[0]);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	if (n < 0)
+		die("listen to who mounts %s:", i->path);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (a.tree < 0)
-		die("who mounted %s was killed", i->path);
+		die("who mounted %s was killed by signal %d", i->path, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	return a;
 }
 
@@ -528,31 +687,17 @@ image_open_tree(const struct image *from, bool write)
 		die("open %s:", i.path);
 	take_bases(&i, true, 0);
 	/* the namespace stays open: before 5.2 all that is mounted in the tree lives by it */
-	return attach(&i, NULL, write && !i.read_only, false).tree;
+	return attach(&i, NULL, write && !i.read_only, false, NULL).tree;
 }
 
 /* ---- which one -------------------------------------------------------------------------- */
-
-static bool
-find_image(const struct plan *p, const char *name, struct image *i)
-{
-	static const char *const path[] = { IMAGE_PATH };
-	size_t n;
-
-	if (p->image_root)
-		return store_find(p->image_root, name, i);
-	for (n = 0; n < LEN(path); n++)
-		if (store_find(run_path(path[n]), name, i))
-			return true;
-	return false;
-}
 
 char *
 image_search(const struct plan *p, const char *name)
 {
 	struct image i;
 
-	return find_image(p, name, &i) ? i.path : NULL;
+	return store_find(p->image_root, name, &i) ? i.path : NULL;
 }
 
 static void
@@ -566,11 +711,11 @@ take_lock(const struct plan *p, struct run *r, int fd, bool shared)
 }
 
 static void
-take_name(const struct plan *p, struct run *r, const char *name)
+take_name(const struct plan *p, struct run *r)
 {
 	uint64_t random;
 
-	r->name = p->machine ? p->machine : name ? xstrdup(name) : NULL;
+	r->name = p->machine ? p->machine : store_derive_name(r->root);
 	if (!r->name)
 		die("%s gives no valid name for a machine; say one with -M", r->root);
 	if (p->ephemeral && !p->machine && r->life_before >= 0) {
@@ -646,7 +791,7 @@ choose_path(const struct plan *p, struct image *i)
 		populate(p, path);
 	}
 	if (!path && p->machine) {
-		if (!find_image(p, p->machine, i))
+		if (!store_find(p->image_root, p->machine, i))
 			die("No image for machine '%s'.", p->machine);
 		path = i->path;
 	}
@@ -660,12 +805,63 @@ take_mounted(const struct plan *p, struct run *r, struct image *i, bool shared)
 	struct attached a;
 
 	take_bases(i, p->lock != NO, 0);
-	a = attach(i, p->partition, !shared, p->private_users);
+	a = attach(i, p->partition, !shared, p->private_users, NULL);
 	r->image = i->fd;
 	r->tree = a.tree;
 	r->tree_mount = a.copy;
 	r->image_mounts = a.mounts;
-	r->layered = i->kind == IMAGE_OVERLAY;
+	if (i->kind == IMAGE_OVERLAY) {
+		r->layers = xalloc(sizeof(*r->layers));
+		*r->layers = *i;
+		r->layers->read_only = shared;
+	}
+}
+
+void
+image_map(const struct plan *p, struct run *r)
+{
+	static const char why[] = "layers with other owners take Linux 5.19, and file systems that can be idmapped";
+	char *map = fmt("0 %u %u\n", (unsigned int)r->id_base, (unsigned int)r->id_count);
+	struct owners o = { r->id_base, -1, false };
+	struct attached a;
+
+	if (!r->layers || !r->userns || r->ownership == OWNERSHIP_OFF || r->ownership == OWNERSHIP_CHOWN)
+		return;
+	o.userns = sys_userns(map, map);
+	if (o.userns >= 0) {
+		/* there must not be two of it */
+		drop(r->tree);
+		drop(r->tree_mount);
+		drop(r->image_mounts);
+		a = attach(r->layers, NULL, !r->layers->read_only, false, &o);
+		close(o.userns);
+		r->tree = a.tree;
+		r->tree_mount = -1;
+		r->image_mounts = a.mounts;
+		r->ownership = OWNERSHIP_OFF;
+		if (a.mapped)
+			return;
+	}
+	if (!streq(p->private_users, "auto"))
+		die("show %s with other owners: %s", r->root, why);
+	warn("no user namespace: %s", why);
+	r->userns = r->range_picked = false;
+	r->id_base = r->id_count = 0;
+}
+
+/* what it is. A tree that is told is what it is: nothing need be asked, but whether it is in layers */
+static void
+examine(struct image *i, const char *real, bool tree)
+{
+	static const char end[] = ".overlay";
+	size_t len = strlen(real);
+	int fd = i->fd;
+
+	if (tree && (len < sizeof(end) || !streq(real + len - strlen(end), end)))
+		*i = (struct image){ .path = xstrdup(real), .kind = IMAGE_DIRECTORY };
+	else if (!store_at(real, i))
+		die("%s is no directory, disk image or block device", real);
+	i->fd = fd;
 }
 
 void
@@ -692,10 +888,7 @@ image_take(const struct plan *p, struct run *r)
 	if (streq(r->root, "/") && !p->ephemeral && p->volat != VOLATILE_YES && p->volat != VOLATILE_STATE)
 		die("Spawning container on root directory is not supported. "
 		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");
-	n = i.fd;
-	if (!store_at(real, &i))
-		die("%s is no directory, disk image or block device", real);
-	i.fd = (int)n;
+	examine(&i, real, S_ISDIR(st.st_mode) && !searched);
 	if (p->image && (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME))
 		die("%s is a directory: say -D", p->image);
 	if (p->partition && (i.kind < IMAGE_RAW))
@@ -703,7 +896,7 @@ image_take(const struct plan *p, struct run *r)
 	/* what makes an image read-only is for those that are images: a tree that is told is what it is */
 	r->image_read_only = searched && i.read_only;
 	shared = p->read_only || p->ephemeral || p->volat > VOLATILE_NO || i.read_only;
-	take_name(p, r, i.name);
+	take_name(p, r);
 	take_lock(p, r, i.fd, shared);
 	clones = shared ? NULL : store_clones(&i);
 	if (clones)

@@ -199,6 +199,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "choose whom it asks for names",      resolver_look },
 	{ BOTH, "look at the host",                   root_look },
 	{ BOTH, "choose its users",                   userns_choose },
+	{ BOTH, "show its layers to them",            image_map },
 	{ BOTH, "fence it in where it is root",       cgroup_fence },
 	{ BOTH, "open what is to be mounted",         mount_look },
 	{ BOTH, "look at its devices",                device_look },

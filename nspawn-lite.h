@@ -95,7 +95,7 @@ struct run {
 	int image;            /* or this one does: the file or device that the tree is in; else -1 */
 	int image_mounts;     /* the mount namespace where that is mounted, until the machine is built */
 	bool image_read_only; /* it says of itself that it must not be written to */
-	bool layered;         /* the tree is an overlay clone's */
+	struct image *layers; /* it is an overlay clone; else NULL */
 	bool read_only;       /* the tree itself must not be written to */
 	bool root_fixed;      /* nor what stands in for it */
 	int mounts;           /* a small mount namespace to be born in */
@@ -527,6 +527,7 @@ int pull_tar(struct ask *a), pull_raw(struct ask *a);
 /* the tree in an image, whatever kind it is, mounted where nobody sees it: an fd of its root. Dies */
 int image_open_tree(const struct image *i, bool write);
 char *image_search(const struct plan *p, const char *name);  /* in config.h's path; NULL if not there */
+void image_map(const struct plan *p, struct run *r);         /* an overlay clone's owners, once its users are chosen */
 void image_take(const struct plan *p, struct run *r);        /* open, lock, name */
 void image_look(const struct plan *p, struct run *r);        /* ids, os-release: what the tree says */
 

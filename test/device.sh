@@ -133,6 +133,17 @@ if [ -n "$escape" ]; then
 	is 'nor with calls missing' '0 ways out of 10' "$(NSPAWN_LITE_DENY=new run escape "$dir/host-only/mark" 2>&1 | tail -n 1)"
 fi
 
+# an image as routers have them, of the program alone
+if [ -f /root/root.squashfs ]; then
+	version="$("$nl" --version)"
+	image() { "$nl" -q -i /root/root.squashfs "$@" /bin/nspawn-lite --version 2>&1; }
+	is 'a squashfs becomes the root' "$version" "$(image)"
+	is 'with changes kept in memory' "$version" "$(image --volatile=overlay)"
+	is 'without the calls of new kernels' "$version" \
+		"$(NSPAWN_LITE_DENY=fsopen,fsmount,open_tree,move_mount,mount_setattr image -x)"
+	is 'and no loop device stays' '' "$(cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep squashfs)"
+fi
+
 "$nl" -q -D "$dir/tree" -M killed sh -c 'echo up; exec sleep 1000' >"$dir/up" &
 pid=$!
 while [ ! -s "$dir/up" ] && kill -0 $pid 2>/dev/null; do :; done
