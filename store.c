@@ -263,6 +263,8 @@ find_in(const char *dir, const char *name, struct image *i)
 		errno = ENOENT;
 		return false;
 	}
+	if (access(dir, F_OK) < 0)  /* most places of the search path */
+		return false;
 	for (kind = IMAGE_SUBVOLUME; kind < IMAGE_BLOCK; kind++) {
 		if (!store_at(fmt("%s/%s%s", dir, name, ends[kind]), i) || !streq(i->name, name))
 			continue;
