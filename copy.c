@@ -362,8 +362,14 @@ copy_contents(int from, int to, int flags)
 	struct ways w = ways_to(to, flags);
 	char *buf = malloc(BUFFER);
 	struct look l;
-	int ret = buf && sys_look(from, "", &l) == 0 ? copy_data(&w, from, to, &l, buf) : -1;
+	int ret = buf ? sys_look(from, "", &l) : -1;
 
+	if (ret == 0 && S_ISBLK(l.mode)) {
+		l.size = (uint64_t)lseek(from, 0, SEEK_END);
+		ret = lseek(from, 0, SEEK_SET) < 0 ? -1 : 0;
+	}
+	if (ret == 0)
+		ret = copy_data(&w, from, to, &l, buf);
 	free(buf);
 	return ret;
 }
@@ -995,7 +1001,8 @@ start_thread(struct copy *c, pthread_t *thread)
 	c->threads = true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	c->threads = pthread_create(thread, NULL, work, c) == 0;
+	if (pthread_create(thread, NULL, work, c) != 0)
+		c->threads = false;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return c->threads;
 }

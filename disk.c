@@ -497,8 +497,8 @@ disk_table(int fd, uint64_t size, struct partition *p, size_t most, size_t *n, c
 		*why = fmt("it cannot be read: %s", strerror(errno));
 		return -1;
 	}
-	if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode) && (ioctl(fd, BLKSSZGET, &i) < 0 || i == 4096))
-		t.sector = 4096;
+	if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode) && ioctl(fd, BLKSSZGET, &i) == 0 && i >= 512 && i <= 4096)
+		t.sector = (uint32_t)i;
 	if (!is_mbr(sector))
 		return 0;
 	for (i = 0, e = sector + MBR_ENTRIES; i < 4; i++, e += MBR_ENTRY) {
@@ -541,7 +541,7 @@ open_node(const char *path, mode_t kind, dev_t device, int flags)
 	struct stat st;
 	size_t i;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == kind && (major(device) == 0 || st.st_rdev == device))
+	if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == kind && st.st_rdev == device)
 		return fd;
 	if (fd < 0 && errno != ENOENT)
 		return -1;

@@ -611,7 +611,7 @@ attach(const struct image *i, const char *partition, bool write, bool copy, stru
 {
 	struct attached a = { -1, -1, -1, false };
 	char text[NOTE_MAX];
-	int wire[2], fd;
+	int wire[2], fd, status = 0;
 	ssize_t n;
 	pid_t pid;
 
@@ -641,10 +641,12 @@ attach(const struct image *i, const char *partition, bool write, bool copy, stru
 		}
 	}
 	close(wire[0]);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	if (n < 0)
+		die("listen to who mounts %s:", i->path);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (a.tree < 0)
-		die("who mounted %s was killed", i->path);
+		die("who mounted %s was killed by signal %d", i->path, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	return a;
 }
 
@@ -709,11 +711,11 @@ take_lock(const struct plan *p, struct run *r, int fd, bool shared)
 }
 
 static void
-take_name(const struct plan *p, struct run *r, const char *name)
+take_name(const struct plan *p, struct run *r)
 {
 	uint64_t random;
 
-	r->name = p->machine ? p->machine : name ? xstrdup(name) : NULL;
+	r->name = p->machine ? p->machine : store_derive_name(r->root);
 	if (!r->name)
 		die("%s gives no valid name for a machine; say one with -M", r->root);
 	if (p->ephemeral && !p->machine && r->life_before >= 0) {
@@ -847,6 +849,21 @@ image_map(const struct plan *p, struct run *r)
 	r->id_base = r->id_count = 0;
 }
 
+/* what it is. A tree that is told is what it is: nothing need be asked, but whether it is in layers */
+static void
+examine(struct image *i, const char *real, bool tree)
+{
+	static const char end[] = ".overlay";
+	size_t len = strlen(real);
+	int fd = i->fd;
+
+	if (tree && (len < sizeof(end) || !streq(real + len - strlen(end), end)))
+		*i = (struct image){ .path = xstrdup(real), .kind = IMAGE_DIRECTORY };
+	else if (!store_at(real, i))
+		die("%s is no directory, disk image or block device", real);
+	i->fd = fd;
+}
+
 void
 image_take(const struct plan *p, struct run *r)
 {
@@ -871,10 +888,7 @@ image_take(const struct plan *p, struct run *r)
 	if (streq(r->root, "/") && !p->ephemeral && p->volat != VOLATILE_YES && p->volat != VOLATILE_STATE)
 		die("Spawning container on root directory is not supported. "
 		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");
-	n = i.fd;
-	if (!store_at(real, &i))
-		die("%s is no directory, disk image or block device", real);
-	i.fd = (int)n;
+	examine(&i, real, S_ISDIR(st.st_mode) && !searched);
 	if (p->image && (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME))
 		die("%s is a directory: say -D", p->image);
 	if (p->partition && (i.kind < IMAGE_RAW))
@@ -882,7 +896,7 @@ image_take(const struct plan *p, struct run *r)
 	/* what makes an image read-only is for those that are images: a tree that is told is what it is */
 	r->image_read_only = searched && i.read_only;
 	shared = p->read_only || p->ephemeral || p->volat > VOLATILE_NO || i.read_only;
-	take_name(p, r, i.name);
+	take_name(p, r);
 	take_lock(p, r, i.fd, shared);
 	clones = shared ? NULL : store_clones(&i);
 	if (clones)

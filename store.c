@@ -151,7 +151,11 @@ store_reason(void)
 const char *
 store_dir(const char *root)
 {
-	return root ? root : run_path(STORE_DIR);
+	size_t n = root ? strlen(root) : 0;
+
+	while (n > 1 && root[n - 1] == '/')
+		n--;
+	return root ? fmt("%.*s", (int)n, root) : run_path(STORE_DIR);
 }
 
 /* ---- what is there ---------------------------------------------------------- */
@@ -259,6 +263,8 @@ find_in(const char *dir, const char *name, struct image *i)
 		errno = ENOENT;
 		return false;
 	}
+	if (access(dir, F_OK) < 0)  /* most places of the search path */
+		return false;
 	for (kind = IMAGE_SUBVOLUME; kind < IMAGE_BLOCK; kind++) {
 		if (!store_at(fmt("%s/%s%s", dir, name, ends[kind]), i) || !streq(i->name, name))
 			continue;
@@ -276,7 +282,7 @@ search_path(const char *root)
 	size_t i;
 
 	if (root)
-		grow(&dirs, root);
+		grow(&dirs, store_dir(root));
 	for (i = 0; !root && i < LEN(path); i++)
 		grow(&dirs, run_path(path[i]));
 	return dirs;
@@ -307,7 +313,7 @@ list_in(struct listing *l, const char *path)
 	while (d && (e = readdir(d))) {
 		/* nor what is no image, though it looks like one */
 		if (after(e->d_name, ".#") || streq(e->d_name, ".") || streq(e->d_name, "..") || streq(e->d_name, ".enabled")
-		    || streq(e->d_name, "lost+found") || (*e->d_name == '.' && !l->hidden))
+		    || streq(e->d_name, "lost+found") || (*e->d_name == '.' && !l->hidden) || !utf8_clean(e->d_name))
 			continue;
 		end = e->d_name + strlen(stem(e->d_name, strlen(e->d_name)));
 		if (e->d_type == DT_REG && !*end)

@@ -51,7 +51,7 @@ while read -r o <&8; do
 	forward-journal|background) continue ;;
 	# names and values that the kernel must be asked about
 	directory) where='' ;;
-	image-root) where='-M nosuch' ;;
+	image-root|template) where='-M nosuch' ;;
 	esac
 	# Left out: -M '' derives the name; long values are what variables and credentials
 	# are for; a score may be negative; any short text may name the container's manager

@@ -61,18 +61,21 @@ line"
 }
 # same FILE FILE : prints how they differ
 same() { diff "$1" "$2" | grep '^[<>]' | head -n 5; }
-# copied NAME FROM [FLAGS] : a copy of it is as it is, and it itself did not change
+# copied NAME FROM [FLAGS [WORD...]] : a copy, by "WORD... copy"; it is as
+# it is, and that itself did not change
 copied() {
-	rm -rf "$2.copy"
-	mkdir -m 2777 "$2.copy"
-	setfacl -m d:u:7:rwx "$2.copy" 2>/dev/null
-	"$copy" list "$2" >/dev/null	# the first to read changes when it was read
-	"$copy" list "$2" >"$T/want"
-	ok "$1" timeout 60 "$copy" tree "$2" "$2.copy" "${3:-0}"
-	"$copy" list "$2.copy" >"$T/got"
-	is "$1: it is the same" '' "$(same "$T/want" "$T/got")"
-	"$copy" list "$2" >"$T/got"
-	is "$1: the source, too" '' "$(same "$T/want" "$T/got")"
+	what=$1 from=$2 flags=${3:-0}
+	shift $(($# < 3 ? $# : 3))
+	rm -rf "$from.copy"
+	mkdir -m 2777 "$from.copy"
+	setfacl -m d:u:7:rwx "$from.copy" 2>/dev/null
+	"$copy" list "$from" >/dev/null	# the first to read changes when it was read
+	"$copy" list "$from" >"$T/want"
+	ok "$what" timeout 60 "$@" "$copy" tree "$from" "$from.copy" "$flags"
+	"$copy" list "$from.copy" >"$T/got"
+	is "$what: it is the same" '' "$(same "$T/want" "$T/got")"
+	"$copy" list "$from" >"$T/got"
+	is "$what: the source, too" '' "$(same "$T/want" "$T/got")"
 }
 
 # ---- all kinds of file systems ---------------------------------------------------
@@ -129,12 +132,15 @@ fi
 
 for fs in btrfs xfs ext4; do
 	[ -d "$T/mnt/$fs/all" ] || continue
-	for deny in FICLONE FICLONE,copy_file_range FICLONE,copy_file_range,sendfile new; do
+	for deny in FICLONE FICLONE,copy_file_range FICLONE,copy_file_range,sendfile,statx; do
 		NSPAWN_LITE_DENY=$deny copied "$fs without $deny" "$T/mnt/$fs/all"
 	done
 	copied "$fs, nothing shared" "$T/mnt/$fs/all" 2
-	copied "$fs, on one processor" "$T/mnt/$fs/all"
 done
+if [ -d "$T/mnt/xfs/all" ] && command -v taskset >/dev/null; then
+	one=$(taskset -pc $$ | sed 's/.*: *//; s/[,-].*//')
+	copied 'on one processor' "$T/mnt/xfs/all" 0 taskset -c "$one"
+fi
 at=$T/mnt/xfs
 if [ -d "$at/all" ]; then
 	# shared FLAGS : of 20 MB, what a copy takes
@@ -150,6 +156,14 @@ if [ -d "$at/all" ]; then
 	is 'where it can, a copy shares its data' 0 "$(takes 0)"
 	is 'and not, where it is not to' 1 "$(takes 2)"
 fi
+
+mkdir "$T/mnt/full"
+mount -t tmpfs -o size=1M none "$T/mnt/full"
+for flags in 0 1; do
+	run timeout 20 "$copy" tree "$T/mnt/tmpfs/all" "$T/mnt/full" $flags
+	like "no room: it says where ($flags)" '1 nspawn-lite: [a-z]*: No space left on device' "$rc $err"
+	rm -rf "$T/mnt/full"/*
+done
 
 # ---- memory, fds, time: of a directory, a depth, a file ---------------------------------
 

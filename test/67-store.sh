@@ -19,6 +19,9 @@ on() {
 	mkdir -p "$S"
 	if [ "$1" = tmpfs ]; then
 		mount -t tmpfs -o size=64m none "$S"
+	elif [ "$1" = overlayfs ]; then
+		mkdir -p "$T/layers" && mount -t tmpfs none "$T/layers" && mkdir "$T/layers/lower" "$T/layers/upper" "$T/layers/work" &&
+			mount -t overlay -o "lowerdir=$T/layers/lower,upperdir=$T/layers/upper,workdir=$T/layers/work" none "$S" 2>/dev/null
 	else
 		command -v "mkfs.$1" >/dev/null 2>&1 || return 1
 		rm -f "$T/disk"
@@ -124,6 +127,14 @@ is 'images are of many kinds, and of many places' \
 is 'the first place of a name counts' "$T/root/etc/machines/tree" "$("$M" show-image tree -P Path)"
 is 'hidden ones are listed when asked for' '.hidden directory no,' "$(images -a | tr ',' '\n' | grep '^\.')," 2>/dev/null
 is 'another store can be named' 'vendor directory yes,' "$(images --image-root="$T/root/usr/lib/machines")"
+mkdir -p "$T/away/base"
+echo far >"$T/away/base/file"
+is 'with a path from here' 'base,copy,moved,' "$(cd "$T/away" && "$M" clone base copy --image-root=./ &&
+	"$M" clone copy moved --image-root="$T/away//" && "$M" list-images --no-legend --image-root="$T/away" | awk '{ printf "%s,", $1 }')"
+if [ -d "$T/away/copy.overlay" ]; then
+	run "$M" remove base --image-root="$T/away"
+	like 'and its clones are known from everywhere' '1 *overlay clones: *' "$rc $err"
+fi
 run "$M" remove vendor
 is 'what the vendor gave stays' '1 Could not remove image: Read-only file system' "$rc $err"
 like 'size of a raw image' '*Usage=0
@@ -153,13 +164,13 @@ mkdir -p "$T/root/usr"
 
 # ---- on each file system ---------------------------------------------------------------------
 
-for fs in tmpfs ext4 btrfs xfs; do
+for fs in tmpfs ext4 btrfs xfs f2fs overlayfs; do
 	if ! on $fs; then
 		skip "a store on $fs" 'it cannot be made here'
 		continue
 	fi
 	kind=overlay
-	case $fs in btrfs|xfs) kind=directory ;; esac
+	case $fs in btrfs|xfs|overlayfs) kind=directory ;; esac
 	base one
 	"$M" read-only one 2>/dev/null || chmod 711 "$S/one"
 	run "$M" clone one two
@@ -193,6 +204,8 @@ for fs in tmpfs ext4 btrfs xfs; do
 		run "$M" read-only vier
 		is "$fs: and made read-only" 'vier overlay yes' "$(images | tr ',' '\n' | grep vier)"
 		"$M" rename vier four
+		run env NSPAWN_LITE_DENY=private "$M" clone one whole
+		is "$fs: where no overlay can be mounted it is a copy" '0 whole directory no' "$rc $(images | tr ',' '\n' | grep whole)$err"
 	fi
 	run "$M" clone --force four two
 	is "$fs: a new image can take the place of one" '0 new' "$rc $(inside two new)$err"
@@ -232,6 +245,10 @@ for fs in tmpfs ext4 btrfs xfs; do
 	if [ $fs = btrfs ]; then
 		btrfs subvolume create "$S/vol" >/dev/null
 		echo data >"$S/vol/file"
+	fi
+	if [ "$(images)" = 'vol directory no,' ]; then
+		skip 'a subvolume is cloned by a snapshot' 'built without libbtrfsutil'
+	elif [ $fs = btrfs ]; then
 		run "$M" clone vol snap
 		is 'a subvolume is cloned by a snapshot' 'snap subvolume no,vol subvolume no, data' "$(images) $(cat "$S/snap/file")$err"
 		run flock -n "$S/vol" "$M" clone vol running

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../nspawn-lite.h"
@@ -42,6 +43,32 @@ test_siphash(void)
 	ok(siphash24(message, 15, key) == 0xa129ca6149be45e5ULL, "siphash of fifteen bytes is the paper's");
 	ok(siphash24(message, 0, key) == 0x726fdb47dd0e0e31ULL, "siphash of nothing");
 	ok(siphash24(message, 8, key) == 0x93f5f5799a932462ULL, "siphash of a whole word");
+}
+
+static void
+test_tables(void)
+{
+	static const struct { int64_t seconds; const char *want; } ages[] = {
+		{ 1, "1s ago" }, { 59, "59s ago" }, { 61, "1min 1s ago" }, { 299, "4min 59s ago" }, { 300, "5min ago" },
+		{ 29 * 60 + 7, "29min ago" }, { 3600, "1h 0min ago" }, { 6 * 3600 - 1, "5h 59min ago" }, { 6 * 3600, "6h ago" },
+		{ 24 * 3600 + 59, "24h ago" }, { 25 * 3600, "1 day 1h ago" }, { 2 * 86400, "2 days ago" }, { 7 * 86400, "1 week 0 days ago" },
+		{ 15 * 86400, "2 weeks 1 day ago" }, { 2629800 + 86400, "1 month 1 day ago" }, { 2 * 31557600, "2 years 0 months ago" },
+	};
+	static const struct { uint64_t bytes; const char *want; } sizes[] = {
+		{ 0, "0B" }, { 512, "512B" }, { 1023, "1023B" }, { 1024, "1.0K" }, { 1536000, "1.4M" }, { 3 << 20, "3.0M" },
+		{ UINT64_C(1) << 60, "1.0E" }, { UINT64_MAX, "15.9E" },
+	};
+	struct timespec now;
+	size_t i;
+
+	for (i = 0; i < LEN(sizes); i++)
+		is(sizes[i].want, table_size(sizes[i].bytes), sizes[i].want);
+	for (i = 0; i < LEN(ages); i++) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		is(ages[i].want, table_ago((now.tv_sec - ages[i].seconds) * INT64_C(1000000) + now.tv_nsec / 1000), ages[i].want);
+	}
+	is("-", table_time(0), "a time that nobody knows");
+	is("\"a\\\"\\\\\\u000a\"", table_json("a\"\\\n"), "text for programs");
 }
 
 static void
@@ -301,6 +328,7 @@ int
 main(void)
 {
 	test_siphash();
+	test_tables();
 	test_escapes();
 	test_limits();
 	test_words();
