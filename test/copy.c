@@ -7,7 +7,9 @@
  *   copy create|delete DIR NAME, copy snapshot|frozen FROM DIR NAME  subvolumes
  *   copy usage DIR, copy limit DIR BYTES
  *   copy deep DIR N            makes directories N deep in it, with a file in the last
+ *   copy depth DIR             how many directories, how many files in them, and what is in the last
  *   copy many DIR N            makes N small files in it
+ *   copy stamp FILE...         times of long ago, to the nanosecond
  *   copy list DIR              all that a copy must keep
  *   copy swap A B              exchanges two names, again and again, until killed
  */
@@ -49,6 +51,33 @@ make_deep(int fd, long depth)
 	}
 	if (fd < 0 || write_at(fd, "last", 0755, "last") < 0)
 		die("last:");
+}
+
+static void
+stamp(char **files)
+{
+	const struct timespec times[2] = { { 917931906, 1 }, { 981173106, 789012345 } };
+
+	for (; *files; files++)
+		if (utimensat(AT_FDCWD, *files, times, AT_SYMLINK_NOFOLLOW) < 0)
+			die("%s:", *files);
+}
+
+static void
+print_depth(int fd)
+{
+	char text[16] = "";
+	long dirs = 0, files = 0;
+	int next;
+
+	while ((next = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0) {
+		close(fd);
+		fd = next;
+		dirs++;
+		files += faccessat(fd, "some", R_OK, 0) == 0;
+	}
+	read_at(fd, "last", text, sizeof(text));
+	print(1, "%ld %ld %s\n", dirs, files, text);
 }
 
 static void
@@ -188,6 +217,10 @@ main(int argc, char **argv)
 		if (chdir(argv[2]) < 0)
 			die("%s:", argv[2]);
 		list(".");
+	} else if (streq(verb, "stamp")) {
+		stamp(argv + 2);
+	} else if (streq(verb, "depth")) {
+		print_depth(open_dir(argv[2]));
 	} else if (streq(verb, "usage")) {
 		usage(open_dir(argv[2]));
 	} else if (argc < 4) {
