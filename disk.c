@@ -578,11 +578,13 @@ static dev_t
 loop_device(int index)
 {
 	unsigned int maj = LOOP_MAJOR_NUMBER, min = (unsigned int)index;
-	char path[64], text[32];
+	char path[64], text[32], *colon;
 
 	snprintf(path, sizeof(path), "/sys/block/loop%d/dev", index);
-	if (read_at(AT_FDCWD, path, text, sizeof(text)) > 0)
-		(void)sscanf(text, "%u:%u", &maj, &min);
+	if (read_at(AT_FDCWD, path, text, sizeof(text)) > 0 && (colon = strchr(text, ':'))) {
+		maj = (unsigned int)strtoul(text, NULL, 10);
+		min = (unsigned int)strtoul(colon + 1, NULL, 10);
+	}
 	return makedev(maj, min);
 }
 
