@@ -1,6 +1,7 @@
 #!/bin/sh
 # What is packed comes out as gzip and the like have it, on one CPU and two; and
 # the other way. Trouble is a sentence, and nothing stays behind.
+# shellcheck disable=SC2016,SC2094,SC2317 # for other shells; one file in, another out; by name
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need gzip xz bzip2 zstd taskset sha256sum
@@ -184,8 +185,8 @@ programs_in() {	# CPUS COMMAND...
 	for kind in xz bzip2 zstd; do
 		complains "$kind is missing, on $on" "it is packed with $kind, and there is no program $kind in PATH" \
 			env PATH=/nowhere "$taskset" -c "$set" "$stream" cat <1.$kind
-		head -c 100000 1000001.$kind >cut
-		complains "$kind in half: its own words, on $on" "$kind ended with status ?: *" "$@" cat <cut
+		head -c 100000 "1000001.$kind" >half
+		complains "$kind in half: its own words, on $on" "$kind ended with status ?: *" "$@" cat <half
 	done
 	fake xz 'cat >/dev/null; kill -9 $$'
 	complains "a program that is killed, on $on" 'xz was killed by signal 9' env PATH="$T/bin:$PATH" "$@" cat <524288.xz
@@ -196,7 +197,6 @@ programs_in() {	# CPUS COMMAND...
 	ok "a program with too many words does not wait for us, on $on" \
 		sh -c '[ "$(PATH=$1:$PATH; shift; "$@" cat <524288.xz)" = out ]' - "$T/bin" "$@"
 	fake xz 'ls -l /proc/$$/fd | sed -n "s/.* -> //p" | sort | uniq'
-	# shellcheck disable=SC2016 # for the other shell
 	run sh -c 'exec 7<small 8<noise; PATH=$1:$PATH; shift; "$@" cat <524288.xz' - "$T/bin" "$@"
 	unlike "a program gets no fd of ours, on $on" "*$D/*" "$out"
 	like "... but its own, on $on" '*pipe:*' "$out"
@@ -287,10 +287,8 @@ for set in "$one" "$cpus"; do
 	ok "but not where something was, on $on" cmp want over
 
 	for kind in uncompressed gzip; do
-		# shellcheck disable=SC2016 # for the other shell
 		complains "$kind: no room is a sentence, on $on" 'No space left on device' \
 			sh -c '"$@" >/dev/full' - "$taskset" -c "$set" "$stream" pack $kind 1 <noise
-		# shellcheck disable=SC2016 # for the other shell
 		run sh -c '{ "$@" <noise; echo $? >&2; } | true' - "$taskset" -c "$set" "$stream" pack $kind 1
 		is "$kind: nobody reads, on $on" 'Broken pipe 1' "$(echo "$err" | tr '\n' ' ' | sed 's/ $//')"
 		rm -f full
@@ -305,7 +303,6 @@ for set in "$one" "$cpus"; do
 		exec 7<&-
 		is "$kind: SIGTERM ends one that nobody reads from, on $on" '1 interrupted' "$rc $(cat err)"
 	done
-	# shellcheck disable=SC2016 # for the other shell
 	run sh -c '"$@" >/dev/full' - "$taskset" -c "$set" "$stream" pack xz 1 <noise
 	like "xz: no room is what it says, on $on" '1 xz ended with status 1: *No space left*' "$rc $err"
 	complains "xz is missing for packing, on $on" '*there is no program xz in PATH' \
