@@ -11,6 +11,17 @@ mkdir "$D" && cd "$D" || exit
 cpus=$(taskset -c -p $$) && cpus=${cpus##*: }
 one=${cpus%%[,-]*}
 
+# The programs of PATH, for busybox's shell takes its own
+in_path() {
+	echo "$PATH" | tr : '\n' | while read -r dir; do
+		[ ! -x "$dir/$1" ] || echo "$dir/$1"
+	done | head -n 1
+}
+real_gzip=$(in_path gzip) real_xz=$(in_path xz) real_bzip2=$(in_path bzip2)
+gzip() { "$real_gzip" "$@"; }
+xz() { "$real_xz" "$@"; }
+bzip2() { "$real_bzip2" "$@"; }
+
 # same WANT COMMAND... : it prints what is in the file
 same() {
 	want=$1
@@ -25,7 +36,7 @@ quiet() {
 
 # Letters with some order in them, of many lengths
 awk 'BEGIN { srand(5); for (i = 0; i < 60000; i++) printf "%d %s\n", rand() * 1000000, i % 7 ? "machine" : rand() }' >all
-sizes='0 1 2 511 512 513 131071 131072 131073 524288 1000001'
+sizes='0 1 512 513 131071 131072 131073 524288 1000001'
 for n in $sizes; do
 	head -c "$n" all >"$n"
 	for p in gzip xz bzip2 zstd; do
@@ -219,7 +230,7 @@ for set in "$one" "$cpus"; do
 	"$one")	on='one CPU' ;;
 	*)	on='all CPUs' ;;
 	esac
-	for step in 0 1 512 1000 65536; do
+	for step in 0 1 512 1000; do
 		is "all comes out as it was, $step at a time, on $on" '' "$(unpacked $step taskset -c "$set" "$stream")"
 	done
 	members "$on" taskset -c "$set" "$stream"
@@ -256,7 +267,7 @@ for set in "$one" "$cpus"; do
 	"$one")	on='one CPU' ;;
 	*)	on='all CPUs' ;;
 	esac
-	for step in 1 512 100000 1048576; do
+	for step in 1 512 1048576; do
 		is "gzip gets back what was packed, $step at a time, on $on" '' "$(packed gzip 0 $step 'gzip -dc')"
 		is "what is not packed is written, $step at a time, on $on" '' "$(packed uncompressed 0 $step cat)"
 	done
