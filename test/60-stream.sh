@@ -157,8 +157,8 @@ damage() {	# CPUS COMMAND...
 waiting() {	# CPUS COMMAND...
 	on=$1
 	shift
-	for kind in gzip xz; do
-		ok "a byte at a time is as good, $kind on $on" same 131073 "$@" drip <131073.$kind
+	for kind in '' .gzip .xz; do
+		ok "a byte at a time is as good, 131073$kind on $on" same 131073 "$@" drip <"131073$kind"
 	done
 	rm -f fifo
 	mkfifo fifo
