@@ -1,6 +1,7 @@
 #!/bin/sh
 # What is packed comes out as gzip and the like have it, on one CPU and two; and
 # the other way. Trouble is a sentence, and nothing stays behind.
+# shellcheck disable=SC2016,SC2094,SC2317 # for other shells; one file in, another out; by name
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need gzip xz bzip2 zstd taskset sha256sum
@@ -9,6 +10,17 @@ D=$T/data
 mkdir "$D" && cd "$D" || exit
 cpus=$(taskset -c -p $$) && cpus=${cpus##*: }
 one=${cpus%%[,-]*}
+
+# The programs of PATH, for busybox's shell takes its own
+in_path() {
+	echo "$PATH" | tr : '\n' | while read -r dir; do
+		[ ! -x "$dir/$1" ] || echo "$dir/$1"
+	done | head -n 1
+}
+real_gzip=$(in_path gzip) real_xz=$(in_path xz) real_bzip2=$(in_path bzip2)
+gzip() { "$real_gzip" "$@"; }
+xz() { "$real_xz" "$@"; }
+bzip2() { "$real_bzip2" "$@"; }
 
 # same WANT COMMAND... : it prints what is in the file
 same() {
@@ -24,7 +36,7 @@ quiet() {
 
 # Letters with some order in them, of many lengths
 awk 'BEGIN { srand(5); for (i = 0; i < 60000; i++) printf "%d %s\n", rand() * 1000000, i % 7 ? "machine" : rand() }' >all
-sizes='0 1 2 511 512 513 131071 131072 131073 524288 1000001'
+sizes='0 1 512 513 131071 131072 131073 524288 1000001'
 for n in $sizes; do
 	head -c "$n" all >"$n"
 	for p in gzip xz bzip2 zstd; do
@@ -145,8 +157,8 @@ damage() {	# CPUS COMMAND...
 waiting() {	# CPUS COMMAND...
 	on=$1
 	shift
-	for kind in gzip xz; do
-		ok "a byte at a time is as good, $kind on $on" same 131073 "$@" drip <131073.$kind
+	for kind in '' .gzip .xz; do
+		ok "a byte at a time is as good, 131073$kind on $on" same 131073 "$@" drip <"131073$kind"
 	done
 	rm -f fifo
 	mkfifo fifo
@@ -184,8 +196,8 @@ programs_in() {	# CPUS COMMAND...
 	for kind in xz bzip2 zstd; do
 		complains "$kind is missing, on $on" "it is packed with $kind, and there is no program $kind in PATH" \
 			env PATH=/nowhere "$taskset" -c "$set" "$stream" cat <1.$kind
-		head -c 100000 1000001.$kind >cut
-		complains "$kind in half: its own words, on $on" "$kind ended with status ?: *" "$@" cat <cut
+		head -c 100000 "1000001.$kind" >half
+		complains "$kind in half: its own words, on $on" "$kind ended with status ?: *" "$@" cat <half
 	done
 	fake xz 'cat >/dev/null; kill -9 $$'
 	complains "a program that is killed, on $on" 'xz was killed by signal 9' env PATH="$T/bin:$PATH" "$@" cat <524288.xz
@@ -196,7 +208,6 @@ programs_in() {	# CPUS COMMAND...
 	ok "a program with too many words does not wait for us, on $on" \
 		sh -c '[ "$(PATH=$1:$PATH; shift; "$@" cat <524288.xz)" = out ]' - "$T/bin" "$@"
 	fake xz 'ls -l /proc/$$/fd | sed -n "s/.* -> //p" | sort | uniq'
-	# shellcheck disable=SC2016 # for the other shell
 	run sh -c 'exec 7<small 8<noise; PATH=$1:$PATH; shift; "$@" cat <524288.xz' - "$T/bin" "$@"
 	unlike "a program gets no fd of ours, on $on" "*$D/*" "$out"
 	like "... but its own, on $on" '*pipe:*' "$out"
@@ -219,7 +230,7 @@ for set in "$one" "$cpus"; do
 	"$one")	on='one CPU' ;;
 	*)	on='all CPUs' ;;
 	esac
-	for step in 0 1 512 1000 65536; do
+	for step in 0 1 512 1000; do
 		is "all comes out as it was, $step at a time, on $on" '' "$(unpacked $step taskset -c "$set" "$stream")"
 	done
 	members "$on" taskset -c "$set" "$stream"
@@ -256,7 +267,7 @@ for set in "$one" "$cpus"; do
 	"$one")	on='one CPU' ;;
 	*)	on='all CPUs' ;;
 	esac
-	for step in 1 512 100000 1048576; do
+	for step in 1 512 1048576; do
 		is "gzip gets back what was packed, $step at a time, on $on" '' "$(packed gzip 0 $step 'gzip -dc')"
 		is "what is not packed is written, $step at a time, on $on" '' "$(packed uncompressed 0 $step cat)"
 	done
@@ -287,10 +298,8 @@ for set in "$one" "$cpus"; do
 	ok "but not where something was, on $on" cmp want over
 
 	for kind in uncompressed gzip; do
-		# shellcheck disable=SC2016 # for the other shell
 		complains "$kind: no room is a sentence, on $on" 'No space left on device' \
 			sh -c '"$@" >/dev/full' - "$taskset" -c "$set" "$stream" pack $kind 1 <noise
-		# shellcheck disable=SC2016 # for the other shell
 		run sh -c '{ "$@" <noise; echo $? >&2; } | true' - "$taskset" -c "$set" "$stream" pack $kind 1
 		is "$kind: nobody reads, on $on" 'Broken pipe 1' "$(echo "$err" | tr '\n' ' ' | sed 's/ $//')"
 		rm -f full
@@ -305,7 +314,6 @@ for set in "$one" "$cpus"; do
 		exec 7<&-
 		is "$kind: SIGTERM ends one that nobody reads from, on $on" '1 interrupted' "$rc $(cat err)"
 	done
-	# shellcheck disable=SC2016 # for the other shell
 	run sh -c '"$@" >/dev/full' - "$taskset" -c "$set" "$stream" pack xz 1 <noise
 	like "xz: no room is what it says, on $on" '1 xz ended with status 1: *No space left*' "$rc $err"
 	complains "xz is missing for packing, on $on" '*there is no program xz in PATH' \
