@@ -225,7 +225,7 @@ seen_add(struct unpack *u, uint64_t hash)
 				seen_add(u, old.slot[i]);
 		free(old.slot);
 	}
-	for (i = hash & (s->slots - 1); s->slot[i] && s->slot[i] != hash; i = (i + 1) & (s->slots - 1))
+	for (i = (size_t)hash & (s->slots - 1); s->slot[i] && s->slot[i] != hash; i = (i + 1) & (s->slots - 1))
 		;
 	s->used += !s->slot[i];
 	s->slot[i] = hash;
@@ -248,7 +248,7 @@ seen(const struct unpack *u, const char *path, size_t len)
 
 	if (s->slots == 0)
 		return false;
-	for (i = hash & (s->slots - 1); s->slot[i] && s->slot[i] != hash; i = (i + 1) & (s->slots - 1))
+	for (i = (size_t)hash & (s->slots - 1); s->slot[i] && s->slot[i] != hash; i = (i + 1) & (s->slots - 1))
 		;
 	return s->slot[i] == hash;
 }
