@@ -5,7 +5,7 @@
 BEGIN {
 	plan = "util 700 sys 850 tree 500 work 150 copy 300 netlink 600 nft 700 firewall 400 dhcp 750 tar 650 raw 500 disk 670 " \
 		"run 300 mntns 300 root 1200 place 350 mount 1250 userns 600 limit 750 device 600 user 750 payload 550 halt 250 cgroup 1250 seccomp 650 console 500 net 1100 move 850 address 1000 forward 700 resolver 1100 lend 300 port 1000 share 270 oci 650 " \
-		"plan 1050 settings 450 image 800 store 1250 images 600 table 250 verb 300 machine 700 nspawn-lite 1000 util.h 340 nspawn-lite.h 660 config.h 150"
+		"plan 1050 settings 450 image 980 store 1250 images 600 table 250 verb 300 machine 700 nspawn-lite 1000 util.h 340 nspawn-lite.h 660 config.h 150"
 	n = split(plan, p, " ")
 	for (i = 1; i < n; i += 2)
 		budget[p[i] (p[i] ~ /\.h$/ ? "" : ".c")] = p[i + 1]
