@@ -1,7 +1,7 @@
 #!/bin/sh
 # Machines that start from disk images, from overlay clones and from templates.
 # What mounts here does so in a mount namespace of its own, or by the program.
-# shellcheck disable=SC2016 # what stands in single quotes is for the shell inside
+# shellcheck disable=SC2016,SC2317 # what stands in single quotes is for the shell inside; what is unreachable is not
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
