@@ -137,13 +137,13 @@ like 'GPT: one that is not there is told with those that are' \
 h=$tmp/hostile
 cp -a "$t" "$h" && (cd "$h" && rm -rf home srv var efi && mkdir inner)
 ln -s ../../../../../.."$tmp/part" "$h/home"
-ln -s /proc/1/root/tmp "$h/srv"
+ln -s ../../usr/lib "$h/srv"	# the host has one, too
 ln -s /inner "$h/var"
 ln -s / "$h/efi"
 cp "$gpt" "$tmp/hostile.raw"
 ext4 "$tmp/hostile.raw" $((10240 * 512)) 16 "$h"
 mounts=$(sed 's/^[0-9]* [0-9]* //' /proc/self/mountinfo)
-run guest -i "$tmp/hostile.raw" /bin/sh -c '[ -d /inner/lib ] && echo inside'
+run guest -i "$tmp/hostile.raw" /bin/sh -c '[ -d /inner/lib ] && [ -d /usr/lib/www ] && echo inside'
 is 'a link of the tree leads to another place of the tree' inside "$out"
 is 'and nothing is mounted on the host' "$mounts" "$(sed 's/^[0-9]* [0-9]* //' /proc/self/mountinfo)"
 is 'nor anything made there' '' "$(ls "$tmp/part")"
