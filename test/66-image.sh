@@ -137,7 +137,7 @@ like 'GPT: one that is not there is told with those that are' \
 h=$tmp/hostile
 cp -a "$t" "$h" && (cd "$h" && rm -rf home srv var efi && mkdir inner)
 ln -s ../../../../../.."$tmp/part" "$h/home"
-ln -s ../../usr/lib "$h/srv"	# the host has one, too
+ln -s /usr/lib "$h/srv"	# the host has one, too
 ln -s /inner "$h/var"
 ln -s / "$h/efi"
 cp "$gpt" "$tmp/hostile.raw"
