@@ -905,20 +905,18 @@ transfer_export_raw(struct ask *a)
 	const char *to;
 	struct sink *s = export_begin(a, &i, &to);
 	off_t size;
-	int ret;
+	bool plain;
 
 	lock_shared(&i);
 	size = lseek(i.fd, 0, SEEK_END);
-	if (size < 0)
+	if (size < 0 || lseek(i.fd, 0, SEEK_SET) < 0)
 		transfer_fail(i.path, strerror(errno));
 	export.total = (uint64_t)size;
-	if (out.temporary && export_format(a) == PACK_NONE)
-		ret = copy_contents(i.fd, out.fd, 0);
-	else
-		ret = put_image(i.fd, s, size);
-	if (ret < 0)
+	/* shared with the image, where that can be; the sink would cut it to what went through it */
+	plain = out.temporary && export_format(a) == PACK_NONE;
+	if ((plain ? copy_contents(i.fd, out.fd, 0) : put_image(i.fd, s, size)) < 0)
 		transfer_fail(to, *sink_why(s) ? sink_why(s) : strerror(errno));
-	if (sink_close(s) < 0)
+	if (!plain && sink_close(s) < 0)
 		transfer_fail(to, sink_why(s));
 	export_close(a, to);
 	transfer_end(&export);

@@ -3,7 +3,7 @@
 # over many cases may well be long. A function's name begins a line, as its
 # closing brace does.
 BEGIN {
-	plan = "util 700 sys 850 tree 500 work 150 copy 300 netlink 600 nft 700 firewall 400 dhcp 750 tar 1150 unpack 950 pack 620 raw 500 disk 670 transfer 950 " \
+	plan = "util 700 sys 850 tree 500 work 150 copy 300 netlink 600 nft 700 firewall 400 dhcp 750 tar 1150 unpack 950 pack 650 raw 500 disk 670 transfer 950 " \
 		"run 300 mntns 300 root 1200 place 350 mount 1250 userns 600 limit 750 device 600 user 750 payload 550 halt 250 cgroup 1250 seccomp 650 console 500 net 1100 move 850 address 1000 forward 700 resolver 1100 lend 300 port 1000 share 270 oci 650 " \
 		"plan 1050 settings 450 image 800 machine 700 nspawn-lite 1000 util.h 340 nspawn-lite.h 660 config.h 150"
 	n = split(plan, p, " ")
