@@ -27,7 +27,7 @@ listing() {
 
 # A tree with one of each, and names that are not easy
 make_tree() {
-	mkdir -p "$1/etc" "$1/usr/lib" "$1/var/empty" "$1/tmp"
+	mkdir -p "$1/etc" "${1:?}/usr/lib" "$1/var/empty" "$1/tmp"
 	echo 'ID=test' >"$1/usr/lib/os-release"
 	ln "$1/usr/lib/os-release" "$1/etc/second"
 	ln "$1/usr/lib/os-release" "$1/etc/third"
