@@ -3,7 +3,7 @@
 . "${0%/*}/lib.sh"
 
 need_root
-need bsdtar getfattr setfattr getfacl setfacl setcap busybox xz zstd bzip2
+need flock bsdtar getfattr setfattr getfacl setfacl setcap busybox xz zstd bzip2
 store=$T/root/var/lib/machines
 mkdir -p "$store"
 work=$T/work
@@ -129,6 +129,10 @@ done
 "$NL" export-tar -q one "$work/small.tar.gz" --level=9
 ok "levels are there" test "$(wc -c <"$work/fast.tar.gz")" -gt "$(wc -c <"$work/small.tar.gz")"
 
+run flock -x "$store/one" "$NL" export-tar -q one "$work/busy.tar"
+like "one in use is exported, with a line" "0 *one is in use: *" "$rc $err"
+rm -f "$work/busy.tar"
+
 mkdir "$T/gnu" "$T/bsd" "$T/box"
 tar --xattrs --xattrs-include='*' --acls -xpf "$work/one.tar" -C "$T/gnu" 2>"$T/log"
 listing "$T/gnu" >"$T/got"
@@ -201,7 +205,7 @@ head -c 100000 "$work/one.tar.gz" >"$work/cut.tar.gz"
 run "$NL" import-tar "$work/cut.tar.gz"
 is "nor is one that was cut" 1 "$rc"
 is "they leave nothing" "lie nested one peer piped two usr" "$(names "$store")"
-rm -rf "$store/nested" "$store/usr" "$store/lie" "$store/piped" "$store/peer"
+rm -rf "$store/nested" "${store:?}/usr" "$store/lie" "$store/piped" "$store/peer"
 
 ok "a directory is imported" "$NL" import-fs -q "$store/one" three
 listing "$store/three" | grep -v var/null >"$T/got"
@@ -254,6 +258,7 @@ head -c 200000 "$work/one.tar" >&7
 "$NL" export-tar -q one "$work/out" 2>"$T/export.err" &
 export=$!
 exec 8<"$work/out"
+# shellcheck disable=SC2317 # by wait_for
 two_run() {
 	[ "$("$NL" list-transfers --no-legend | wc -l)" = 2 ]
 }
