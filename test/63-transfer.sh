@@ -10,7 +10,7 @@ work=$T/work
 mkdir "$work"
 
 names() {
-	find "$1" -mindepth 1 -maxdepth 1 | sed 's|.*/||' | sort | paste -sd ' ' -
+	/usr/bin/find "$1" -mindepth 1 -maxdepth 1 | sed 's|.*/||' | sort | paste -sd ' ' -
 }
 
 # listing DIR : all that a tree is, in one order: what each file is and holds, its names, attributes, ACLs, capabilities
@@ -20,8 +20,8 @@ listing() {
 		bsdtar -cf - --format=mtree --options='mtree:!all,type,mode,uid,gid,size,time,link,nlink,sha256,device' . |
 			grep -v 'type=socket' | sort
 		getfattr -R -h -d -m - -e hex . 2>/dev/null
-		find . -type f -links +1 -printf '%i %p\n' | sort -k2 |
-			awk '{ f = ($1 in first) ? first[$1] : first[$1] = $2; print "twin", $2, f }'
+		/usr/bin/find . -type f -links +1 -printf '%i %p\n' | sort -k2 |
+			/usr/bin/awk '{ f = ($1 in first) ? first[$1] : first[$1] = $2; print "twin", $2, f }'
 	)
 }
 
@@ -61,10 +61,10 @@ make_tree() {
 	echo odd >"$1/$(printf '\377\376')"
 	echo odd >"$1/ leading blank"
 	echo odd >"$1/=eq"
-	touch -d '1960-01-02 03:04:05.678' "$1/etc/second"
-	touch -d '2200-01-02 03:04:05.678901234' "$1/var/none"
-	touch -h -d '2001-02-03 04:05:06.5' "$1/etc/long"
-	touch -d '2002-02-03 04:05:06' "$1/var" "$1"
+	/usr/bin/touch -d '1960-01-02 03:04:05.678' "$1/etc/second"
+	/usr/bin/touch -d '2200-01-02 03:04:05.678901234' "$1/var/none"
+	/usr/bin/touch -h -d '2001-02-03 04:05:06.5' "$1/etc/long"
+	/usr/bin/touch -d '2002-02-03 04:05:06' "$1/var" "$1"
 }
 
 # ---- words ---------------------------------------------------------------------------
@@ -134,7 +134,7 @@ like "one in use is exported, with a line" "0 *one is in use: *" "$rc $err"
 rm -f "$work/busy.tar"
 
 mkdir "$T/gnu" "$T/bsd" "$T/box"
-tar --xattrs --xattrs-include='*' --acls -xpf "$work/one.tar" -C "$T/gnu" 2>"$T/log"
+/usr/bin/tar --xattrs --xattrs-include='*' --acls -xpf "$work/one.tar" -C "$T/gnu" 2>"$T/log"
 listing "$T/gnu" >"$T/got"
 ok "GNU tar finds all in it" cmp "$T/want" "$T/got"
 bsdtar -xpf "$work/one.tar" -C "$T/bsd" --xattrs --acls 2>"$T/log"
@@ -174,7 +174,7 @@ ok "what it is packed with is told by what it is" "$NL" import-tar -q "$work/lie
 "$NL" export-tar -q one - --format=gzip | "$NL" import-tar -q - piped
 listing "$store/piped" >"$T/got"
 ok "from pipe to pipe" cmp "$T/want" "$T/got"
-for with in 'tar --xattrs --xattrs-include=* --acls --sparse --format=pax' 'tar --format=gnu' 'bsdtar' 'busybox tar'; do
+for with in '/usr/bin/tar --xattrs --xattrs-include=* --acls --sparse --format=pax' '/usr/bin/tar --format=gnu' 'bsdtar' 'busybox tar'; do
 	$with -cf "$work/peer.tar" -C "$store/one" . 2>"$T/log"
 	ok "what $with made is imported" "$NL" import-tar -q --force "$work/peer.tar"
 	is "with its links" "3 ID=test" "$(stat -c %h "$store/peer/etc/second") $(cat "$store/peer/etc/second")"
@@ -191,14 +191,14 @@ is "no trace of it" "lie one peer piped two" "$(names "$store")"
 mkdir "$T/above" && cp -a "$store/one" "$T/above/rootfs"
 chown 5:6 "$T/above/rootfs" && chmod 751 "$T/above/rootfs"
 mkdir "$T/above/rootfs/rootfs"
-tar -cf "$work/nested.tar" -C "$T/above" rootfs
+/usr/bin/tar -cf "$work/nested.tar" -C "$T/above" rootfs
 ok "a tree in a directory of its own" "$NL" import-tar -q "$work/nested.tar"
 is "is moved up, whatever is in it" "5:6 751 directory ID=test" \
 	"$(stat -c '%u:%g %a' "$store/nested") $(stat -c %F "$store/nested/rootfs") $(cat "$store/nested/usr/lib/os-release")"
-mkdir -p "$T/only/usr/bin" "$T/only/usr/etc" && tar -cf "$work/usr.tar" -C "$T/only" usr
+mkdir -p "$T/only/usr/bin" "$T/only/usr/etc" && /usr/bin/tar -cf "$work/usr.tar" -C "$T/only" usr
 "$NL" import-tar -q "$work/usr.tar"
 is "but usr is a tree with one directory" "bin etc" "$(names "$store/usr/usr")"
-tar -cf "$work/void.tar" -T /dev/null
+/usr/bin/tar -cf "$work/void.tar" -T /dev/null
 run "$NL" import-tar "$work/void.tar"
 like "an archive of nothing is no image" "*void.tar*" "$rc $err"
 head -c 100000 "$work/one.tar.gz" >"$work/cut.tar.gz"
@@ -269,14 +269,14 @@ import-tar slow $work/in
 
 2 transfers listed." "$("$NL" list-transfers | sed -e 's/^ *[0-9][0-9]* *[-0-9%]* *\([ei]\)/\1/' -e 's/  */ /g' -e 's/^ //')"
 like "for programs, too" '*"type":"export-tar","local":"one","remote":"'"$work/out"'"*' "$("$NL" list-transfers -j)"
-id=$("$NL" list-transfers --no-legend | awk '$4 == "slow" { print $1 }')
+id=$("$NL" list-transfers --no-legend | /usr/bin/awk '$4 == "slow" { print $1 }')
 ok "one is stopped" "$NL" cancel-transfer "$id"
 wait "$slow"
 is "it has failed" 1 "$?"
 like "and says why" "*stopped by a signal*" "$(cat "$T/slow.err")"
 exec 7>&-
 is "it leaves nothing" "one three two" "$(names "$store")"
-is "the other runs on" "export-tar one" "$("$NL" list-transfers --no-legend | awk '{ print $3, $4 }')"
+is "the other runs on" "export-tar one" "$("$NL" list-transfers --no-legend | /usr/bin/awk '{ print $3, $4 }')"
 cat <&8 >"$work/late.tar"
 exec 8<&-
 wait "$export"
@@ -293,7 +293,7 @@ is "nor is its file there" "" "$(names "$T/root/run/nspawn-lite")"
 
 for signal in INT TERM HUP; do
 	# a shell's background processes ignore SIGINT
-	env --default-signal=INT "$NL" import-tar -q - slow <"$work/in" 2>"$T/slow.err" &
+	/usr/bin/env --default-signal=INT "$NL" import-tar -q - slow <"$work/in" 2>"$T/slow.err" &
 	slow=$!
 	exec 7>"$work/in"
 	head -c 200000 "$work/one.tar" >&7
@@ -367,16 +367,16 @@ if debian=$("$TESTDIR/trees" systemd 2>"$T/log") && [ -d "$debian/var/lib/dpkg" 
 	"$NL" import-tar -q --no-sync "$work/in2" debian &
 	import=$!
 	exec 7>"$work/in2"
-	tar cf - -C "$debian" . 2>/dev/null | gzip -1 >&7
-	in=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$import/status")
+	/usr/bin/tar cf - -C "$debian" . 2>/dev/null | gzip -1 >&7
+	in=$(/usr/bin/awk '$1 == "VmHWM:" { print $2 }' "/proc/$import/status")
 	exec 7>&-
 	wait "$import"
-	is "the same, from a pipe" "0 $(find "$debian" ! -type s | wc -l)" "$? $(find "$store/debian" | wc -l)"
+	is "the same, from a pipe" "0 $(/usr/bin/find "$debian" ! -type s | wc -l)" "$? $(/usr/bin/find "$store/debian" | wc -l)"
 	"$NL" export-tar -q debian "$work/in2" &
 	export=$!
 	exec 8<"$work/in2"
 	head -c 100000000 <&8 >/dev/null
-	out=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$export/status")
+	out=$(/usr/bin/awk '$1 == "VmHWM:" { print $2 }' "/proc/$export/status")
 	cat <&8 >/dev/null
 	exec 8<&-
 	wait "$export"
