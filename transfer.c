@@ -836,31 +836,52 @@ export_begin(const struct ask *a, struct image *i, const char **to)
 	return sink_open(out.fd, format, level);
 }
 
-/* a machine that runs on it has it for itself; what is read may then be of different moments */
-static void
+/* false: a machine runs on it, which has it for itself */
+static bool
 lock_shared(struct image *i)
 {
 	i->fd = openat(AT_FDCWD, i->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (i->fd < 0)
 		die("open %s:", i->path);
-	if (flock(i->fd, LOCK_SH | LOCK_NB) < 0)
-		warn("%s is in use: what changes meanwhile is taken as it is found", i->path);
+	return flock(i->fd, LOCK_SH | LOCK_NB) == 0;
+}
+
+static void
+warn_in_use(const struct image *i)
+{
+	warn("%s is in use: what changes meanwhile is taken as it is found", i->path);
+}
+
+/* its tree, as it is in one moment where that can be */
+static int
+export_tree(struct image *i, struct making *m)
+{
+	char *slash = strrchr(i->path, '/');
+
+	if (lock_shared(i))
+		return image_open_tree(i, false);
+	if (i->kind != IMAGE_SUBVOLUME || !slash || access(fmt("%.*s", (int)(slash - i->path) + 1, i->path), W_OK) < 0) {
+		warn_in_use(i);
+		return image_open_tree(i, false);
+	}
+	store_make(m, fmt("%.*s", (int)(slash - i->path), i->path), i->name, IMAGE_DIRECTORY, true);
+	store_clone(i, m, STORE_NO_OVERLAY);
+	return m->fd;
 }
 
 int
 transfer_export_tar(struct ask *a)
 {
+	static struct making m;
 	struct image i;
 	const char *to, *why = NULL;
 	struct sink *s = export_begin(a, &i, &to);
-	int tree;
 
-	lock_shared(&i);
-	tree = image_open_tree(&i, false);
-	if (pack_tree(tree, s, exported, &why) < 0)
+	if (pack_tree(export_tree(&i, &m), s, exported, &why) < 0)
 		transfer_fail(to, why);
 	if (sink_close(s) < 0)
 		transfer_fail(to, sink_why(s));
+	store_abandon(&m);
 	export_close(a, to);
 	if (why)
 		warn("%s: %s", i.path, why);
@@ -915,20 +936,19 @@ transfer_export_raw(struct ask *a)
 	const char *to;
 	struct sink *s = export_begin(a, &i, &to);
 	off_t size;
-	int ret;
+	bool plain;
 
-	lock_shared(&i);
+	if (!lock_shared(&i))
+		warn_in_use(&i);
 	size = lseek(i.fd, 0, SEEK_END);
-	if (size < 0)
+	if (size < 0 || lseek(i.fd, 0, SEEK_SET) < 0)
 		transfer_fail(i.path, strerror(errno));
 	export.total = (uint64_t)size;
-	if (out.temporary && export_format(a) == PACK_NONE)
-		ret = copy_contents(i.fd, out.fd, 0);
-	else
-		ret = put_image(i.fd, s, size);
-	if (ret < 0)
+	/* shared with the image, where that can be; the sink would cut it to what went through it */
+	plain = out.temporary && export_format(a) == PACK_NONE;
+	if ((plain ? copy_contents(i.fd, out.fd, 0) : put_image(i.fd, s, size)) < 0)
 		transfer_fail(to, *sink_why(s) ? sink_why(s) : strerror(errno));
-	if (sink_close(s) < 0)
+	if (!plain && sink_close(s) < 0)
 		transfer_fail(to, sink_why(s));
 	export_close(a, to);
 	transfer_end(&export);
