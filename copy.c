@@ -460,6 +460,8 @@ stopped(struct copy *c)
 	return c->error;
 }
 
+static bool layer;  /* COPY_LAYER, of the copy that is made */
+
 /* what an overlay wrote for itself means something else elsewhere, and xfs shows ACLs a second time */
 static int
 copy_xattr(int in, int out, const char *from, const char *to, const char *name)
@@ -468,7 +470,7 @@ copy_xattr(int in, int out, const char *from, const char *to, const char *name)
 	ssize_t n;
 	int ret;
 
-	if (after(name, "trusted.overlay.") || after(name, "trusted.SGI_ACL_"))
+	if ((!layer && after(name, "trusted.overlay.")) || after(name, "trusted.SGI_ACL_"))
 		return 0;
 	n = from ? lgetxattr(from, name, value, sizeof(small)) : fgetxattr(in, name, value, sizeof(small));
 	if (n < 0 && errno == ERANGE) {
@@ -1045,6 +1047,7 @@ copy_tree(int from, int to, int flags, char **where)
 	pthread_t thread;
 	bool threads;
 
+	layer = flags & COPY_LAYER;
 	c.walk = walk_begin();
 	c.buf = malloc(BUFFER);
 	if (!c.walk || !c.buf || prepare(&c, from) < 0) {

@@ -435,6 +435,8 @@ mount_disk(const struct image *i, const char *partition, bool write, const char 
 		die("ask for the size of %s:", i->path);
 	if (disk_table(d->fd, d->size, d->part, LEN(d->part), &d->n, &why) < 0)
 		die("%s: %s", i->path, why);
+	if (why)
+		warn("%s: %s", i->path, why);
 	if (d->n == 0) {
 		if (partition)
 			die("--partition=%s: %s has no partitions", partition, i->path);

@@ -1093,7 +1093,7 @@ clone_overlay(struct making *m, const struct image *from)
 	new = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (!base || old < 0 || new < 0 || write_at(m->fd, "lower", 0644, fmt("%s\n", base)) < 0)
 		cannot(from->path);
-	if (copy_tree(old, new, 0, &where) < 0)
+	if (copy_tree(old, new, COPY_LAYER, &where) < 0)
 		cannot(where);
 	drop(old);
 	drop(new);

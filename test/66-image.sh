@@ -278,6 +278,12 @@ if knows overlay; then
 	is 'but can be read' 0 "$(guest --read-only -M base /bin/true; echo $?)"
 	kill "$pid"; kill "$pid" 2>/dev/null
 	wait "$pid"
+	mkdir -p "$store/base/d" && : >"$store/base/d/below"
+	guest -M over /bin/sh -c 'rm -r /d && mkdir /d && echo new >/d/new'
+	"$NL" clone --no-sync over again
+	is 'a clone of a clone has what that has, and not what it took away' /d/new \
+		"$(guest -M again /bin/sh -c 'echo /d/*' | tr -d '\r')"
+	"$NL" remove again
 	mkdir "$store/.#base.clones"
 	ln -s ../over.overlay "$store/.#base.clones/over"
 	like 'nor at any other time, where the clone is known' '1 *base is what over lies on, and must stay as it is: *' "$(says -M base /bin/true)"
