@@ -494,10 +494,18 @@ show_mapped(int dir, const char *at, int userns)
 static int
 lay_layers(int lower, int here, bool write, const char *at)
 {
-	if (write)
-		return mount("overlay", at, "overlay", 0, fmt("lowerdir=" FDS "%d,upperdir=" FDS "%d/upper,workdir=" FDS "%d/work",
-		                                              lower, here, here));
-	return mount("overlay", at, "overlay", MS_RDONLY, fmt("lowerdir=" FDS "%d/upper:" FDS "%d", here, lower));
+	/* through no link: it would be the host's that is written to */
+	int upper = openat(here, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), ret = -1;
+	int work = write ? openat(here, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+	if (upper >= 0 && write && work >= 0)
+		ret = mount("overlay", at, "overlay", 0, fmt("lowerdir=" FDS "%d,upperdir=" FDS "%d,workdir=" FDS "%d",
+		                                             lower, upper, work));
+	else if (upper >= 0 && !write)
+		ret = mount("overlay", at, "overlay", MS_RDONLY, fmt("lowerdir=" FDS "%d:" FDS "%d", upper, lower));
+	drop(upper);
+	drop(work);
+	return ret;
 }
 
 /*
@@ -851,15 +859,23 @@ image_map(const struct plan *p, struct run *r)
 	r->id_base = r->id_count = 0;
 }
 
+/* the name is one of clones in layers */
+static bool
+has_end(const char *path)
+{
+	static const char end[] = ".overlay";
+	size_t len = strlen(path);
+
+	return len >= sizeof(end) && streq(path + len - strlen(end), end);
+}
+
 /* what it is. A tree that is told is what it is: nothing need be asked, but whether it is in layers */
 static void
 examine(struct image *i, const char *real, bool tree)
 {
-	static const char end[] = ".overlay";
-	size_t len = strlen(real);
 	int fd = i->fd;
 
-	if (tree && (len < sizeof(end) || !streq(real + len - strlen(end), end)))
+	if (tree && !has_end(real))
 		*i = (struct image){ .path = xstrdup(real), .kind = IMAGE_DIRECTORY };
 	else if (!store_at(real, i))
 		die("%s is no directory, disk image or block device", real);
@@ -891,6 +907,9 @@ image_take(const struct plan *p, struct run *r)
 		die("Spawning container on root directory is not supported. "
 		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");
 	examine(&i, real, S_ISDIR(st.st_mode) && !searched);
+	/* who lives in it could make it one the next time, on whatever it likes */
+	if (i.kind <= IMAGE_SUBVOLUME && has_end(real))
+		die("%s has the name of an overlay clone, and is none: rename it", real);
 	if (p->image && (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME))
 		die("%s is a directory: say -D", p->image);
 	if (p->partition && (i.kind < IMAGE_RAW))

@@ -36,7 +36,7 @@ static const char *const auxiliary[] = { ".nspawn", ".roothash", ".roothash.p7s"
  * is at them, so one that is not is to be swept. FOLLOW is a link to another name: when FILE is there, the files of
  * that one are to be its own
  */
-enum { NEW, GONE, ASIDE, FOLLOW };
+enum { NEW, GONE, ASIDE, FOLLOW, MARKED = 200 };  /* MARKED: so much of FILE at most */
 static const char *const marks[] = { ".nl-new", ".nl-gone", ".nl-aside", ".nl-follow" };
 
 /* FILE or NAME without what tells the kind */
@@ -59,7 +59,7 @@ beside(const char *file, int mark)
 	uint64_t random;
 
 	random_bytes(&random, sizeof(random));
-	return fmt(".#%.200s%s%016llx", file, marks[mark], (unsigned long long)random);
+	return fmt(".#%.*s%s%016llx", MARKED, file, marks[mark], (unsigned long long)random);
 }
 
 /* the mark, and FILE; -1: it is none of ours */
@@ -406,18 +406,36 @@ store_lock(struct image *i, bool alone)
 
 /* ---- clones and what they need ---------------------------------------------------- */
 
+/* what a clone says: the first line of a file, and nothing else is opened. Its length; -1 with errno */
+static ssize_t
+read_lower(const char *clone, char text[PATH_MAX])
+{
+	char *path = fmt("%s/lower", clone);
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode) || read_at(AT_FDCWD, path, text, PATH_MAX) < 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	text[strcspn(text, "\n")] = 0;
+	return (ssize_t)strlen(text);
+}
+
 char *
 store_base(const struct image *i)
 {
 	char text[PATH_MAX];
 
-	if (read_at(AT_FDCWD, fmt("%s/lower", i->path), text, sizeof(text)) <= 0)
+	if (read_lower(i->path, text) < 0)
 		return NULL;
-	text[strcspn(text, "\n")] = 0;
 	if (*text == '/')
 		return xstrdup(text);
-	if (!*text || strchr(text, '/') || streq(text, "..") || streq(text, "."))
+	if (!*text || strchr(text, '/') || streq(text, "..") || streq(text, ".")) {
+		errno = EINVAL;
 		return NULL;
+	}
 	return fmt("%s/%s", dir_name(i->path), text);
 }
 
@@ -434,9 +452,8 @@ pin_holds(const char *dir, const char *pin, const char *file)
 {
 	char text[PATH_MAX];
 
-	if (read_at(AT_FDCWD, fmt("%s/%s/lower", dir, pin), text, sizeof(text)) <= 0)
+	if (read_lower(fmt("%s/%s", dir, pin), text) < 0)
 		return errno != ENOENT && errno != ENOTDIR;
-	text[strcspn(text, "\n")] = 0;
 	return streq(base_name(text), file);
 }
 
@@ -548,7 +565,8 @@ follow(const char *from, const char *to, bool stays)
 			new = to ? fmt("%s/%s%s", d ? dirs[d] : dir_name(to), base_name(to), auxiliary[i]) : NULL;
 			if (to && stays) {
 				done &= copy_beside(old, new);
-			} else if ((to ? rename(old, new) : unlink(old)) < 0 && errno != ENOENT && errno != ENOTDIR) {
+			} else if ((to ? rename(old, new) : unlink(old)) < 0 && errno != ENOENT && errno != ENOTDIR
+			           && errno != ENAMETOOLONG) {
 				warn("%s %s:", to ? "rename" : "remove", old);
 				done = false;
 			}
@@ -647,7 +665,7 @@ sweep_mark(int dir, const char *path, const char *entry, int mark, const char *f
 		if (mark == ASIDE && fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
 			renameat(dir, entry, dir, file);
 		} else {
-			if (mark == GONE && !find_in(path, name, &i))
+			if (mark == GONE && strlen(file) < MARKED && !find_in(path, name, &i))
 				(void)follow(fmt("%s/%s", path, name), NULL, false);  /* it was said before */
 			erase(dir, entry, &where);
 		}
@@ -768,12 +786,23 @@ out:
 	flock(m->dir, LOCK_UN);
 }
 
+/* what is in a directory of this end says what else is mounted: only who makes clones writes that, and no archive */
+static void
+check_name(const char *name)
+{
+	size_t len = strlen(name), n = strlen(ends[IMAGE_OVERLAY]);
+
+	if (len > n && streq(name + len - n, ends[IMAGE_OVERLAY]))
+		die("Image name '%s' is invalid: '%s' is the end of overlay clones.", name, ends[IMAGE_OVERLAY]);
+}
+
 void
 store_make(struct making *m, const char *root, const char *name, int kind, bool force)
 {
 	static bool once;
 	struct image old;
 
+	check_name(name);
 	*m = (struct making){ .name = xstrdup(name), .store = xstrdup(store_dir(root)), .fd = -1 };
 	if (!force && store_find(root, name, &old))
 		die("Image '%s' already exists.", name);
@@ -1091,7 +1120,9 @@ clone_overlay(struct making *m, const struct image *from)
 		base = xstrdup(base_name(base));
 	old = openat(from->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	new = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (!base || old < 0 || new < 0 || write_at(m->fd, "lower", 0644, fmt("%s\n", base)) < 0)
+	if (!base)
+		die("Could not clone image: %s is no overlay clone: its file \"lower\" does not say what it lies on", from->path);
+	if (old < 0 || new < 0 || write_at(m->fd, "lower", 0644, fmt("%s\n", base)) < 0)
 		cannot(from->path);
 	if (copy_tree(old, new, COPY_LAYER, &where) < 0)
 		cannot(where);
@@ -1209,6 +1240,7 @@ store_rename(struct image *i, const char *name)
 	struct image there;
 	int dir;
 
+	check_name(name);
 	dir = i->vendor ? -1 : enter(path);
 	if (dir < 0 || (i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0))
 		die("Could not rename image: %s", i->vendor ? strerror(EROFS) : store_reason());
