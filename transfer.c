@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -433,6 +434,8 @@ import_open(const struct ask *a)
 		die("open %s:", a->words[0]);
 	if (S_ISDIR(st.st_mode))
 		die("%s is a directory: import-fs takes those", a->words[0]);
+	if (S_ISCHR(st.st_mode) && st.st_rdev != makedev(1, 3))
+		die("%s is a character device: it would have no end", import_file(a));
 	if (S_ISREG(st.st_mode)) {
 		off_t at = lseek(fd, 0, SEEK_CUR);
 
@@ -748,12 +751,25 @@ open_beside(void)
 	char *slash = strrchr(out.path, '/');
 	int dir = slash ? (int)(slash - out.path) + 1 : 0;
 	char *path = fmt("%.*s.#%s.tmp", dir, out.path, out.path + dir);
+	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+	bool again;
+	struct stat st;
 
-	out.fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+	out.fd = openat(AT_FDCWD, path, FLAGS | O_CREAT | O_EXCL, 0666);
+	again = out.fd < 0 && errno == EEXIST;
+	if (again)
+		out.fd = openat(AT_FDCWD, path, FLAGS);
 	if (out.fd < 0)
 		die("make %s:", path);
 	if (flock(out.fd, LOCK_EX | LOCK_NB) < 0 || !is_named(out.fd, path))
 		die("%s is being written by another export", out.path);
+	/* where others may write, too, they may have put there what they want to read, or to see destroyed */
+	if (again && (fstat(out.fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)) {
+		drop(out.fd);
+		if (unlink(path) < 0 || (out.fd = openat(AT_FDCWD, path, FLAGS | O_CREAT | O_EXCL, 0666)) < 0)
+			die("make %s:", path);
+		flock(out.fd, LOCK_EX | LOCK_NB);
+	}
 	out.temporary = path;
 	atexit(drop_output);
 	if (ftruncate(out.fd, 0) < 0)
