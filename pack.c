@@ -256,11 +256,12 @@ take_stat(struct tar_entry *e, char type, char *path, const struct stat *st)
 
 /* ---- data ------------------------------------------------------------------------------ */
 
-/* false: it has no holes, or nobody knows */
-static bool
-find_pieces(struct pack *p, int fd, off_t size)
+/* 0: it has no holes, or nobody knows; -1: they are too many, and together so large that their zeros had no end */
+static int
+find_pieces(struct pack *p, int fd, const struct stat *st)
 {
-	off_t at = 0, data, end;
+	enum { TIMES = 16, ALWAYS = 1 << 30 };
+	off_t at = 0, data, end, size = st->st_size;
 	size_t n = 0;
 
 	for (; at < size; at = end) {
@@ -269,20 +270,25 @@ find_pieces(struct pack *p, int fd, off_t size)
 			break;
 		end = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
 		if (data < at || end <= data || !grow_to(&p->piece, &p->pieces, n + 1, sizeof(*p->piece)))
-			return false;
+			return 0;
 		if (data >= size)
 			break;
+		if (n + 1 == PIECES_MOST && (uint64_t)(size - data) / TIMES > (uint64_t)st->st_blocks * 512 + ALWAYS / TIMES) {
+			if (!p->why)
+				p->why = fmt("%s has more holes than an archive can tell of, and %llu bytes", p->path, (unsigned long long)size);
+			return -1;
+		}
 		if (end > size || n + 1 == PIECES_MOST)
 			end = size;
 		if (n == 0 && data == 0 && end == size)
-			return false;
+			return 0;
 		p->piece[n++] = (struct tar_piece){ (uint64_t)data, (uint64_t)(end - data) };
 	}
 	if (!p->piece && !grow_to(&p->piece, &p->pieces, 1, sizeof(*p->piece)))
-		return false;
+		return 0;
 	p->e.piece = p->piece;
 	p->e.npieces = n;
-	return true;
+	return 1;
 }
 
 static void
@@ -377,8 +383,13 @@ pack_file(struct pack *p, int fd, const struct stat *st)
 	p->e.size = (uint64_t)st->st_size;
 	if (take_attributes(p, fd, NULL) < 0)
 		return -1;
-	if (st->st_blocks < (st->st_size + 511) / 512 && !find_pieces(p, fd, st->st_size) && lseek(fd, 0, SEEK_SET) < 0)
-		return fail(p, "read");
+	if (st->st_blocks < (st->st_size + 511) / 512) {
+		ret = find_pieces(p, fd, st);
+		if (ret < 0)
+			return -1;
+		if (ret == 0 && lseek(fd, 0, SEEK_SET) < 0)
+			return fail(p, "read");
+	}
 	if (st->st_size > ROOM)
 		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return put_file(p, fd, st);
@@ -400,17 +411,20 @@ pack_special(struct pack *p, int dir, const char *name, const struct stat *st)
 		;
 	if (i == LEN(types))
 		return 0;
+	if (S_ISLNK(st->st_mode)) {
+		n = readlinkat(dir, name, p->target, sizeof(p->target) - 1);
+		if (n < 0 && (errno == ENOENT || errno == EINVAL))  /* it went, or became another thing */
+			return has_changed(p), 0;
+		if (n < 0)
+			return fail(p, "read");
+		p->target[n] = 0;
+	}
 	ret = put_twin(p, st);
 	if (ret)
 		return ret < 0 ? -1 : 0;
 	take_stat(&p->e, types[i].type, p->path, st);
-	if (S_ISLNK(st->st_mode)) {
-		n = readlinkat(dir, name, p->target, sizeof(p->target) - 1);
-		if (n < 0)
-			return fail(p, "read");
-		p->target[n] = 0;
+	if (S_ISLNK(st->st_mode))
 		p->e.link = p->target;
-	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d/%s", dir, name);
 	if (take_attributes(p, -1, self) < 0)
 		return -1;
