@@ -19,7 +19,7 @@ enum {
 	WINDOW = 16, BATCH = 8192,     /* directories that are open at once; names of each */
 	ROOM = 1 << 17,                /* data at a time */
 	PIECES_MOST = 32768,           /* of a sparse file: what follows is taken as data */
-	ATTRIBUTE_MOST = 65536, ATTRIBUTES_MOST = 1 << 20,
+	ATTRIBUTE_MOST = 65536,
 };
 
 /* of the kernel */
@@ -82,7 +82,7 @@ static int
 fail(struct pack *p, const char *what)
 {
 	if (!p->why)
-		p->why = fmt("%s %s: %s", what, p->path, strerror(errno));
+		p->why = fmt("%s %.2000s: %s", what, p->path, strerror(errno));
 	return -1;
 }
 
@@ -227,9 +227,10 @@ take_attributes(struct pack *p, int fd, const char *self)
 			p->xattr[n++] = (struct tar_xattr){ (char *)(uintptr_t)at, (uint8_t *)(uintptr_t)end, (size_t)len };
 			end += (size_t)len;
 		}
-		if (end > ATTRIBUTES_MOST) {
-			errno = E2BIG;
-			return fail(p, "read attributes of");
+		if (end > TAR_ATTRIBUTES_MOST || n > TAR_XATTRS_MOST) {
+			if (!p->why)
+				p->why = fmt("%.2000s has more extended attributes than an archive can hold", p->path);
+			return -1;
 		}
 	}
 	for (i = 0; i < n; i++) {
@@ -275,7 +276,7 @@ find_pieces(struct pack *p, int fd, const struct stat *st)
 			break;
 		if (n + 1 == PIECES_MOST && (uint64_t)(size - data) / TIMES > (uint64_t)st->st_blocks * 512 + ALWAYS / TIMES) {
 			if (!p->why)
-				p->why = fmt("%s has more holes than an archive can tell of, and %llu bytes", p->path, (unsigned long long)size);
+				p->why = fmt("%.2000s has more holes than an archive can tell of, and %llu bytes", p->path, (unsigned long long)size);
 			return -1;
 		}
 		if (end > size || n + 1 == PIECES_MOST)
@@ -436,6 +437,11 @@ set_path(struct pack *p, size_t at, const char *name, const char *end)
 {
 	size_t n = strlen(name), m = strlen(end);
 
+	if (at + n + m > TAR_NAME_MOST) {
+		if (!p->why)
+			p->why = fmt("%.200s... is deeper than an archive can tell", p->path);
+		return false;
+	}
 	if (!grow_to(&p->path, &p->path_room, at + n + m + 1, 1))
 		return false;
 	memcpy(p->path + at, name, n);

@@ -12,8 +12,8 @@
  * A hostile archive says how much of this we hold: names and extended headers are bounded, as is the map of a sparse
  * file, so that all together stays well below 4 MB
  */
-enum { BLOCK = 512, NAME_MOST = 1 << 16, TEXT_MOST = 1 << 20, GLOBAL_MOST = 4096, XATTRS_MOST = 128, PIECES_MOST = 1 << 16,
-	ACL_MOST = 1024 };
+enum { BLOCK = 512, NAME_MOST = TAR_NAME_MOST, TEXT_MOST = 1 << 20, GLOBAL_MOST = 4096, XATTRS_MOST = TAR_XATTRS_MOST,
+	PIECES_MOST = 1 << 16, ACL_MOST = 8192 };
 
 /* fields of a header: where, how long */
 #define NAME     0, 100

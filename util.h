@@ -283,6 +283,8 @@ int program_end(pid_t pid, const char *name, char *words, size_t size);
 
 /* ---- tar.c: archives, as POSIX pax(1), ustar, GNU tar and OCI image layers have them --------------- */
 
+/* what a reader takes of one entry: of names and values of attributes so many bytes, and who packs gives no more */
+enum { TAR_NAME_MOST = 1 << 16, TAR_XATTRS_MOST = 4096, TAR_ATTRIBUTES_MOST = 3 << 18 };
 struct tar_xattr { char *name; uint8_t *value; size_t size; };
 /* of a sparse file: where data is; between are zeros. The data of all follow each other in the archive */
 struct tar_piece { uint64_t offset, size; };

@@ -202,7 +202,7 @@ took pax SCHILY.xattr.trusted.overlay.redirect /victim pax SCHILY.xattr.trusted.
 	pax SCHILY.xattr.system.other x pax SCHILY.xattr. x file a x
 is 'marks of an overlay are left out' '0  a - 0644 1' "$rc $err$changed $("$same" -toh "$T/h/out" | sed 1d | cut -d' ' -f1-4,6 | sed 's/ *$//')"
 # shellcheck disable=SC2046 # words
-refused 'too many of them' '*more extended attributes*' $(awk 'BEGIN { for (i = 0; i < 300; i++) print "pax SCHILY.xattr.user." i " x" }') file a x
+refused 'too many of them' '*more extended attributes*' $(awk 'BEGIN { for (i = 0; i < 4100; i++) print "pax SCHILY.xattr.user." i " x" }') file a x
 for acl in rubbish user user: user::rwxq mask:5:rwx; do
 	refused "no ACL: $acl" '*an ACL that cannot be read' pax SCHILY.acl.access "$acl" file a x
 done
