@@ -538,8 +538,12 @@ copy_beside(const char *from, const char *to)
 		drop(in);
 		return true;
 	}
-	errno = EINVAL;
-	if (in >= 0 && fstat(in, &st) == 0 && S_ISREG(st.st_mode))
+	if (in >= 0 && fstat(in, &st) == 0 && !S_ISREG(st.st_mode)) {
+		warn("%s is no file, and not copied", from);
+		drop(in);
+		return true;
+	}
+	if (in >= 0 && fstat(in, &st) == 0)
 		out = openat(AT_FDCWD, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
 	done = out >= 0 && copy_contents(in, out, 0) == 0 && fsync(out) == 0 && rename(half, to) == 0;
 	if (!done) {
