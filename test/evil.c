@@ -17,7 +17,7 @@
 #include <string.h>
 
 static unsigned char head[512];
-static char pax[1 << 16];
+static char pax[1 << 18];
 static size_t npax;
 static int wrong;
 
