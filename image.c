@@ -908,8 +908,8 @@ image_take(const struct plan *p, struct run *r)
 		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");
 	examine(&i, real, S_ISDIR(st.st_mode) && !searched);
 	/* who lives in it could make it one the next time, on whatever it likes */
-	if (i.kind <= IMAGE_SUBVOLUME && has_end(real))
-		die("%s has the name of an overlay clone, and is none: rename it", real);
+	if (i.kind <= IMAGE_SUBVOLUME && (has_end(real) || has_end(path)))
+		die("%s has the name of an overlay clone, and is none: rename it", path);
 	if (p->image && (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME))
 		die("%s is a directory: say -D", p->image);
 	if (p->partition && (i.kind < IMAGE_RAW))

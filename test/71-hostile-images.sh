@@ -38,7 +38,10 @@ like 'nor by another name' "1 *'x.overlay' is invalid*" "$(says rename plain x.o
 like 'nor from a template' "1 *'x.overlay' is invalid*" "$(says -q --template="$store/plain" -D "$T/x.overlay" /bin/true)"
 is 'none of them is there' 'plain' "$(ls_A "$store")"
 like 'a tree of that name does not start: it could become one' '1 *rename it' "$(cp -a "$t" "$T/tree.overlay"; says -q -D "$T/tree.overlay" /bin/true)"
-rm -rf "$T/tree.overlay"
+mv "$T/tree.overlay" "$T/tree"
+ln -s "$T/tree" "$store/t.overlay"
+like 'nor does one by a link of that name' '1 *rename it' "$(says -q -M t.overlay /bin/true)"
+rm -rf "$T/tree" "$store/t.overlay"
 says remove plain >/dev/null
 
 # ---- clones that nobody made by us ----------------------------------------------------
