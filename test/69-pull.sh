@@ -476,5 +476,5 @@ else
 	skip 'a real server' 'no nginx'
 fi
 # trees that are read-only stay so for everybody
-find "$store" -maxdepth 1 -exec chattr -i {} + 2>/dev/null
+find "$store" ${deep:+"$deep"} -maxdepth 1 -exec chattr -i {} + 2>/dev/null
 done_testing
