@@ -73,6 +73,7 @@ if [ "$(id -u)" != 0 ] || ! unshare -m true 2>/dev/null; then
 	skip 'who inherited them' 'no mounts can be made'
 else
 	# A test beside it, which was made while it had mounts
+	# shellcheck disable=SC2086 # words
 	run unshare -m --propagation private $shell -c '"$@" -c '\''. "$TESTDIR/lib.sh"
 		mkdir "$T/m"
 		mount -t tmpfs none "$T/m"
