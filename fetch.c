@@ -606,7 +606,7 @@ find_proxy(const struct url *u, struct url *proxy)
 	const char *way = getenv("http_proxy"), *no = getenv("no_proxy"), *name;
 	size_t n, len = strlen(u->host);
 
-	for (no = no ? no : getenv("NO_PROXY"); no && *no; no += n + (no[n] != 0)) {
+	for (; no && *no; no += n + (no[n] != 0)) {
 		no += strspn(no, " ");
 		n = strcspn(no, ", ");
 		name = *no == '.' ? no + 1 : no;
