@@ -19,7 +19,7 @@
 #include "util.h"
 #include CONFIG
 
-enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 14, SLICE = 500 };
+enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 14, SLICE = 500, TURN = 10000 };
 
 struct fetch_state {
 	int fd, errfd;        /* socket, file or the fetcher's output; what it says */
@@ -35,7 +35,9 @@ struct fetch_state {
 	size_t head;          /* bytes of heads so far */
 	size_t begin, end;    /* what of in is not taken */
 	size_t nsaid;
-	char said[2048];      /* by the fetcher */
+	int64_t waited;       /* ms for what came since: it has to be STEADY bytes in FETCH_SECONDS */
+	uint64_t came;
+	char said[STEADY];    /* by the fetcher */
 	char line[ROOM];
 	uint8_t in[ROOM];
 };
@@ -112,6 +114,30 @@ authority(const struct url *u)
 	return fmt("%s%s%s%s%s", u->bracket ? "[" : "", u->host, u->bracket ? "]" : "", usual ? "" : ":", usual ? "" : u->port);
 }
 
+/* name and password for one server */
+static struct { const char *user, *server; } login;
+
+static char *
+server_of(const struct url *u)
+{
+	return fmt("%s://%s", u->scheme, authority(u));
+}
+
+const char *
+fetch_login(const char *url)
+{
+	struct url u;
+	const char *rest = strstr(url, "://");
+
+	if (!parse_url(url, &u) || (!u.user && rest[3 + strcspn(rest + 3, "/?#")] == '/'))
+		return url;
+	if (u.user)
+		login.server = server_of(&u);
+	if (u.user)
+		login.user = u.user;
+	return fmt("%s%s", server_of(&u), u.path);
+}
+
 /* where a Location leads that was found at u */
 static char *
 resolve(const struct url *u, const char *to)
@@ -125,7 +151,7 @@ resolve(const struct url *u, const char *to)
 		return xstrdup(to);
 	if (to[0] == '/' && to[1] == '/')
 		return fmt("%s:%s", u->scheme, to);
-	base = fmt("%s://%s", u->scheme, authority(u));
+	base = server_of(u);
 	if (*to == '/')
 		return fmt("%s%s", base, to);
 	n = strcspn(u->path, "?");
@@ -221,10 +247,10 @@ listen_to(struct fetch_state *s)
 }
 
 static int
-await(struct fetch *f, int fd, short what)
+await_for(struct fetch *f, int fd, short what, int64_t ms)
 {
 	struct fetch_state *s = f->state;
-	int64_t until = now_ms() + FETCH_SECONDS * 1000;
+	int64_t until = now_ms() + ms;
 	struct pollfd p[2] = { { .fd = fd, .events = what } };
 	int64_t left;
 
@@ -245,18 +271,35 @@ await(struct fetch *f, int fd, short what)
 	}
 }
 
+static int
+await(struct fetch *f, int fd, short what)
+{
+	return await_for(f, fd, what, FETCH_SECONDS * 1000);
+}
+
 static ssize_t
 receive(struct fetch *f, void *buf, size_t size)
 {
+	struct fetch_state *s = f->state;
+	int64_t begun = now_ms();
 	ssize_t n;
 
 	do {
-		if (await(f, f->state->fd, POLLIN) < 0)
+		if (await(f, s->fd, POLLIN) < 0)
 			return -1;
-		n = read(f->state->fd, buf, size);
+		n = read(s->fd, buf, size);
 	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
 	if (n < 0)
 		return fail(f, fmt("the connection broke: %s", strerror(errno)));
+	/* who sends a byte now and then would keep us for ever; the time that others take for it is not theirs */
+	s->came += (uint64_t)n;
+	s->waited += now_ms() - begun;
+	if (n > 0 && s->waited > FETCH_SECONDS * 1000) {
+		if (s->came < STEADY)
+			return fail(f, fmt("less than %d KB came in %d seconds", STEADY >> 10, FETCH_SECONDS));
+		s->came = 0;
+		s->waited = 0;
+	}
 	return n;
 }
 
@@ -481,7 +524,8 @@ static int
 dial(struct fetch *f, const struct url *u)
 {
 	struct addrinfo want = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list = NULL, *a;
-	int ret, error = 0;
+	int64_t until = now_ms() + FETCH_SECONDS * 1000, left;
+	int ret, error;
 	socklen_t len = sizeof(error);
 
 	ret = getaddrinfo(u->host, u->port, &want, &list);
@@ -491,23 +535,25 @@ dial(struct fetch *f, const struct url *u)
 		ret = getaddrinfo(u->host, u->port, &want, &list);
 	}
 	if (ret != 0)
-		return fail(f, fmt("look up %s: %s", u->host, gai_strerror(ret)));
-	f->why = NULL;
+		return fail(f, fmt("look up %s: %s", u->host, ret == EAI_AGAIN ? "no name server has an answer" : gai_strerror(ret)));
 	for (a = list; a && !halted; a = a->ai_next) {
+		/* a server that has many addresses gets no more time for it */
+		left = until - now_ms();
+		error = 0;
 		f->state->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (f->state->fd >= 0 && (connect(f->state->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS)) {
-			f->why = NULL;
-			if (await(f, f->state->fd, POLLOUT) == 0 &&
-			    getsockopt(f->state->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0)
-				break;
-			errno = error;
-		}
-		if (!f->why || error)
-			f->why = fmt("connect to %s port %s: %s", u->host, u->port, strerror(errno));
+		if (f->state->fd < 0 || (connect(f->state->fd, a->ai_addr, a->ai_addrlen) < 0 && errno != EINPROGRESS))
+			error = errno;
+		else if (await_for(f, f->state->fd, POLLOUT, a->ai_next && left > TURN ? TURN : left) < 0)
+			error = halted ? EINTR : ETIMEDOUT;
+		else if (getsockopt(f->state->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+			error = errno;
+		if (!error)
+			break;
+		f->why = fmt("connect to %s port %s: %s", u->host, u->port, strerror(error));
 		f->state->fd = drop(f->state->fd);
 	}
 	freeaddrinfo(list);
-	return f->state->fd < 0 ? fail(f, f->why ? f->why : "it was interrupted") : 0;
+	return f->state->fd < 0 ? fail(f, halted ? "it was interrupted" : f->why) : 0;
 }
 
 static int
@@ -532,7 +578,7 @@ send_all(struct fetch *f, const char *data)
 
 /* the lines of a request; known: the server is that of f->url */
 static char **
-lines_of(const struct fetch *f, bool known)
+lines_of(const struct fetch *f, const struct url *u, bool known)
 {
 	char *const *h, **lines = NULL;
 
@@ -545,14 +591,16 @@ lines_of(const struct fetch *f, bool known)
 		if (f->same)
 			grow(&lines, fmt("If-Range: %s", f->same));
 	}
+	if (u->user)
+		grow(&lines, fmt("Authorization: Basic %s", base64(decode(u->user))));
 	for (h = f->headers; h && *h; h++)
 		if (known || (strncasecmp(*h, "Authorization:", 14) != 0 && strncasecmp(*h, "Cookie:", 7) != 0))
 			grow(&lines, *h);
 	return lines;
 }
 
-/* the environment says which way to a server */
-static bool
+/* the environment says which way to a server; -1: what it says is of no use, and nobody is asked without it */
+static int
 find_proxy(const struct url *u, struct url *proxy)
 {
 	const char *way = getenv("http_proxy"), *no = getenv("no_proxy"), *name;
@@ -563,33 +611,33 @@ find_proxy(const struct url *u, struct url *proxy)
 		n = strcspn(no, ", ");
 		name = *no == '.' ? no + 1 : no;
 		if (n == 1 && *no == '*')
-			return false;
+			return 0;
 		n -= (size_t)(name - no);
 		no = name;
 		if (n && n <= len && strncasecmp(u->host + len - n, no, n) == 0 && (n == len || u->host[len - n - 1] == '.'))
-			return false;
+			return 0;
 	}
 	if (!way || !*way)
-		return false;
-	return parse_url(strstr(way, "://") ? way : fmt("http://%s", way), proxy) && streq(proxy->scheme, "http");
+		return 0;
+	return parse_url(strstr(way, "://") ? way : fmt("http://%s", way), proxy) && streq(proxy->scheme, "http") ? 1 : -1;
 }
 
 static int
 open_http(struct fetch *f, const struct url *u, bool known)
 {
 	struct url proxy = { 0 };
-	bool by = find_proxy(u, &proxy);
+	int by = find_proxy(u, &proxy);
 	char **line, *text;
 
+	if (by < 0)
+		return fail(f, "http_proxy in the environment names no proxy of http");
 	if (dial(f, by ? &proxy : u) < 0)
 		return -1;
 	text = fmt("GET %s%s%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAccept: */*\r\n", by ? "http://" : "", by ? authority(u) : "",
 	           u->path, authority(u));
-	if (u->user)
-		text = fmt("%sAuthorization: Basic %s\r\n", text, base64(decode(u->user)));
 	if (by && proxy.user)
 		text = fmt("%sProxy-Authorization: Basic %s\r\n", text, base64(decode(proxy.user)));
-	for (line = lines_of(f, known); *line; line++)
+	for (line = lines_of(f, u, known); *line; line++)
 		text = fmt("%s%s\r\n", text, *line);
 	return send_all(f, fmt("%s\r\n", text)) < 0 ? -1 : take_head(f);
 }
@@ -627,9 +675,10 @@ open_file(struct fetch *f, const struct url *u)
 static const char *
 last_words(struct fetch_state *s)
 {
-	char *at = s->said, *line, *c, *best = NULL;
+	char *at, *line, *c, *best = NULL;
 
 	s->said[s->nsaid] = 0;
+	at = xstrdup(s->said);
 	while ((line = next_line(&at)) && !(best && after(best, s->program)))
 		if (*line && *line != ' ')
 			best = line;
@@ -674,22 +723,27 @@ part(struct fetch *f)
 	return status == 0 ? 0 : fail(f, last_words(s));
 }
 
+static char *
+quote(const char *s)
+{
+	char *out = xalloc(strlen(s) * 2 + 1), *to = out;
+
+	while (*s) {
+		if (*s == '"' || *s == '\\')
+			*to++ = '\\';
+		*to++ = *s++;
+	}
+	return out;
+}
+
 /* the words of curl's configuration, so that no secret stands among its arguments */
 static char *
-curl_words(const struct fetch *f, const char *url, bool known)
+curl_words(const struct fetch *f, const struct url *u, bool known)
 {
-	char **line, *text = fmt("url = \"%s\"\n", url), *quoted, *to;
-	const char *c;
+	char **line, *text = fmt("url = \"%s\"\n", quote(fmt("%s%s", server_of(u), u->path)));
 
-	for (line = lines_of(f, known); *line; line++) {
-		quoted = to = xalloc(strlen(*line) * 2 + 1);
-		for (c = *line; *c; c++) {
-			if (*c == '"' || *c == '\\')
-				*to++ = '\\';
-			*to++ = *c;
-		}
-		text = fmt("%sheader = \"%s\"\n", text, quoted);
-	}
+	for (line = lines_of(f, u, known); *line; line++)
+		text = fmt("%sheader = \"%s\"\n", text, quote(*line));
 	return text;
 }
 
@@ -706,32 +760,60 @@ is_small(const char *path, const char *name)
 	return base && after(base + 1, name);
 }
 
+/* a file without a name that holds the settings wget would read, and these; it takes none from a pipe */
+static int
+wget_settings(const char *text)
+{
+	static const char *own;
+	char path[] = "/tmp/.nspawn-lite.XXXXXX", had[4096] = "";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	if (!own)
+		own = getenv("WGETRC") ? xstrdup(getenv("WGETRC")) : fmt("%s/.wgetrc", getenv("HOME") ? getenv("HOME") : "");
+	if (fd < 0)
+		return -1;
+	unlink(path);
+	if (read_at(AT_FDCWD, own, had, sizeof(had)) < 0)
+		*had = 0;
+	text = fmt("%s\n%s", had, text);
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return drop(fd);
+	setenv("WGETRC", "/proc/self/fd/0", 1);
+	return fd;
+}
+
 static char **
-wget_words(struct fetch *f, const char *path, const char *url, bool known)
+wget_words(struct fetch *f, const char *path, const struct url *u, bool known, int *in)
 {
 	struct fetch_state *s = f->state;
-	char **argv = NULL, *const *line;
+	char **argv = NULL, *const *line, *text = xstrdup("");
 
 	grow(&argv, xstrdup(s->program));
 	s->headless = is_small(path, "busybox") || is_small(path, "toybox") || is_small(path, "uclient-fetch");
 	grow(&argv, "-q");
 	if (!s->headless) {
-		/* only it follows redirects to where the answer is: its words tell of those before */
+		/* it would follow to http, too, and go on itself where nobody asked whether it is still the same */
 		grow(&argv, "-S");
 		grow(&argv, "--save-headers");
-		grow(&argv, f->headers || f->stay ? "--max-redirect=0" : "--max-redirect=10");
-		grow(&argv, "--https-only");
+		grow(&argv, "--max-redirect=0");
+		grow(&argv, "--tries=1");
 		grow(&argv, fmt("--timeout=%d", FETCH_SECONDS));
-		for (line = lines_of(f, known); *line; line++)
+		for (line = lines_of(f, u, known); *line; line++)
 			if (!after(*line, "Range:") && !after(*line, "If-Range:") && !after(*line, "User-Agent:"))
-				grow(&argv, fmt("--header=%s", *line));
+				text = fmt("%sheader = %s\n", text, *line);
+		*in = wget_settings(text);
+		if (*in < 0)
+			return NULL;
 	} else {
+		if (u->user)
+			warn("%s: the password is among its arguments, where all on this machine can see it", path);
 		for (line = f->headers; line && *line; line++)
 			grow(&argv, fmt("--header=%s", *line));
 	}
 	grow(&argv, "-O");
 	grow(&argv, "-");
-	grow(&argv, xstrdup(url));
+	grow(&argv, fmt("%s://%s%s%s%s", u->scheme, s->headless && u->user ? u->user : "", s->headless && u->user ? "@" : "", authority(u),
+	                u->path));
 	return argv;
 }
 
@@ -791,7 +873,7 @@ take_fetched(struct fetch *f)
 }
 
 static int
-open_by_program(struct fetch *f, const char *url, bool known)
+open_by_program(struct fetch *f, const struct url *u, bool known)
 {
 	static const char *const names[] = { FETCHERS };
 	static bool warned;
@@ -808,14 +890,16 @@ open_by_program(struct fetch *f, const char *url, bool known)
 	if (!path)
 		return fail(f, fmt("https is fetched by %s, and there is none in PATH", all));
 	if (streq(s->program, "curl")) {
-		text = curl_words(f, url, known);
-		for (i = 0; i < 8; i++)
-			grow(&argv, (char *[]){ "curl", "-s", "-S", "-i", "-g", "-K", "-", "--proto" }[i]);
+		text = curl_words(f, u, known);
+		for (i = 0; i < 9; i++)
+			grow(&argv, (char *[]){ "curl", "-s", "-S", "-i", "-g", "--suppress-connect-headers", "-K", "-", "--proto" }[i]);
 		grow(&argv, "=https");
 		grow(&argv, "--connect-timeout");
 		grow(&argv, fmt("%d", FETCH_SECONDS));
 	} else {
-		argv = wget_words(f, path, url, known);
+		argv = wget_words(f, path, u, known, &in[0]);
+		if (!argv)
+			return fail(f, fmt("write the settings of %s: %s", path, strerror(errno)));
 	}
 	if (s->headless && !warned && is_small(path, "busybox"))
 		warn("%s: it checks no certificates: only sums and signatures say whose this is", path);
@@ -877,6 +961,8 @@ read_once(struct fetch *f, void *buf, size_t size)
 	ssize_t n;
 
 	f->why = NULL;
+	if (s->over && s->total != UINT64_MAX && s->at < s->total)
+		return fail(f, fmt("it sent %llu bytes of %llu", (unsigned long long)s->at, (unsigned long long)s->total));
 	if (s->over)
 		return 0;
 	if (s->chunked && !s->left) {
@@ -933,6 +1019,8 @@ is_same(const struct fetch *f, const struct fetch *g, const char *same)
 {
 	const char *now = same && same == f->etag ? g->etag : g->last_modified;
 
+	if (f->state->total != UINT64_MAX && g->state->total != UINT64_MAX && f->state->total != g->state->total)
+		return false;
 	if (same && now)
 		return streq(same, now);
 	return g->status == 206 && g->state->total == f->state->total && f->state->total != UINT64_MAX;
@@ -1008,7 +1096,7 @@ read_body(struct source *b, void *buf, size_t size)
 /* ---- doors ---------------------------------------------------------------------------------------- */
 
 static int
-open_one(struct fetch *f, const struct url *u, const char *url, bool known)
+open_one(struct fetch *f, struct url *u, bool known)
 {
 	if (!f->state)
 		f->state = calloc(1, sizeof(*f->state));
@@ -1017,7 +1105,9 @@ open_one(struct fetch *f, const struct url *u, const char *url, bool known)
 	*f->state = (struct fetch_state){ .fd = -1, .errfd = -1, .total = UINT64_MAX };
 	if (streq(u->scheme, "file"))
 		return open_file(f, u);
-	return streq(u->scheme, "http") ? open_http(f, u, known) : open_by_program(f, url, known);
+	if (!u->user && login.user && strcasecmp(login.server, server_of(u)) == 0)
+		u->user = login.user;
+	return streq(u->scheme, "http") ? open_http(f, u, known) : open_by_program(f, u, known);
 }
 
 int
@@ -1037,7 +1127,7 @@ fetch_open(struct fetch *f)
 	u = first;
 	for (hops = 0; ; hops++) {
 		known = streq(u.scheme, first.scheme) && strcasecmp(u.host, first.host) == 0 && streq(u.port, first.port);
-		if (open_one(f, &u, url, known) < 0)
+		if (open_one(f, &u, known) < 0)
 			break;
 		if (f->stay || !f->location || (f->status / 100 != 3) || f->status == 300 || f->status == 304) {
 			f->final_url = url;
@@ -1052,7 +1142,7 @@ fetch_open(struct fetch *f)
 		else if (!fetch_valid(url) || !parse_url(url, &next) || streq(next.scheme, "file"))
 			f->why = "it leads to what is no URL of http or https";
 		else if (streq(u.scheme, "https") && streq(next.scheme, "http"))
-			f->why = fmt("it leads from https to http, which nobody protects: %s", url);
+			f->why = fmt("it leads from https to http, which nobody protects: %s%s", server_of(&next), next.path);
 		if (f->why)
 			break;
 		u = next;

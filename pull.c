@@ -13,7 +13,11 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-enum { SMALL_MOST = 1 << 20 };  /* bytes of lists, signatures and what belongs to an image */
+enum {
+	SMALL_MOST = 1 << 20,  /* bytes of lists, signatures and what belongs to an image */
+	NAME_LONG = 240,       /* bytes of a path that are too many for a URL in it: as in the original */
+	URL_MOST = 8192,
+};
 
 #define XATTR_ETAG     "user.source_etag"
 #define XATTR_URL      "user.source_url"
@@ -64,6 +68,17 @@ last_name(const char *url)
 	return change_url(url, NULL, "") + strlen(change_url(url, "", ""));
 }
 
+/* it is what servers send instead of a file they do not have, and what stands between a guest of a hotel and the net */
+static bool
+is_page(const char *data, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && data[i] && strchr(" \t\r\n\xef\xbb\xbf", data[i]))
+		i++;
+	return (len - i > 9 && strncasecmp(data + i, "<!doctype", 9) == 0) || (len - i > 5 && strncasecmp(data + i, "<html", 5) == 0);
+}
+
 /* a small file, or NULL if there is none; *len may be NULL */
 static char *
 get(const char *url, size_t *len)
@@ -78,6 +93,10 @@ get(const char *url, size_t *len)
 	n = fetch_small(url, buf, SMALL_MOST + 1, &status, &why);
 	if (halted || (n < 0 && (status < 400 || status >= 500 || status == 408 || status == 429)))
 		fail(url, why);
+	if (n >= 0 && is_page(buf, (size_t)n)) {
+		warn("%s: left out, for it is a web page", url);
+		n = -1;
+	}
 	if (n < 0) {
 		free(buf);
 		return NULL;
@@ -121,6 +140,8 @@ check_signature(const char *url, char *list)
 		return false;
 	ret = sums_verify(list, signature, len, keyring, &why, &said);
 	free(signature);
+	if (halted)
+		fail(url, NULL);
 	if (ret < 0)
 		die("--verify=signature: %s: %s; --verify=checksum goes on without, and trusts the server", url, why);
 	while (ret && said && (line = next_line(&said)))
@@ -254,12 +275,12 @@ static char *
 copy_name(const char *etag)
 {
 	const char *type = pull.raw ? ".raw-" : ".tar-", *end = pull.raw ? ".raw" : "", *dot = etag ? "." : "";
-	size_t most = 240 - strlen(store_dir(pull.ask->image_root)) - 1 - strlen(end);
 	char *name = fmt("%s%s%s%s", type, escape(pull.url), dot, etag ? escape(etag) : "");
 
-	if (strlen(name) >= most)
+	if (strlen(store_dir(pull.ask->image_root)) + 1 + strlen(name) + strlen(end) >= NAME_LONG)
 		name = fmt("%s%s%s%s", type, hash(pull.url), dot, etag ? escape(etag) : "");
-	return strlen(name) < most ? name : fmt("%s%s.%s", type, hash(pull.url), hash(etag));
+	/* ours: an ETag that makes it no name of a file at all */
+	return strlen(name) + strlen(end) < NAME_LONG ? name : fmt("%s%s.%s", type, hash(pull.url), hash(etag));
 }
 
 /* copies that are good enough for this pull, and "\"a\", \"b\"" of their ETags; NULL: there are none */
@@ -267,7 +288,7 @@ static char **
 find_copies(char **etags)
 {
 	DIR *d = opendir(store_dir(pull.ask->image_root));
-	char **names = NULL, *name, etag[512];
+	char **names = NULL, *name, etag[URL_MOST];
 	struct dirent *e;
 	struct image i;
 	ssize_t n;
@@ -283,9 +304,8 @@ find_copies(char **etags)
 		n = getxattr(i.path, XATTR_VERIFIED, etag, sizeof(etag) - 1);
 		level = n < 0 ? VERIFY_NO : word_index("no|checksum|signature", (etag[n] = 0, etag)) + 1;
 		n = getxattr(i.path, XATTR_ETAG, etag, sizeof(etag) - 1);
-		if (n <= 0 || level < pull.verify)
+		if (n <= 0 || level < pull.verify || (etag[n] = 0, !utf8_clean(etag)))
 			continue;
-		etag[n] = 0;
 		name = xstrdup(i.path);
 		*etags = *etags ? fmt("%s, %s", *etags, etag) : xstrdup(etag);
 		grow(&names, name);
@@ -302,6 +322,8 @@ mark_copy(int fd)
 	const char *const levels[] = { "", "no", "checksum", "signature" };
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = pull.fetch.modified } };
 
+	/* one that came in an archive speaks for nobody */
+	fremovexattr(fd, XATTR_ETAG);
 	/* where there are no attributes it is fetched again the next time */
 	if ((pull.fetch.etag && fsetxattr(fd, XATTR_ETAG, pull.fetch.etag, strlen(pull.fetch.etag), 0) < 0) ||
 	    fsetxattr(fd, XATTR_URL, pull.url, strlen(pull.url), 0) < 0 ||
@@ -371,6 +393,8 @@ download(void)
 	struct making *m = pull.keep ? &pull.copy : &pull.local;
 	struct source told;
 	struct stream *s;
+	const uint8_t *head;
+	ssize_t n;
 
 	pull.transfer.total = pull.fetch.length == UINT64_MAX ? 0 : pull.fetch.length;
 	if (pull.transfer.total)
@@ -386,6 +410,11 @@ download(void)
 	pull.transfer.check = check;
 	told = transfer_watch(&pull.transfer, &pull.body);
 	s = stream_open(&told);
+	n = stream_peek(s, &head);
+	if (n < 0 || halted)
+		fail(pull.url, stream_why(s));
+	if (n > 0 && is_page((const char *)head, (size_t)n))
+		fail(pull.url, "it is a web page and no image; this network may want a login first");
 	store_make(m, a.image_root, pull.keep ? copy_name(pull.fetch.etag) : pull.name, pull.raw ? IMAGE_RAW : IMAGE_DIRECTORY,
 	           a.force || a.replace);
 	if (pull.raw)
@@ -426,14 +455,17 @@ run_pull(struct ask *a, bool raw)
 {
 	const char *path;
 	struct image old;
+	char *c;
 
 	pull.ask = a;
 	pull.raw = raw;
-	pull.url = a->words[0];
+	pull.url = fetch_login(a->words[0]);
 	pull.verify = a->verify ? a->verify : VERIFY_SIGNATURE;
 	pull.keep = a->keep_download ? a->keep_download == YES : KEEP_DOWNLOAD;
 	if (!fetch_valid(pull.url))
 		die("URL '%s' is not valid.", pull.url);
+	for (c = strstr(a->words[0], "://") + 3; !streq(pull.url, a->words[0]) && memchr(c, '@', strcspn(c, "/?#")); c++)
+		*c = '*';  /* for those who look at our arguments */
 	if (!a->words[1])
 		pull.name = transfer_local_name(pull.url, raw);
 	else if (*a->words[1] && !streq(a->words[1], "-"))

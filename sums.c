@@ -2,6 +2,8 @@
 /* Lists of sums, and their signatures */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,8 @@
 #include <unistd.h>
 
 #include "util.h"
+
+enum { PATIENCE = 60000, SLICE = 500 };  /* ms for gpgv, and until a signal is seen */
 
 static int
 digit(char c)
@@ -71,11 +75,13 @@ make_home(char *path, size_t size)
 	return -1;
 }
 
-/* run it, and keep what it says; 0: it is content, 1: it is not, -1: it did not run */
+/* run it, and keep what it says; 0: it is content, 1: it is not, -1: it did not run, or to no end */
 static int
 judge(char *const *argv, char *out, size_t size)
 {
-	int err[2], status = -1;
+	int64_t until = now_ms() + PATIENCE;
+	int err[2], status = -1, error = EIO;
+	struct pollfd p;
 	char spill[512];
 	size_t n = 0;
 	ssize_t got;
@@ -85,16 +91,29 @@ judge(char *const *argv, char *out, size_t size)
 		return -1;
 	pid = program_start(argv, -1, -1, err[1]);
 	drop(err[1]);
-	while (pid > 0 && ((got = n + 1 < size ? read(err[0], out + n, size - 1 - n) : read(err[0], spill, sizeof(spill))) > 0 ||
-	       (got < 0 && errno == EINTR)))
+	if (pid < 0)
+		error = errno;
+	p = (struct pollfd){ .fd = err[0], .events = POLLIN };
+	while (pid > 0 && !halted && now_ms() < until) {
+		if (poll(&p, 1, SLICE) <= 0)
+			continue;
+		got = n + 1 < size ? read(err[0], out + n, size - 1 - n) : read(err[0], spill, sizeof(spill));
+		if (got == 0 || (got < 0 && errno != EINTR))
+			break;
 		n += got > 0 && n + 1 < size ? (size_t)got : 0;
+	}
+	if (pid > 0 && (halted || now_ms() >= until)) {
+		kill(pid, SIGKILL);
+		error = ETIMEDOUT;
+	}
 	out[n] = 0;
 	drop(err[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == CANNOT_EXEC)
-		return -1;
-	return WEXITSTATUS(status) != 0;
+	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) != CANNOT_EXEC)
+		return WEXITSTATUS(status) != 0;
+	errno = error;
+	return -1;
 }
 
 static int
@@ -152,6 +171,7 @@ sums_verify(char *list, const char *signature, size_t len, const char *keyring, 
 	*why = fmt("make a directory for gpgv: %s", strerror(errno));
 	if (home < 0)
 		return -1;
+	errno = EIO;
 	if (write_file(home, "list", list, strlen(list)) == 0 && (!signature || write_file(home, "signature", signature, len) == 0))
 		ret = ask_gpgv(home, path, list, signature, keyring, said);
 	*why = fmt("run gpgv: %s", strerror(errno));

@@ -370,9 +370,13 @@ transfer_base_name(const char *remote, bool raw)
 {
 	static const char *const tars[] = { ".tar", ".tar.xz", ".tar.gz", ".tar.bz2", ".tgz", ".tar.zst", ".txz", ".tbz2", NULL };
 	static const char *const raws[] = { ".xz", ".gz", ".bz2", ".zst", ".raw", ".qcow2", ".img", ".bin", ".squashfs", ".erofs", NULL };
-	size_t n = strstr(remote, "://") ? strcspn(remote, "?#") : strlen(remote), at;
+	const char *host = strstr(remote, "://");
+	size_t n, at;
 	char *name;
 
+	if (host)
+		remote = host + 3 + strcspn(host + 3, "/?#");
+	n = host ? strcspn(remote, "?#") : strlen(remote);
 	while (n > 0 && remote[n - 1] == '/')
 		n--;
 	for (at = n; at > 0 && remote[at - 1] != '/'; at--)
@@ -388,6 +392,8 @@ transfer_local_name(const char *remote, bool raw)
 {
 	char *name = transfer_base_name(remote, raw);
 
+	if (!*name)
+		die("%s: it gives no name: say NAME, too", remote);
 	if (!name_valid(name))
 		die("Local name %s is not a suitable machine name.", name);
 	return name;

@@ -378,6 +378,8 @@ struct fetch {
 	struct fetch_state *state;
 };
 bool fetch_valid(const char *url);
+/* a valid URL as it may be shown and kept: with a path, and without "name:password@", which its server gets from now on */
+const char *fetch_login(const char *url);
 int fetch_open(struct fetch *f);     /* 0 once the answer's head is there, whatever status; -1: f->why */
 void fetch_close(struct fetch *f);
 /* a whole small file, ended with 0; -1: *why, status 0 or what it is. Nothing else than 200 is a success */

@@ -70,7 +70,21 @@ ok 'after a signal too' test ! -e "${out%%"$nl"*}"
 
 if [ "$(id -u)" != 0 ] || ! unshare -m true 2>/dev/null; then
 	skip 'mounts below it' 'no mounts can be made'
+	skip 'who inherited them' 'no mounts can be made'
 else
+	# A test beside it, which was made while it had mounts
+	# shellcheck disable=SC2086 # words
+	run unshare -m --propagation private $shell -c '"$@" -c '\''. "$TESTDIR/lib.sh"
+		mkdir "$T/m"
+		mount -t tmpfs none "$T/m"
+		unshare -m --propagation private sleep 1000 &
+		other=$!
+		apart() { [ -e "/proc/$other/ns/mnt" ] && ! [ "/proc/$other/ns/mnt" -ef /proc/self/ns/mnt ] && grep -q "$T/m" "/proc/$other/mountinfo"; }
+		wait_for apart
+		is x "" "$(ours)"
+		kill "$other"
+		done_testing'\''' inner $shell
+	like 'who inherited its mounts is not ended' '0 ok - x*' "$rc $out" || note "$err"
 	# In a mount namespace of its own, so that nothing can stay
 	# shellcheck disable=SC2086 # words
 	run unshare -m --propagation private $shell -c '

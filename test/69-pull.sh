@@ -57,6 +57,11 @@ is 'one where it is something else meanwhile' "1 nspawn-lite: $odd/changed/50000
 	"$rc $(echo "$err" | tail -n 1)"
 pull pull-tar "$odd/dumb/50000/guest.tar.gz" dumb
 like 'one that does not say what it is' '1 *the connection ended after 50000 bytes of *' "$rc $err"
+run timeout 60 "$NL" pull-raw --verify=no "$odd/slice/100000/disk.raw" slice
+is 'one that sends less than the rest: the rest of it is asked for' 0 "$rc" || note "$err"
+ok 'until all is there' cmp "$T/www/disk.raw" "$store/slice.raw"
+run timeout 60 "$NL" pull-raw --verify=no "$odd/other/100000/disk.raw" other
+like 'one where the same is longer all at once' '1 *, and what is there is something else now' "$rc $err"
 pull pull-tar --verify=no "$odd/chunked/0/guest.tar.gz" chunked
 is 'chunks with extensions and a trailer' 0 "$rc" || note "$err"
 ok 'are put together' same chunked
@@ -88,8 +93,49 @@ trailers the head of its answer does not end
 part it sends another part than it was asked for
 file it leads to what is no URL of http or https
 odd it leads to what is no URL of http or https
+page it is a web page and no image; this network may want a login first
 END
+run timeout 30 "$NL" pull-raw --verify=no "$odd/page.raw" bad
+like 'a web page is no disk image' '1 *it is a web page and no image; *' "$rc $err"
+run timeout 30 "$NL" pull-raw --keep-download=yes "$odd/page.raw" bad
+like 'nor a list of sums' '1 *page.raw.sha256: left out, for it is a web page
+*Failed to retrieve SHA256 checksum, cannot verify*' "$rc $err"
+run env http_proxy=socks5://127.0.0.1:1 timeout 30 "$NL" pull-tar --verify=no "$odd/cut/0/guest.tar.gz" bad
+like 'a proxy that is none is not passed by' '1 *http_proxy in the environment names no proxy of http' "$rc $err"
 ok 'nothing of these is there' nothing bad
+
+# ---- secrets
+host=${odd#http://}
+"$NL" pull-tar --verify=no "http://me:s3cret@$host/late/0/guest.tar.gz" late 2>"$T/late.err" &
+waiting=$!
+wait_for grep -q ^Downloading "$T/late.err"
+run "$NL" list-transfers
+like 'a password is not on the list of transfers' "0 *$odd/late/0/guest.tar.gz*" "$rc $out"
+unlike 'nor anywhere for others to see' '*s3cret*' "$out $(cat "$T/late.err" "/proc/$waiting/cmdline" "$state"/.transfer* | tr '\0' ' ')"
+kill -TERM "$waiting"
+wait "$waiting"
+: >"$T/requests"
+pull pull-tar --verify=no --keep-download=yes "http://me:s3cret@$host/back.tar.gz" asked
+is 'its server has it, also behind a redirect there' "0 4 of 4" \
+	"$rc $(grep -c "^Authorization: Basic $(printf me:s3cret | busybox base64)" "$T/requests") of $(grep -c ^GET "$T/requests")" || note "$err"
+unlike 'it is not kept' '*s3cret*' "$err $(find "$store" -name '.tar-*' -exec getfattr --absolute-names -d {} + 2>&1; ls -a "$store")"
+
+# ---- names
+while read -r url want; do
+	run timeout 20 "$NL" pull-tar --verify=no "$odd$url" </dev/null
+	like "a name from $url" "$want" "$rc $err"
+done <<'END'
+/ 1 nspawn-lite: http://127.0.0.1:*/: it gives no name: say NAME, too
+/// 1 nspawn-lite: http://127.0.0.1:*///: it gives no name: say NAME, too
+?x=/y.tar 1 nspawn-lite: http://127.0.0.1:*: it gives no name: say NAME, too
+/.tar 1 nspawn-lite: Local name .tar is not a suitable machine name.
+/..%2f..%2fetc 1 nspawn-lite: Local name ..%2f..%2fetc is not a suitable machine name.
+/a%00b.tar 1 nspawn-lite: Local name a%00b is not a suitable machine name.
+/x/.. 1 nspawn-lite: Local name .. is not a suitable machine name.
+END
+: >"$T/requests"
+pull pull-tar "$odd?x=/y.tar" noname
+is 'its sums are asked for there, and at no other server' '/.sha256 /SHA256SUMS' "$(sed -n 's/^GET \([^ ]*\) .*/\1/p' "$T/requests" | tr '\n' ' ' | sed 's/ $//')"
 
 "$NL" pull-tar --verify=no "$odd/late/0/guest.tar.gz" late 2>"$T/late.err" &
 waiting=$!
@@ -137,6 +183,8 @@ if command -v nginx >/dev/null; then
 			location /new/ { rewrite ^/new/(.*) http://[::1]:8080/\$1 permanent; }
 			location /down { return 301 http://127.0.0.1:8080/guest.tar.gz; }
 			location /gone { return 410; }
+			location /soft/ { alias $T/www/; error_page 404 =200 /page.html; }
+			location ~ ^/(cut|once)/ { proxy_pass $odd; proxy_buffering off; }
 		}
 	}
 	END
@@ -197,6 +245,19 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	done
 
 	# ---- sums and signatures
+	printf '<!DOCTYPE html>\n<p>Nothing here\n' >"$T/www/page.html"
+	pull pull-tar "$at/soft/guest.tar.gz" soft
+	is 'web pages where something is not there' 0 "$rc" || note "$err"
+	ok 'are left out' test ! -e "$store/soft.nspawn"
+	sum=$(sha256sum <"$T/www/guest.tar.gz" | cut -d ' ' -f 1)
+	printf '%064d  xguest.tar.gz\n%064d  guest.tar.gz.old\n %064d  guest.tar.gz\n%s *./guest.tar.gz\r\n' 1 2 3 \
+		"$(echo "$sum" | tr a-f A-F)" >"$T/www/SHA256SUMS"
+	pull pull-tar "$at/guest.tar.gz" oddlist
+	is 'a list in odd forms' 0 "$rc" || note "$err"
+	head -c 1100000 /dev/zero | tr '\0' '\n' >"$T/www/SHA256SUMS"
+	pull pull-tar "$at/guest.tar.gz" longlist
+	is 'one that is too long' "1 nspawn-lite: $at/SHA256SUMS: it is longer than 1048576 bytes" "$rc $(echo "$err" | tail -n 1)"
+	sums
 	cp "$T/www/guest.tar.gz" "$T/www/other.tar.gz"
 	pull pull-tar "$at/other.tar.gz"
 	is 'one that is not on the list' "1 nspawn-lite: DOWNLOAD INVALID: $at/SHA256SUMS has no SHA256 checksum of other.tar.gz." \
@@ -267,7 +328,28 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 		(cat "$T/inline"; printf '%064d  guest.tar.gz\n' 0) >"$T/www/guest.tar.gz.sha256"
 		run timeout 20 "$NL" pull-tar --force "$at/guest.tar.gz" signed
 		unlike 'words outside of it do not count' '*checksum of * is wrong*' "$err"
-		rm "$T/www/guest.tar.gz.sha256" "$T/www/SHA256SUMS.asc"
+		(cat "$T/inline"; printf '%064d  other.tar.gz\n' 0) >"$T/www/other.tar.gz.sha256"
+		run timeout 20 "$NL" pull-tar --force "$at/other.tar.gz" signed
+		is 'nor do those behind it' "1 nspawn-lite: DOWNLOAD INVALID: $at/other.tar.gz.sha256 has no SHA256 checksum of other.tar.gz." \
+			"$rc $(echo "$err" | tail -n 1)"
+		rm "$T/www/guest.tar.gz.sha256" "$T/www/SHA256SUMS.asc" "$T/www/other.tar.gz.sha256"
+		sign good@example -o "$T/www/SHA256SUMS.gpg" --sign "$T/www/disk.raw"
+		run timeout 20 "$NL" pull-tar --force "$at/guest.tar.gz" signed
+		is 'a signature that has something else in it' '1 nspawn-lite: DOWNLOAD INVALID: Signature verification failed.' \
+			"$rc $(echo "$err" | tail -n 1)"
+		mkdir "$T/hangs"
+		printf '#!/bin/sh\n: >%s\nexec sleep 1000\n' "$T/hangs/on" >"$T/hangs/gpgv"
+		chmod 755 "$T/hangs/gpgv"
+		PATH=$T/hangs:$PATH "$NL" pull-tar --force "$at/guest.tar.gz" signed 2>"$T/hangs/err" &
+		waiting=$!
+		wait_for test -e "$T/hangs/on"
+		kill -TERM "$waiting"
+		ok 'a gpgv that hangs ends with it' wait_for sh -c '! kill -0 "$1" 2>/dev/null || grep -q "^State:.Z" "/proc/$1/status"' - "$waiting"
+		kill -KILL "$waiting" 2>/dev/null
+		wait "$waiting"
+		like 'and it says so' "*$at/SHA256SUMS: stopped by a signal*" "$(cat "$T/hangs/err")"
+		ok 'the old one is still there' same signed
+		rm "$T/www/SHA256SUMS.gpg"
 		gpgconf --kill all 2>/dev/null
 	else
 		skip 'signatures' 'no gpg and gpgv'
@@ -307,6 +389,16 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	pull pull-raw --keep-download=yes "$at/disk.raw" weak
 	unlike 'what was not checked then is fetched again to be checked' '*already downloaded*' "$err"
 
+	# the name of a copy: its URL, or of a long one the sum, which was worked out elsewhere
+	long=$(printf '%0190d' 0 | tr 0 n)
+	cp "$T/www/guest.tar.gz" "$T/www/$long.tar.gz"
+	run timeout 20 "$NL" pull-tar --verify=no "$at/$long.tar.gz" -
+	like 'a long URL' '0 *.tar-a9cac2126f422256.\\x22*\\x22' "$rc $(find "$store" -maxdepth 1 -name '.tar-a9*')" || note "$err"
+	deep=$T/$(printf '%0*d' $((222 - ${#T})) 0)
+	mkdir -p "$deep"
+	run timeout 20 "$NL" pull-tar --verify=no --keep-download=yes --image-root="$deep" "$odd/dumb/0/guest.tar.gz" deep
+	is 'a place with a long name' 0 "$rc" || note "$err"
+
 	# ---- https
 	if [ -n "$tls" ]; then
 		run timeout 20 "$NL" pull-tar --verify=no https://127.0.0.1:8443/guest.tar.gz nocert
@@ -321,6 +413,20 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 		run timeout 20 "$NL" pull-tar --verify=no https://127.0.0.1:8443/down/guest.tar.gz down
 		like 'it does not lead to http' '1 *it leads from https to http, which nobody protects*' "$rc $err"
 		ok 'nothing of these is there' nothing down
+		run timeout 20 "$NL" pull-raw --verify=checksum https://127.0.0.1:8443/cut/100000/disk.raw cutcurl
+		is 'by curl: a connection that breaks goes on' 0 "$rc" || note "$err"
+		ok 'and it is the same' cmp "$T/www/disk.raw" "$store/cutcurl.raw"
+		run env https_proxy="http://127.0.0.1:${odd##*:}" timeout 20 "$NL" pull-tar --verify=no https://127.0.0.1:8443/guest.tar.gz by-proxy
+		is 'by curl and a proxy' "0 CONNECT" "$rc $(grep -o ^CONNECT "$T/requests" | head -n 1)" || note "$err"
+		ok 'it is the same' same by-proxy
+		mkdir "$T/seen"
+		for kind in curl wget; do
+			printf '#!/bin/sh\necho "$*" >>%s/seen/args\nexec %s "$@"\n' "$T" "$(real "$kind")" >"$T/seen/$kind"
+			chmod 755 "$T/seen/$kind"
+		done
+		run env PATH="$T/seen:$PATH" "$NL" pull-tar --verify=no "https://me:s3cret@127.0.0.1:8443/guest.tar.gz" seen
+		is 'by curl with a password' "0 Basic $(printf me:s3cret | busybox base64)" "$rc $(tail -n 1 "$T/nginx/log" | sed 's/.*|//')" || note "$err"
+		unlike 'which nobody sees' '*s3cret*' "$(cat "$T/seen/args") $err"
 		wget=$(real wget)
 		# shellcheck disable=SC3013 # every shell we meet has -ef
 		if [ -n "$wget" ] && [ ! "$wget" -ef "$(real busybox)" ]; then
@@ -335,6 +441,17 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 			run env PATH="$T/gnu" WGETRC="$T/wgetrc" "$NL" pull-tar --verify=no --keep-download=yes https://127.0.0.1:8443/guest.tar.gz wgot2
 			run env PATH="$T/gnu" WGETRC="$T/wgetrc" "$NL" pull-tar --verify=no --keep-download=yes https://127.0.0.1:8443/guest.tar.gz wgot3
 			like 'it knows of ETags' '0 *already downloaded*' "$rc $err"
+			run env PATH="$T/gnu" WGETRC="$T/wgetrc" "$NL" pull-tar --verify=no https://127.0.0.1:8443/down/guest.tar.gz down
+			like 'it does not lead to http' '1 *it leads from https to http, which nobody protects*' "$rc $err"
+			ok 'nothing of it is there' nothing down
+			run timeout 30 env PATH="$T/gnu" WGETRC="$T/wgetrc" "$NL" pull-raw --verify=checksum https://127.0.0.1:8443/once/100000/disk.raw cutwget
+			is 'a connection that breaks goes on' 0 "$rc" || note "$err"
+			ok 'and it is the same' cmp "$T/www/disk.raw" "$store/cutwget.raw"
+			rm "$T/seen/curl" "$T/seen/args"
+			ln -s "$(command -v sh)" "$T/seen"
+			run env PATH="$T/seen" WGETRC="$T/wgetrc" "$NL" pull-tar --verify=no "https://me:s3cret@127.0.0.1:8443/guest.tar.gz" seen2
+			is 'with a password' "0 Basic $(printf me:s3cret | busybox base64)" "$rc $(tail -n 1 "$T/nginx/log" | sed 's/.*|//')" || note "$err"
+			unlike 'which nobody sees' '*s3cret*' "$(cat "$T/seen/args") $err"
 		else
 			skip 'https by wget' 'no wget'
 		fi
@@ -359,5 +476,5 @@ else
 	skip 'a real server' 'no nginx'
 fi
 # trees that are read-only stay so for everybody
-find "$store" -maxdepth 1 -exec chattr -i {} + 2>/dev/null
+find "$store" ${deep:+"$deep"} -maxdepth 1 -exec chattr -i {} + 2>/dev/null
 done_testing

@@ -6,12 +6,16 @@
  * /dumb/N/FILE		the same without an ETag
  * /changed/N/FILE	after the first connection the ETag is another
  * /shift/N/FILE	asked for a range it sends one that begins elsewhere
+ * /slice/N/FILE	asked for a range it sends no more than N bytes of it, and says so
+ * /other/N/FILE	asked for a range it says that the whole is longer
  * /fail/N/FILE		asked for a range it says 503, once, and is like /cut then
  * /chunked/0/FILE	in chunks, with extensions and a trailer
  * /late/0/FILE		a good beginning, and then nothing, until the other side is gone
- * and those in the table below, which are none that a client should take. Heads of requests go to LOG.
+ * and those in the table below, which are none that a client should take. Heads of requests go to LOG. It is a proxy
+ * that is asked to CONNECT, too.
  */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,6 +47,8 @@ static const struct { const char *path, *head, *again; } bad[] = {
 	{ "/trailers",   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", "X-More: and more\r\n" },
 	{ "/part",       "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\nhello", NULL },
 	{ "/file",       "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", NULL },
+	{ "/page",       "HTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n\r\n<!DOCTYPE html><p>Log in!\n", NULL },
+	{ "/back",       "HTTP/1.1 302 Found\r\nLocation: /cut/0/guest.tar.gz\r\n\r\n", NULL },
 	{ "/odd",        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/a b\r\n\r\n", NULL },
 };
 
@@ -60,15 +66,47 @@ put(int fd, const void *data, size_t len)
 	return true;
 }
 
+/* what comes on one side goes to the other, until one has ended */
+static void
+tunnel(int fd, const char *request)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .events = POLLIN } };
+	char host[64] = "", buf[8192];
+	int port = 0, i;
+	ssize_t n;
+
+	sscanf(request, "CONNECT %60[0-9.]:%d", host, &port);
+	a.sin_port = htons((unsigned short)port);
+	p[1].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (inet_pton(AF_INET, host, &a.sin_addr) != 1 || connect(p[1].fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		_exit(1);
+	put(fd, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
+	while (poll(p, 2, 20000) > 0)
+		for (i = 0; i < 2; i++)
+			if (p[i].revents) {
+				n = recv(p[i].fd, buf, sizeof(buf), 0);
+				if (n > 0 && put(p[!i].fd, buf, (size_t)n))
+					continue;
+				_exit(0);
+			}
+	_exit(0);
+}
+
 static void
 serve(int fd, const char *dir, const char *request)
 {
 	static int times;
 	static char data[1 << 20], path[512], last[512], head[512];
 	char how[32] = "", name[256] = "", *range;
-	long most = 0, from = 0, n, len, i;
+	long most = 0, from = 0, n, len, whole, i;
 	FILE *f;
 
+	if (strncmp(request, "CONNECT ", 8) == 0) {
+		if (fork() == 0)
+			tunnel(fd, request);
+		return;
+	}
 	sscanf(request, "GET %500s", path);
 	for (i = 0; i < (long)(sizeof(bad) / sizeof(*bad)); i++)
 		if (strncmp(path, bad[i].path, strlen(bad[i].path)) == 0 && strchr(".?", path[strlen(bad[i].path)])) {
@@ -98,8 +136,11 @@ serve(int fd, const char *dir, const char *request)
 	n = snprintf(head, sizeof(head), "HTTP/1.1 %s\r\n", from ? "206 Partial Content" : "200 OK");
 	if (strcmp(how, "dumb") != 0)
 		n += snprintf(head + n, sizeof(head) - (size_t)n, "ETag: \"%d\"\r\n", strcmp(how, "changed") == 0 && times > 0);
+	whole = len + (from && strcmp(how, "other") == 0);
+	if (from && strcmp(how, "slice") == 0 && len > from + most)
+		len = from + most;
 	if (from)
-		n += snprintf(head + n, sizeof(head) - (size_t)n, "Content-Range: bytes %ld-%ld/%ld\r\n", from, len - 1, len);
+		n += snprintf(head + n, sizeof(head) - (size_t)n, "Content-Range: bytes %ld-%ld/%ld\r\n", from, len - 1, whole);
 	if (strcmp(how, "chunked") == 0)
 		n += snprintf(head + n, sizeof(head) - (size_t)n, "transfer-encoding: Chunked\r\n\r\n");
 	else
@@ -140,6 +181,7 @@ main(int argc, char **argv)
 	if (argc != 3)
 		return 2;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);
 	s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s < 0 || bind(s, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(s, 64) < 0 || getsockname(s, (struct sockaddr *)&a, &size) < 0)
 		return 1;
@@ -164,7 +206,8 @@ main(int argc, char **argv)
 			fclose(log);
 		}
 		serve(fd, argv[1], request);
-		shutdown(fd, SHUT_WR);
+		if (strncmp(request, "CONNECT ", 8) != 0)
+			shutdown(fd, SHUT_WR);
 		close(fd);
 	}
 }
