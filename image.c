@@ -422,6 +422,8 @@ mount_disk(const struct image *i, const char *partition, bool write, const char 
 	struct stat st;
 	int tree;
 
+	if (!WITH_DISK)
+		die("%s: this build runs no disk images (WITH_DISK)", i->path);
 	d->image = i;
 	/* of a device that something else has we would make two: O_EXCL asks the kernel */
 	d->fd = reopen(i, (write ? O_RDWR : O_RDONLY) | (write && i->kind == IMAGE_BLOCK ? O_EXCL : 0));
