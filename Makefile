@@ -148,9 +148,16 @@ layers: all
 	@! $(call tool,readelf) -d $(O)/nspawn-lite | grep TEXTREL
 long:
 	@awk -f test/long.awk $(wildcard $(rooms:=.c) *.h)
+# And what each switch of config.h costs
+switches = $(shell sed -n 's/^\#define \(WITH_[A-Z_]*\) 1.*/\1/p' $(CONFIG))
 size: all
 	@$(call tool,size) -t $(obj)
 	@ls -l $(O)/nspawn-lite
+	@for s in $(switches); do mkdir -p $(O)/size; \
+		sed "s/^#define $$s .*/#define $$s 0/" $(CONFIG) >$(O)/size/$$s.new || exit; \
+		cmp -s $(O)/size/$$s.new $(O)/size/$$s.h || cp $(O)/size/$$s.new $(O)/size/$$s.h; \
+		$(MAKE) -s O=$(O)/size/$$s CONFIG=$(O)/size/$$s.h all || exit; \
+		echo "$$(($$(wc -c <$(O)/nspawn-lite) - $$(wc -c <$(O)/size/$$s/nspawn-lite)))	$$s"; done
 clean:
 	rm -rf $(O)
 distclean:

@@ -104,6 +104,11 @@ done
 
 cp config.h "$tmp/other.h"
 is 'another config.h may be named' build one O=build/config CONFIG="$tmp/other.h"
+sed 's/^#define \(WITH_[A-Z_]*\) .*/#define \1 0/' config.h >"$tmp/least.h"
+is 'compiles with all switches off, without a warning' build one O=build/least CONFIG="$tmp/least.h" ZLIB=n BTRFS=n
+bin=$tmp/one/build/least/nspawn-lite
+is 'the least is at most 369 KB' no_larger 377856
+is 'the least runs' sh -c "'$bin' settings /dev/null >/dev/null"
 is 'a config.h that is not there is an error' sh -c \
 	"! make -s -C '$tmp/one' CONFIG=nowhere.h 2>/dev/null"
 is 'installs' sh -c "make -s -C '$tmp/one' install-compat PREFIX=/usr DESTDIR='$tmp/to' >/dev/null"
