@@ -219,6 +219,17 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	pull pull-tar "$at/moved/guest.tar.gz" moved --verify=no
 	is 'redirects, relative and to IPv6' 0 "$rc" || note "$err"
 	ok 'lead to the same' same moved
+	mkdir -p "$T/large/usr"
+	head -c 30000000 /dev/urandom >"$T/large/usr/blob"
+	tar -C "$T/large" -czf "$T/www/large.tar.gz" .
+	sums large.tar.gz
+	run timeout 60 "$(program stream)" peak "$NL" pull-tar -q --verify=checksum "$at/large.tar.gz"
+	case $build in
+	*san*)	skip 'memory' 'sanitizers need more' ;;
+	*)	ok "30 MB take less than 4 MB of memory ($err KB)" test "$rc" = 0 -a "${err:-9999}" -lt 4096 ;;
+	esac
+	rm -r "$T/large" "$T/www/large.tar.gz" "$store/large"
+	sums
 	run timeout 20 "$NL" pull-tar --verify=no "$at/gone/guest.tar.gz" gone
 	is 'one that is not there' "1 nspawn-lite: $at/gone/guest.tar.gz: the server says 410" "$rc $(echo "$err" | tail -n 1)"
 	http_proxy=127.0.0.1:8080 pull pull-tar "http://nowhere.invalid/guest.tar.gz" proxied

@@ -9,6 +9,7 @@
  * stream zeros KIND N		N zeros between "a" and "b"
  * stream kind NAME...		what their ends say
  * stream sum STEP		SHA-256 of standard input
+ * stream peak PROGRAM...	at the end of standard error the KB of memory that it had at most; its status
  * stream FOLDER		nothing: the fuzz target of this name has its own seeds
  */
 #include <dirent.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../util.h"
@@ -162,6 +164,23 @@ kind_of(const char *word)
 	die("no kind %s", word);
 }
 
+static int
+peak(char **argv)
+{
+	struct rusage r;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execvp(argv[0], argv);
+		_exit(NOT_FOUND);
+	}
+	if (pid < 0 || wait4(pid, &status, 0, &r) < 0)
+		die("run %s:", argv[0]);
+	print(2, "%ld\n", r.ru_maxrss);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -200,6 +219,8 @@ main(int argc, char **argv)
 		return zeros(kind_of(word), strtoull(argv[3], NULL, 10));
 	if (streq(verb, "sum"))
 		return sum(n && n < sizeof(buf) ? (size_t)n : sizeof(buf));
+	if (streq(verb, "peak"))
+		return peak(argv + 2);
 	if (streq(verb, "kind")) {
 		for (i = 2; i < (uint64_t)argc; i++)
 			print(1, "%s\n", pack_names[pack_by_name(argv[i])]);
