@@ -992,7 +992,8 @@ ask_verb(const struct verb *v, struct ask *a)
 	if (n < (size_t)v->least)
 		die(*speaker ? "%s: say more: %s %s %s" : "Too few arguments.", v->name, verb_called, v->name, v->arguments);
 	if (n > (size_t)v->most)
-		die(*speaker ? "%s: too many words: %s %s %s" : "Too many arguments.", v->name, verb_called, v->name, v->arguments);
+		die(*speaker ? "%s: too many words: %s %s%s%s" : "Too many arguments.", v->name, verb_called, v->name,
+		    *v->arguments ? " " : "", v->arguments);
 	return v->fn(a);
 }
 

@@ -78,7 +78,9 @@ get(const char *url, size_t *len)
 	n = fetch_small(url, buf, SMALL_MOST + 1, &status, &why);
 	if (halted || (n < 0 && (status < 400 || status >= 500 || status == 408 || status == 429)))
 		fail(url, why);
-	if (n < 0) {
+	if (n < 0 || disk_alien((uint8_t *)buf, (size_t)n, ~0)) {
+		if (n >= 0)
+			warn("%s: left out, for what came is a web page", url);
 		free(buf);
 		return NULL;
 	}

@@ -89,6 +89,15 @@ base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+const char *
+store_called(const char *root, const char *name)
+{
+	const char *called = stem(name, strlen(name));
+	struct image i;
+
+	return !streq(called, name) && store_find(root, called, &i) ? fmt("; it is called '%s'", called) : "";
+}
+
 static char *
 dir_name(const char *path)
 {
@@ -145,7 +154,7 @@ store_derive_name(const char *path)
 const char *
 store_reason(void)
 {
-	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported" : strerror(errno);
+	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported" : error_text(errno);
 }
 
 const char *
@@ -563,7 +572,7 @@ intend(int dir, const char *store, const char *from, const char *name)
 	char *mark = beside(name, FOLLOW);
 
 	if (symlinkat(streq(dir_name(from), store) ? base_name(from) : from, dir, mark) < 0)
-		die("make %s/%s:", store, mark);
+		die("write in %s:", store);
 	return mark;
 }
 
@@ -755,15 +764,15 @@ begin(struct making *m, int kind, const struct image *snapshot)
 	if (made == 0 || snapshot)
 		m->kind = IMAGE_SUBVOLUME;
 	else if (dir && mkdirat(m->dir, half(m), 0755) < 0)
-		die("make %s:", m->temporary);
+		die("make an image in %s:", m->store);
 	m->fd = openat(m->dir, half(m), dir ? O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC :
 	               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (m->fd < 0)
-		die("make %s:", m->temporary);
+		die("make an image in %s:", m->store);
 	flock(m->fd, LOCK_EX | LOCK_NB);
 	for (i = 0; kind == IMAGE_OVERLAY && i < LEN(inner); i++)
 		if (mkdirat(m->fd, inner[i], 0755) < 0)
-			die("make %s/%s:", m->temporary, inner[i]);
+			die("make an image in %s:", m->store);
 out:
 	flock(m->dir, LOCK_UN);
 }
@@ -776,7 +785,8 @@ store_make(struct making *m, const char *root, const char *name, int kind, bool 
 
 	*m = (struct making){ .name = xstrdup(name), .store = xstrdup(store_dir(root)), .fd = -1 };
 	if (!force && store_find(root, name, &old))
-		die("Image '%s' already exists.", name);
+		die("Image '%s' already exists.%s", name,
+		    *speaker ? fmt(" Say --force to put this in its place, or --replace to keep that as %s.old", name) : "");
 	halt_by_signal();
 	store_check_pool(root);
 	run_make_dirs(m->store, 0700);

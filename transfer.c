@@ -525,6 +525,8 @@ straighten(int dir, const char *name)
 		transfer_fail(name, strerror(errno));
 	if (n == 0)
 		transfer_fail(name, "it holds no files");
+	if ((faccessat(dir, "oci-layout", F_OK, 0) == 0 || faccessat(dir, "manifest.json", F_OK, 0) == 0) && !looks_like_os(dir))
+		transfer_fail(name, "it holds an image in layers, as docker save and skopeo write them; docker export writes a tree");
 	if (n != 1 || streq(one, "usr"))
 		return;
 	below = openat(dir, one, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -536,11 +538,14 @@ straighten(int dir, const char *name)
 void
 transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name)
 {
-	struct tar *t = tar_open(s);
-	const char *why = NULL;
 	const uint8_t *at;
-	ssize_t n;
+	ssize_t n = stream_peek(s, &at);
+	const char *why = n > 0 ? disk_alien(at, (size_t)n, IS_TAR) : NULL;
+	struct tar *t;
 
+	if (why)
+		transfer_fail(name, fmt("it is %s", why));
+	t = tar_open(s);
 	if (unpack_tree(t, m->fd, 0, &why) < 0)
 		transfer_fail(name, why ? why : strerror(errno));
 	tar_close(t);
@@ -604,6 +609,8 @@ transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, con
 	bool qcow2 = n > 0 && qcow2_is(head, (size_t)n);
 	int to = qcow2 ? open_spool(m) : m->fd;
 
+	if (n > 0 && (why = disk_alien(head, (size_t)n, IS_DISK | IS_QCOW2)))
+		transfer_fail(name, fmt("it is %s", why));
 	if (n < 0 || raw_write(s, to, &why) < 0 || halted)
 		transfer_fail(name, why ? why : stream_why(s));
 	stream_close(s);
@@ -684,6 +691,8 @@ transfer_import_fs(struct ask *a)
 	struct stat st;
 	int fd = openat(AT_FDCWD, a->words[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	if (fd < 0 && errno == ENOTDIR)
+		die("%s is no directory: import-tar takes archives, import-raw disk images", a->words[0]);
 	if (fd < 0 || fstat(fd, &st) < 0 || !store_at(a->words[0], &from))
 		die("open %s:", a->words[0]);
 	store_make(&m, a->image_root, name, IMAGE_DIRECTORY, a->force || a->replace);
@@ -751,7 +760,7 @@ open_beside(void)
 
 	out.fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
 	if (out.fd < 0)
-		die("make %s:", path);
+		die("write %s:", out.path);
 	if (flock(out.fd, LOCK_EX | LOCK_NB) < 0 || !is_named(out.fd, path))
 		die("%s is being written by another export", out.path);
 	out.temporary = path;
@@ -779,6 +788,8 @@ export_open(const struct ask *a)
 		open_beside();
 		return a->words[1];
 	}
+	if (S_ISDIR(st.st_mode))
+		die("%s is a directory: name a FILE in it", out.path);
 	out.fd = openat(AT_FDCWD, out.path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	if (out.fd < 0)
 		die("open %s:", out.path);
@@ -826,9 +837,9 @@ export_begin(const struct ask *a, struct image *i, const char **to)
 	int format = export_format(a), level = export_level(a);
 
 	if (!store_find(a->image_root, a->words[0], i))
-		die("No image '%s'.", a->words[0]);
+		die("No image '%s'%s.", a->words[0], store_called(a->image_root, a->words[0]));
 	if (streq(a->verb, "export-raw") && (i->kind < IMAGE_RAW || i->kind >= IMAGE_KINDS))
-		die("export-raw: image '%s' is a %s: Operation not supported (export-tar takes it)", i->name, image_kinds[i->kind]);
+		die("export-raw: image '%s' is of type %s: Operation not supported (export-tar takes it)", i->name, image_kinds[i->kind]);
 	*to = export_open(a);
 	export.verb = "Exported";
 	transfer_begin(&export, a, a->verb, i->name, *to);
