@@ -151,8 +151,8 @@ disk_fs(int fd, uint64_t offset, uint64_t size)
 
 /* what people take for an image or an archive: weak signs last */
 static const struct { uint16_t at; uint8_t len, kind; const char *magic, *what; } aliens[] = {
-	{ 257, 5, IS_TAR,     "ustar",              "a tar archive, which import-tar takes" },
-	{ 0,   4, IS_QCOW2,   "QFI\xfb",            "a qcow2 image, which import-raw takes" },
+	{ 257, 5, IS_TAR,     "ustar",              "a tar archive: import-tar and pull-tar take those" },
+	{ 0,   4, IS_QCOW2,   "QFI\xfb",            "a qcow2 image: import-raw and pull-raw take those" },
 	{ 0,   6, IS_PACKED,  "\xfd""7zXZ",         "packed with xz: import-raw unpacks it" },
 	{ 0,   4, IS_PACKED,  "\x28\xb5\x2f\xfd",   "packed with zstd: import-raw unpacks it" },
 	{ 0,   3, IS_PACKED,  "BZh",                "packed with bzip2: import-raw unpacks it" },
@@ -176,7 +176,7 @@ static const struct { uint16_t at; uint8_t len, kind; const char *magic, *what; 
 	{ 0,   4, IS_NOTHING, "\x27\x05\x19\x56",   "a boot image for U-Boot, not a file system" },
 	{ 0,   8, IS_NOTHING, "Salted__",           "encrypted by openssl" },
 	{ 0,  11, IS_NOTHING, "-----BEGIN ",        "a signed or encrypted text" },
-	{ 510, 2, IS_DISK,    "\x55\xaa",           "a disk image, which import-raw takes" },
+	{ 510, 2, IS_DISK,    "\x55\xaa",           "a disk image: import-raw and pull-raw take those" },
 };
 
 const char *
@@ -190,11 +190,11 @@ disk_alien(const uint8_t *head, size_t len, int taken)
 	for (i = 0; i < LEN(kinds) && !(taken & IS_DISK); i++)
 		if (len >= (size_t)kinds[i].at + kinds[i].len && memcmp(head + kinds[i].at, kinds[i].magic, kinds[i].len) == 0
 		    && (kinds[i].len > 2 || streq(kinds[i].name, "ext2")))
-			return "a disk image, which import-raw takes";
+			return "a disk image: import-raw and pull-raw take those";
 	for (i = 0; i < len && (memchr(" \n\r\t\xef\xbb\xbf", head[i], 7)); i++)
 		;
 	if (len - i > 5 && (strncasecmp((const char *)head + i, "<html", 5) == 0 || strncasecmp((const char *)head + i, "<!doc", 5) == 0))
-		return "a web page: see what it says";
+		return "a web page, such as one that asks for a login: look at it in a browser";
 	return NULL;
 }
 

@@ -1028,12 +1028,10 @@ take_verb(char **words)
 		ask_parse(&a, words);
 		if (a.help || a.version)
 			return a.help ? verb_help(NULL) : verb_version(NULL);
-		if (!a.words[0])
-			die("say what to do: %s help lists all verbs", verb_called);
-		v = find_verb(a.words[0]);
+		v = find_verb(a.words[0] ? a.words[0] : "list");
 		if (v->raw)
 			die("%s: its options stand behind it", v->name);
-		a.words++;
+		a.words += *a.words != NULL;
 	} else {
 		v = find_verb(words[0]);
 		if (v->raw)
@@ -1072,6 +1070,8 @@ main(int argc, char **argv)
 		speaker = "";
 	else if (argc > 1 && argv[1][0] == '-')
 		return speak_status(verb_run(argv + 1));
+	if (argc < 2 && !*speaker)
+		return speak_status(take_verb((char *[]){ "list", NULL }));
 	if (argc < 2)
 		die("say what to do: %s -D DIR [COMMAND], or a verb; %s help lists all", name, name);
 	return speak_status(take_verb(argv + 1));

@@ -79,7 +79,7 @@ get(const char *url, size_t *len)
 	if (halted || (n < 0 && (status < 400 || status >= 500 || status == 408 || status == 429)))
 		fail(url, why);
 	if (n < 0 || disk_alien((uint8_t *)buf, (size_t)n, ~0)) {
-		if (n >= 0)
+		if (n >= 0 && !len)
 			warn("%s: left out, for what came is a web page", url);
 		free(buf);
 		return NULL;
@@ -446,7 +446,7 @@ run_pull(struct ask *a, bool raw)
 		die("--keep-download=no: without a NAME nothing would be kept");
 	pull.keep = pull.keep || !pull.name;
 	if (pull.name && !a->force && !a->replace && store_find(a->image_root, pull.name, &old))
-		die("Image '%s' already exists.", pull.name);
+		store_taken(pull.name);
 	store_sweep(a->image_root);
 	pull.transfer.verb = "Got";
 	pull.transfer.of = fmt(" of %s", pull.url);

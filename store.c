@@ -89,6 +89,13 @@ base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+_Noreturn void
+store_taken(const char *name)
+{
+	die(*speaker ? "Image '%s' already exists. --force puts this in its place, --replace keeps that as %s.old, too" :
+	    "Image '%s' already exists.", name, name);
+}
+
 const char *
 store_called(const char *root, const char *name)
 {
@@ -785,8 +792,7 @@ store_make(struct making *m, const char *root, const char *name, int kind, bool 
 
 	*m = (struct making){ .name = xstrdup(name), .store = xstrdup(store_dir(root)), .fd = -1 };
 	if (!force && store_find(root, name, &old))
-		die("Image '%s' already exists.%s", name,
-		    *speaker ? fmt(" Say --force to put this in its place, or --replace to keep that as %s.old", name) : "");
+		store_taken(name);
 	halt_by_signal();
 	store_check_pool(root);
 	run_make_dirs(m->store, 0700);
@@ -904,7 +910,7 @@ take_place(struct making *m, int how, struct image *old)
 		return NULL;
 	}
 	if (how == STORE_NEW)
-		die("Image '%s' already exists.", m->name);
+		store_taken(m->name);
 	store_lock(old, true);
 	why = needed(old);
 	if (why)

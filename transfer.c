@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,7 +157,9 @@ static void
 show(struct transfer *t, uint64_t done, int percent, int64_t now)
 {
 	uint64_t past = (uint64_t)(now - t->begun), rate = 0;
-	char rest[120] = "", left[40] = "";
+	char rest[120] = "", left[40] = "", line[PATH_MAX];
+	struct winsize w = { .ws_col = 0 };
+	int len;
 
 	if (done > t->first && past)
 		rate = (done - t->first) * SECOND / past;
@@ -167,9 +170,22 @@ show(struct transfer *t, uint64_t done, int percent, int64_t now)
 		}
 		snprintf(rest, sizeof(rest), " %s%s/s.", left, table_size(rate));
 	}
-	print(2, "%s%s %s%s.%s%s", t->shows == TELL_ONE_LINE ? "\r" : "", t->verb, percent < 0 ? table_size(done) : fmt("%d%%", percent),
-	      t->of ? t->of : "", rest, t->shows == TELL_ONE_LINE ? "\033[K" : "\n");
+	if (percent < 0)
+		snprintf(left, sizeof(left), "%s", table_size(done));
+	else
+		snprintf(left, sizeof(left), "%d%%", percent);
+	len = snprintf(line, sizeof(line), "%s %s%s.%s", t->verb, left, t->of ? t->of : "", rest);
 	t->shown = t->shows == TELL_ONE_LINE;
+	if (!t->shown) {
+		print(2, "%s\n", line);
+		return;
+	}
+	/* what goes on in a second line cannot be taken back */
+	if (ioctl(2, TIOCGWINSZ, &w) < 0 || !w.ws_col)
+		w.ws_col = 80;
+	if (len >= w.ws_col)
+		snprintf(line, sizeof(line), "%s %s.%s", t->verb, left, rest);
+	print(2, "\r%.*s\033[K", w.ws_col - 1, line);
 }
 
 void
@@ -701,6 +717,8 @@ transfer_import_fs(struct ask *a)
 	import_begin(a, name);
 	from.name = NULL;  /* nothing belongs to it */
 	from.fd = fd;
+	if (from.kind == IMAGE_OVERLAY)  /* what it shows, not what it is made of */
+		fd = image_open_tree(&from, false);
 	if (from.kind == IMAGE_SUBVOLUME)
 		store_clone(&from, &m, STORE_NO_OVERLAY);
 	else if (copy_tree(fd, m.fd, 0, &where) < 0 || halted)

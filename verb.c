@@ -206,6 +206,10 @@ ask_output(const struct ask *a)
 	                            "short-monotonic|short-delta|short-unix|verbose|export|cat|with-unit|json-sse|json-seq";
 	int mode = a->output ? word_index(modes, a->output) : OUT_TABLE;
 
+	if (mode < 0 && streq(a->output, "help")) {
+		print(1, "table\njson\njson-pretty\n");
+		exit(0);
+	}
 	if (mode < 0)
 		die("--output=%s: not one of: table json json-pretty", a->output);
 	if (mode > OUT_JSON_PRETTY)

@@ -78,7 +78,7 @@ like "a format that is none is refused" "*--format=rar: not one of: uncompressed
 run "$NL" export-tar one "$work/x.tar" --level=10
 like "so is a level" "*--level=10*1 to 9*" "$err"
 run "$NL" export-raw one "$work/x.raw"
-like "a tree is no disk image" "*'one' is a directory*Operation not supported*" "$rc $err"
+like "a tree is no disk image" "*'one' is of type directory*Operation not supported*" "$rc $err"
 is "none of these made a file" "" "$(names "$work")"
 out=$("$PTY" /dev/null -- "$NL" export-tar one 2>&1)
 like "an archive is not written to a terminal" "*is a terminal*" "$out"

@@ -157,7 +157,7 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	ok 'it is the same' same guest
 	like 'it says who it is' '*|nspawn-lite/*' "$(cat "$T/nginx/log")"
 	pull pull-tar "$at/guest.tar.gz"
-	is 'one that is there already' "1 nspawn-lite: Image 'guest' already exists." "$rc $err"
+	is 'one that is there already' "1 nspawn-lite: Image 'guest' already exists. --force puts this in its place, --replace keeps that as guest.old, too" "$rc $err"
 	touch "$store/guest/mark"
 	pull pull-tar -q --force "$at/guest.tar.gz"
 	is '--force takes its place; -q says nothing' '0 ' "$rc $err"
