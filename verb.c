@@ -235,7 +235,7 @@ ask_help(void)
 		if (strlen(left) > 34)
 			print(1, "%s\n%-34s %s\n", left, "", o->help);
 		else
-			print(1, "%-34s %s\n", left, o->help);
+			print(1, "%-34s %s%s\n", left, o->kind == A_REFUSED ? "refused: " : "", o->help);
 	}
 }
 
@@ -270,7 +270,7 @@ ask_manual(void)
 			print(1, " Fl \\-%s", o->name);
 		if (takes_argument(o))
 			print(1, "%s Ar %s", o->name ? " Ns =" " Ns" : "", o->arg);
-		print(1, "\n%s.\n", o->help);
+		print(1, "\n%s%s.\n", o->kind == A_REFUSED ? "refused: " : "", o->help);
 	}
 	print(1, ".El\n");
 }

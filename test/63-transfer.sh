@@ -92,6 +92,7 @@ run "$NL" import-tar "$work"
 like "a directory is no archive" "*is a directory*" "$err"
 # what people take for an archive, or a disk: VERB FILE HEAD WORDS
 while read -r verb file head words; do
+	# shellcheck disable=SC2059 # it has escapes
 	printf "$head" >"$work/$file"
 	run "$NL" "$verb" "$work/$file" what
 	is "$verb of $file" "1 nspawn-lite: $work/$file: it is $words" "$rc $(echo "$err" | tail -n 1)"

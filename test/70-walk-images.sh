@@ -10,7 +10,7 @@ need_root
 need tar gzip xz sha256sum mkfs.ext4 mkfs.btrfs nginx losetup
 ip link set lo up
 
-tree=$(tree) || skip_all 'no tree'
+tree=$(tree busybox) || skip_all 'no tree'
 store=$T/root/var/lib/machines
 work=$T/work
 mkdir -p "$store" "$work" "$T/bin" "$T/nginx" "$T/www"
@@ -79,7 +79,7 @@ walk() {  # on FILE-SYSTEM, where a clone is of TYPE, below BASE
 	typed machinectl remove unchecked
 	is 'remove' "0 xenial-base $base_kind no" "$rc $(table | sed 's/^NAME TYPE RO;//')"
 	typed machinectl list-images
-	is 'list-images' "0 NAME TYPE RO USAGE CREATED MODIFIED" "$rc $(echo "$out" | head -n 1 | tr -s ' ');"
+	is 'list-images' "0 NAME TYPE RO USAGE CREATED MODIFIED" "$rc $(echo "$out" | head -n 1 | tr -s ' ')"
 	like 'with what it counted below' "*
 1 images listed." "$out"
 	typed systemd-nspawn -M xenial-base sh -c 'hostname; . /etc/os-release; echo $ID'
