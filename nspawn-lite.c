@@ -912,28 +912,54 @@ static const struct verb {
 	{ "help",       RAW(verb_help),       "",                                "print this text" },
 };
 
+/* the verbs whose first word is a name: of an image, or of a machine that runs */
+static void
+print_verbs_of_names(bool images)
+{
+	const char *separator = "\t";
+	size_t i;
+
+	for (i = 0; i < LEN(verbs); i++) {
+		if (!strstr(verbs[i].arguments, "NAME") || after(verbs[i].arguments, "[OPTION") || !!verbs[i].fn != images
+		    || after(verbs[i].name, "import") || after(verbs[i].name, "pull"))
+			continue;
+		print(1, "%s*:%s:*", separator, verbs[i].name);
+		separator = "|";
+	}
+}
+
 static int
 verb_completion(char **words)
 {
+	static const char *const path[] = { IMAGE_PATH };
 	size_t i;
 
 	(void)words;
 	print(1, "# bash completion for nspawn-lite, made from its own tables\n_nspawn_lite() {\n"
-	         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+	         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} images verb='' word\n\timages=$(ls");
+	for (i = 0; i < LEN(path); i++)
+		print(1, " %s", path[i]);
+	print(1, " 2>/dev/null |\n\t\tsed '/:$/d; /\\.\\(nspawn\\|roothash\\|p7s\\|verity\\)$/d; s/\\.\\(overlay\\|raw\\|squashfs\\|erofs\\)$//')\n"
 	         "\tcase $prev in\n"
 	         "\t-D|--directory|--image-root) mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"); return ;;\n"
-	         "\t-M|--machine) mapfile -t COMPREPLY < <(compgen -W \"$(ls " STORE_DIR " 2>/dev/null)\" -- \"$cur\"); return ;;\n"
+	         "\t-M|--machine) mapfile -t COMPREPLY < <(compgen -W \"$images\" -- \"$cur\"); return ;;\n"
 	         "\tesac\n\tlocal verbs='");
 	for (i = 0; i < LEN(verbs); i++)
 		print(1, "%s%s", i ? " " : "", verbs[i].name);
 	print(1, "'\n\tlocal options='\n");
 	plan_completion();
 	ask_completion();
-	print(1, "'\n\tcase $cur in\n\t-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
-	         "\t\t[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace ;;\n"
-	         "\t*) [[ $COMP_CWORD != 1 || $1 == *systemd-nspawn ]] ||\n"
-	         "\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\") ;;\n\tesac\n}\n"
-	         "complete -o default -F _nspawn_lite nspawn-lite systemd-nspawn\n");
+	print(1, "'\n\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+	         "\t\t[[ \" $verbs \" != *\" $word \"* ]] || verb=$word\n"
+	         "\t\t[[ -z $verb && $1 == *ctl ]] || break\n\tdone\n"
+	         "\tcase ${1##*/}:$verb:$cur in\n\t*:-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
+	         "\t\t[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace ;;\n\tsystemd-nspawn:*) ;;\n"
+	         "\t*::*) [[ $COMP_CWORD != 1 && $1 != *ctl ]] || mapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\") ;;\n");
+	print_verbs_of_names(true);
+	print(1, ") mapfile -t COMPREPLY < <(compgen -W \"$images\" -- \"$cur\") ;;\n");
+	print_verbs_of_names(false);
+	print(1, ") mapfile -t COMPREPLY < <(compgen -W \"$(ls " STATE_DIR " 2>/dev/null)\" -- \"$cur\") ;;\n\tesac\n}\n"
+	         "complete -o default -F _nspawn_lite nspawn-lite systemd-nspawn machinectl importctl\n");
 	return 0;
 }
 

@@ -44,6 +44,24 @@ if command -v bash >/dev/null; then
 		COMP_WORDS=(nspawn-lite pl) COMP_CWORD=1
 		_nspawn_lite nspawn-lite
 		echo "${COMPREPLY[*]}"' bash "$tmp/completion" 2>&1)"
+	# as compgen -d and ls see it
+	mkdir -p "$tmp/store/web" "$tmp/store/dns.overlay" "$tmp/store/sd.raw"
+	touch "$tmp/store/sd.raw/x" "$tmp/store/web.nspawn"
+	sed "s,ls /etc/machines ,ls $tmp/store ," "$tmp/completion" >"$tmp/completion-here"
+	while read -r want line; do
+		# shellcheck disable=SC2016
+		is "after '$line' come" "${want#-}" "$(bash -c '. "$1"
+			read -r -a COMP_WORDS <<<"$2"
+			[[ $2 != *" " ]] || COMP_WORDS+=("")
+			COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+			_nspawn_lite "${COMP_WORDS[0]}"
+			echo "${COMPREPLY[*]}"' bash "$tmp/completion-here" "$line " 2>&1 | tr ' ' '\n' | sort | paste -sd ,)"
+	done <<-'END'
+	dns,sd,web nspawn-lite clone
+	dns,sd,web machinectl --quiet export-tar
+	dns,sd,web systemd-nspawn -M
+	- nspawn-lite -D tree clone
+	END
 else
 	skip 'the completion for bash' 'no bash'
 fi
