@@ -29,7 +29,7 @@ unmount() {
 	done
 	mounted=''
 }
-trap 'unmount; clean_up' EXIT
+trap 'unmount; end_background' EXIT
 
 # as on a command line
 typed() { run timeout 60 "$@"; }
