@@ -17,7 +17,7 @@
 	"/etc/machines", "/run/machines", "/var/lib/machines", "/var/lib/container", \
 	"/usr/local/lib/machines", "/usr/lib/machines"
 
-/* programs that unpack and pack what zlib does not, from standard input to standard output: the suffix says which */
+/* programs that unpack and pack what zlib does not, from standard input to standard output; the ending is that of their files */
 #define FILTERS \
 	{ ".gz",  { "gzip", "-dc" },  { "gzip", "-c" } }, \
 	{ ".xz",  { "xz", "-dc" },    { "xz", "-c" } }, \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -145,6 +146,55 @@ disk_fs(int fd, uint64_t offset, uint64_t size)
 			continue;
 		return streq(kinds[i].name, "ext2") ? which_ext(fd, offset) : kinds[i].name;
 	}
+	return NULL;
+}
+
+/* what people take for an image or an archive: weak signs last */
+static const struct { uint16_t at; uint8_t len, kind; const char *magic, *what; } aliens[] = {
+	{ 257, 5, IS_TAR,     "ustar",              "a tar archive: import-tar and pull-tar take those" },
+	{ 0,   4, IS_QCOW2,   "QFI\xfb",            "a qcow2 image: import-raw and pull-raw take those" },
+	{ 0,   6, IS_PACKED,  "\xfd""7zXZ",         "packed with xz: import-raw unpacks it" },
+	{ 0,   4, IS_PACKED,  "\x28\xb5\x2f\xfd",   "packed with zstd: import-raw unpacks it" },
+	{ 0,   3, IS_PACKED,  "BZh",                "packed with bzip2: import-raw unpacks it" },
+	{ 0,   3, IS_PACKED,  "\x1f\x8b\x08",       "packed with gzip: import-raw unpacks it" },
+	{ 0,   4, IS_NOTHING, "\x04\x22\x4d\x18",   "packed with lz4: unpack it first" },
+	{ 0,   4, IS_NOTHING, "\x89LZO",            "packed with lzop: unpack it first" },
+	{ 0,   4, IS_NOTHING, "LZIP",               "packed with lzip: unpack it first" },
+	{ 0,   3, IS_NOTHING, "\x5d\0\0",           "packed with lzma: unpack it first" },
+	{ 0,   4, IS_NOTHING, "PK\3\4",             "a zip archive: unpack it first" },
+	{ 0,   4, IS_NOTHING, "7z\xbc\xaf",         "a 7z archive: unpack it first" },
+	{ 0,   4, IS_NOTHING, "Rar!",               "a rar archive: unpack it first" },
+	{ 0,   5, IS_NOTHING, "07070",              "a cpio archive: unpack it first" },
+	{ 0,   8, IS_NOTHING, "!<arch>\n",          "a package, not a tree: debootstrap and the like make one of packages" },
+	{ 0,   4, IS_NOTHING, "\xed\xab\xee\xdb",   "a package, not a tree: dnf --installroot makes one of packages" },
+	{ 0,   4, IS_NOTHING, "KDMV",               "a VMDK disk: make a raw image of it with qemu-img convert" },
+	{ 64,  4, IS_NOTHING, "\x7f\x10\xda\xbe",   "a VDI disk: make a raw image of it with qemu-img convert" },
+	{ 0,   8, IS_NOTHING, "conectix",           "a VHD disk: make a raw image of it with qemu-img convert" },
+	{ 0,   8, IS_NOTHING, "vhdxfile",           "a VHDX disk: make a raw image of it with qemu-img convert" },
+	{ 0,   4, IS_NOTHING, "\x3a\xff\x26\xed",   "a sparse image of Android: make a raw image of it with simg2img" },
+	{ 0,   4, IS_NOTHING, "UBI#",               "an image for raw flash: write it there with ubiformat" },
+	{ 0,   4, IS_NOTHING, "\x27\x05\x19\x56",   "a boot image for U-Boot, not a file system" },
+	{ 0,   8, IS_NOTHING, "Salted__",           "encrypted by openssl" },
+	{ 0,  11, IS_NOTHING, "-----BEGIN ",        "a signed or encrypted text" },
+	{ 510, 2, IS_DISK,    "\x55\xaa",           "a disk image: import-raw and pull-raw take those" },
+};
+
+const char *
+disk_alien(const uint8_t *head, size_t len, int taken)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(aliens); i++)
+		if (len >= (size_t)aliens[i].at + aliens[i].len && memcmp(head + aliens[i].at, aliens[i].magic, aliens[i].len) == 0)
+			return aliens[i].kind & taken ? NULL : aliens[i].what;
+	for (i = 0; i < LEN(kinds) && !(taken & IS_DISK); i++)
+		if (len >= (size_t)kinds[i].at + kinds[i].len && memcmp(head + kinds[i].at, kinds[i].magic, kinds[i].len) == 0
+		    && (kinds[i].len > 2 || streq(kinds[i].name, "ext2")))
+			return "a disk image: import-raw and pull-raw take those";
+	for (i = 0; i < len && (memchr(" \n\r\t\xef\xbb\xbf", head[i], 7)); i++)
+		;
+	if (len - i > 5 && (strncasecmp((const char *)head + i, "<html", 5) == 0 || strncasecmp((const char *)head + i, "<!doc", 5) == 0))
+		return "a web page, such as one that asks for a login: look at it in a browser";
 	return NULL;
 }
 

@@ -300,6 +300,18 @@ share_loop(const struct disk *d, const struct partition *part, char **path)
 	return drop(fd);
 }
 
+static _Noreturn void
+die_unknown(const struct disk *d, const struct partition *part, const char *name)
+{
+	uint8_t head[1088];
+	ssize_t n = name || part->number ? 0 : pread(d->fd, head, sizeof(head), 0);
+	const char *what = n > 0 ? disk_alien(head, (size_t)n, IS_DISK) : NULL;
+
+	if (what || !d->size)
+		die("%s is %s", d->image->path, what ? what : "empty");
+	die("%s holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
+}
+
 /* false: it is not mounted, for a reason that was told; only where it need not be */
 static bool
 mount_part(const struct disk *d, const struct partition *part, const char *at, unsigned long flags, bool must)
@@ -318,7 +330,7 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 		return false;
 	}
 	if (!f)
-		die("%s holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
+		die_unknown(d, part, name);
 	if (!d->write || part->read_only)
 		flags |= MS_RDONLY;
 	gate = take_turns(d);
@@ -804,7 +816,7 @@ choose_path(const struct plan *p, struct image *i)
 	}
 	if (!path && p->machine) {
 		if (!store_find(p->image_root, p->machine, i))
-			die("No image for machine '%s'.", p->machine);
+			die("No image for machine '%s'%s.", p->machine, store_called(NULL, p->machine));
 		path = i->path;
 	}
 	return path ? path : ".";
@@ -895,6 +907,10 @@ image_take(const struct plan *p, struct run *r)
 	ssize_t n;
 
 	i.fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (p->directory ? O_DIRECTORY : 0));
+	if (i.fd < 0 && errno == ENOTDIR && p->directory && access(path, F_OK) == 0)
+		die("Failed to open tree %s: it is no directory; -i takes disk images", path);
+	if (i.fd < 0 && errno == ENOENT && p->image && !strchr(path, '/') && store_find(NULL, path, &i))
+		die("Failed to open image %s: there is no such file here; -M %s runs the image of that name", path, path);
 	if (i.fd < 0 || fstat(i.fd, &st) < 0)
 		die("Failed to open %s %s:", what, path);
 	n = readlink(fmt(FDS "%d", i.fd), real, sizeof(real) - 1);

@@ -26,7 +26,7 @@ find(const struct ask *a, const char *name, const char *what, struct image *i)
 {
 	store_check_pool(a->image_root);
 	if (!store_find(a->image_root, name, i))
-		die("%s: No image '%s' known", what, name);
+		die("%s: No image '%s' known%s", what, name, store_called(a->image_root, name));
 }
 
 static void

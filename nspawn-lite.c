@@ -912,28 +912,54 @@ static const struct verb {
 	{ "help",       RAW(verb_help),       "",                                "print this text" },
 };
 
+/* the verbs whose first word is a name: of an image, or of a machine that runs */
+static void
+print_verbs_of_names(bool images)
+{
+	const char *separator = "\t";
+	size_t i;
+
+	for (i = 0; i < LEN(verbs); i++) {
+		if (!strstr(verbs[i].arguments, "NAME") || after(verbs[i].arguments, "[OPTION") || !!verbs[i].fn != images
+		    || after(verbs[i].name, "import") || after(verbs[i].name, "pull"))
+			continue;
+		print(1, "%s*:%s:*", separator, verbs[i].name);
+		separator = "|";
+	}
+}
+
 static int
 verb_completion(char **words)
 {
+	static const char *const path[] = { IMAGE_PATH };
 	size_t i;
 
 	(void)words;
 	print(1, "# bash completion for nspawn-lite, made from its own tables\n_nspawn_lite() {\n"
-	         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+	         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} images verb='' word\n\timages=$(ls");
+	for (i = 0; i < LEN(path); i++)
+		print(1, " %s", path[i]);
+	print(1, " 2>/dev/null |\n\t\tsed '/:$/d; /\\.\\(nspawn\\|roothash\\|p7s\\|verity\\)$/d; s/\\.\\(overlay\\|raw\\|squashfs\\|erofs\\)$//')\n"
 	         "\tcase $prev in\n"
 	         "\t-D|--directory|--image-root) mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"); return ;;\n"
-	         "\t-M|--machine) mapfile -t COMPREPLY < <(compgen -W \"$(ls " STORE_DIR " 2>/dev/null)\" -- \"$cur\"); return ;;\n"
+	         "\t-M|--machine) mapfile -t COMPREPLY < <(compgen -W \"$images\" -- \"$cur\"); return ;;\n"
 	         "\tesac\n\tlocal verbs='");
 	for (i = 0; i < LEN(verbs); i++)
 		print(1, "%s%s", i ? " " : "", verbs[i].name);
 	print(1, "'\n\tlocal options='\n");
 	plan_completion();
 	ask_completion();
-	print(1, "'\n\tcase $cur in\n\t-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
-	         "\t\t[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace ;;\n"
-	         "\t*) [[ $COMP_CWORD != 1 || $1 == *systemd-nspawn ]] ||\n"
-	         "\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\") ;;\n\tesac\n}\n"
-	         "complete -o default -F _nspawn_lite nspawn-lite systemd-nspawn\n");
+	print(1, "'\n\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+	         "\t\t[[ \" $verbs \" != *\" $word \"* ]] || verb=$word\n"
+	         "\t\t[[ -z $verb && $1 == *ctl ]] || break\n\tdone\n"
+	         "\tcase ${1##*/}:$verb:$cur in\n\t*:-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
+	         "\t\t[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace ;;\n\tsystemd-nspawn:*) ;;\n"
+	         "\t*::*) [[ $COMP_CWORD != 1 && $1 != *ctl ]] || mapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\") ;;\n");
+	print_verbs_of_names(true);
+	print(1, ") mapfile -t COMPREPLY < <(compgen -W \"$images\" -- \"$cur\") ;;\n");
+	print_verbs_of_names(false);
+	print(1, ") mapfile -t COMPREPLY < <(compgen -W \"$(ls " STATE_DIR " 2>/dev/null)\" -- \"$cur\") ;;\n\tesac\n}\n"
+	         "complete -o default -F _nspawn_lite nspawn-lite systemd-nspawn machinectl importctl\n");
 	return 0;
 }
 
@@ -992,7 +1018,8 @@ ask_verb(const struct verb *v, struct ask *a)
 	if (n < (size_t)v->least)
 		die(*speaker ? "%s: say more: %s %s %s" : "Too few arguments.", v->name, verb_called, v->name, v->arguments);
 	if (n > (size_t)v->most)
-		die(*speaker ? "%s: too many words: %s %s %s" : "Too many arguments.", v->name, verb_called, v->name, v->arguments);
+		die(*speaker ? "%s: too many words: %s %s%s%s" : "Too many arguments.", v->name, verb_called, v->name,
+		    *v->arguments ? " " : "", v->arguments);
 	return v->fn(a);
 }
 
@@ -1027,12 +1054,10 @@ take_verb(char **words)
 		ask_parse(&a, words);
 		if (a.help || a.version)
 			return a.help ? verb_help(NULL) : verb_version(NULL);
-		if (!a.words[0])
-			die("say what to do: %s help lists all verbs", verb_called);
-		v = find_verb(a.words[0]);
+		v = find_verb(a.words[0] ? a.words[0] : "list");
 		if (v->raw)
 			die("%s: its options stand behind it", v->name);
-		a.words++;
+		a.words += *a.words != NULL;
 	} else {
 		v = find_verb(words[0]);
 		if (v->raw)
@@ -1071,6 +1096,8 @@ main(int argc, char **argv)
 		speaker = "";
 	else if (argc > 1 && argv[1][0] == '-')
 		return speak_status(verb_run(argv + 1));
+	if (argc < 2 && !*speaker)
+		return speak_status(take_verb((char *[]){ "list", NULL }));
 	if (argc < 2)
 		die("say what to do: %s -D DIR [COMMAND], or a verb; %s help lists all", name, name);
 	return speak_status(take_verb(argv + 1));

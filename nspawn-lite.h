@@ -449,6 +449,8 @@ char *store_derive_name(const char *path);  /* a machine's name from a path; NUL
 const char *store_reason(void);                         /* of errno, in the originals' words */
 const char *store_dir(const char *root);                 /* root, if any, is of --image-root */
 bool store_find(const char *root, const char *name, struct image *i);  /* in config.h's path, not opened; false: not there */
+_Noreturn void store_taken(const char *name);            /* says so */
+const char *store_called(const char *root, const char *name);  /* "; it is called 'x'", for who says x.raw; or "" */
 bool store_at(const char *path, struct image *i);        /* what is at a path; false: no image, with errno */
 struct image *store_list(const char *root, bool hidden, size_t *n);  /* sorted by name */
 /* open and lock it: alone, or with others. Dies, "Directory tree %s is currently busy."; wait: no */

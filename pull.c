@@ -68,17 +68,6 @@ last_name(const char *url)
 	return change_url(url, NULL, "") + strlen(change_url(url, "", ""));
 }
 
-/* it is what servers send instead of a file they do not have, and what stands between a guest of a hotel and the net */
-static bool
-is_page(const char *data, size_t len)
-{
-	size_t i = 0;
-
-	while (i < len && data[i] && strchr(" \t\r\n\xef\xbb\xbf", data[i]))
-		i++;
-	return (len - i > 9 && strncasecmp(data + i, "<!doctype", 9) == 0) || (len - i > 5 && strncasecmp(data + i, "<html", 5) == 0);
-}
-
 /* a small file, or NULL if there is none; *len may be NULL */
 static char *
 get(const char *url, size_t *len)
@@ -93,11 +82,9 @@ get(const char *url, size_t *len)
 	n = fetch_small(url, buf, SMALL_MOST + 1, &status, &why);
 	if (halted || (n < 0 && (status < 400 || status >= 500 || status == 408 || status == 429)))
 		fail(url, why);
-	if (n >= 0 && is_page(buf, (size_t)n)) {
-		warn("%s: left out, for it is a web page", url);
-		n = -1;
-	}
-	if (n < 0) {
+	if (n < 0 || disk_alien((uint8_t *)buf, (size_t)n, ~0)) {
+		if (n >= 0 && !len)
+			warn("%s: left out, for what came is a web page", url);
 		free(buf);
 		return NULL;
 	}
@@ -413,8 +400,6 @@ download(void)
 	n = stream_peek(s, &head);
 	if (n < 0 || halted)
 		fail(pull.url, stream_why(s));
-	if (n > 0 && is_page((const char *)head, (size_t)n))
-		fail(pull.url, "it is a web page and no image; this network may want a login first");
 	store_make(m, a.image_root, pull.keep ? copy_name(pull.fetch.etag) : pull.name, pull.raw ? IMAGE_RAW : IMAGE_DIRECTORY,
 	           a.force || a.replace);
 	if (pull.raw)
@@ -476,7 +461,7 @@ run_pull(struct ask *a, bool raw)
 		die("--keep-download=no: without a NAME nothing would be kept");
 	pull.keep = pull.keep || !pull.name;
 	if (pull.name && !a->force && !a->replace && store_find(a->image_root, pull.name, &old))
-		die("Image '%s' already exists.", pull.name);
+		store_taken(pull.name);
 	store_sweep(a->image_root);
 	pull.transfer.verb = "Got";
 	pull.transfer.of = fmt(" of %s", pull.url);

@@ -89,6 +89,22 @@ base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+_Noreturn void
+store_taken(const char *name)
+{
+	die(*speaker ? "Image '%s' already exists. --force puts this in its place, --replace keeps that as %s.old, too" :
+	    "Image '%s' already exists.", name, name);
+}
+
+const char *
+store_called(const char *root, const char *name)
+{
+	const char *called = stem(name, strlen(name));
+	struct image i;
+
+	return !streq(called, name) && store_find(root, called, &i) ? fmt("; it is called '%s'", called) : "";
+}
+
 static char *
 dir_name(const char *path)
 {
@@ -145,7 +161,7 @@ store_derive_name(const char *path)
 const char *
 store_reason(void)
 {
-	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported" : strerror(errno);
+	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported" : error_text(errno);
 }
 
 const char *
@@ -586,7 +602,7 @@ intend(int dir, const char *store, const char *from, const char *name)
 	char *mark = beside(name, FOLLOW);
 
 	if (symlinkat(streq(dir_name(from), store) ? base_name(from) : from, dir, mark) < 0)
-		die("make %s/%s:", store, mark);
+		die("write in %s:", store);
 	return mark;
 }
 
@@ -778,15 +794,15 @@ begin(struct making *m, int kind, const struct image *snapshot)
 	if (made == 0 || snapshot)
 		m->kind = IMAGE_SUBVOLUME;
 	else if (dir && mkdirat(m->dir, half(m), 0755) < 0)
-		die("make %s:", m->temporary);
+		die("make an image in %s:", m->store);
 	m->fd = openat(m->dir, half(m), dir ? O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC :
 	               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (m->fd < 0)
-		die("make %s:", m->temporary);
+		die("make an image in %s:", m->store);
 	flock(m->fd, LOCK_EX | LOCK_NB);
 	for (i = 0; kind == IMAGE_OVERLAY && i < LEN(inner); i++)
 		if (mkdirat(m->fd, inner[i], 0755) < 0)
-			die("make %s/%s:", m->temporary, inner[i]);
+			die("make an image in %s:", m->store);
 out:
 	flock(m->dir, LOCK_UN);
 }
@@ -810,7 +826,7 @@ store_make(struct making *m, const char *root, const char *name, int kind, bool 
 	check_name(name);
 	*m = (struct making){ .name = xstrdup(name), .store = xstrdup(store_dir(root)), .fd = -1 };
 	if (!force && store_find(root, name, &old))
-		die("Image '%s' already exists.", name);
+		store_taken(name);
 	halt_by_signal();
 	store_check_pool(root);
 	run_make_dirs(m->store, 0700);
@@ -928,7 +944,7 @@ take_place(struct making *m, int how, struct image *old)
 		return NULL;
 	}
 	if (how == STORE_NEW)
-		die("Image '%s' already exists.", m->name);
+		store_taken(m->name);
 	store_lock(old, true);
 	why = needed(old);
 	if (why)

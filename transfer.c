@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -157,7 +158,9 @@ static void
 show(struct transfer *t, uint64_t done, int percent, int64_t now)
 {
 	uint64_t past = (uint64_t)(now - t->begun), rate = 0;
-	char rest[120] = "", left[40] = "";
+	char rest[120] = "", left[40] = "", line[PATH_MAX];
+	struct winsize w = { .ws_col = 0 };
+	int len;
 
 	if (done > t->first && past)
 		rate = (done - t->first) * SECOND / past;
@@ -168,9 +171,22 @@ show(struct transfer *t, uint64_t done, int percent, int64_t now)
 		}
 		snprintf(rest, sizeof(rest), " %s%s/s.", left, table_size(rate));
 	}
-	print(2, "%s%s %s%s.%s%s", t->shows == TELL_ONE_LINE ? "\r" : "", t->verb, percent < 0 ? table_size(done) : fmt("%d%%", percent),
-	      t->of ? t->of : "", rest, t->shows == TELL_ONE_LINE ? "\033[K" : "\n");
+	if (percent < 0)
+		snprintf(left, sizeof(left), "%s", table_size(done));
+	else
+		snprintf(left, sizeof(left), "%d%%", percent);
+	len = snprintf(line, sizeof(line), "%s %s%s.%s", t->verb, left, t->of ? t->of : "", rest);
 	t->shown = t->shows == TELL_ONE_LINE;
+	if (!t->shown) {
+		print(2, "%s\n", line);
+		return;
+	}
+	/* what goes on in a second line cannot be taken back */
+	if (ioctl(2, TIOCGWINSZ, &w) < 0 || !w.ws_col)
+		w.ws_col = 80;
+	if (len >= w.ws_col)
+		snprintf(line, sizeof(line), "%s %s.%s", t->verb, left, rest);
+	print(2, "\r%.*s\033[K", w.ws_col - 1, line);
 }
 
 void
@@ -534,6 +550,8 @@ straighten(int dir, const char *name)
 		transfer_fail(name, strerror(errno));
 	if (n == 0)
 		transfer_fail(name, "it holds no files");
+	if ((faccessat(dir, "oci-layout", F_OK, 0) == 0 || faccessat(dir, "manifest.json", F_OK, 0) == 0) && !looks_like_os(dir))
+		transfer_fail(name, "it holds an image in layers, as docker save and skopeo write them; docker export writes a tree");
 	if (n != 1 || streq(one, "usr"))
 		return;
 	below = openat(dir, one, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -545,11 +563,14 @@ straighten(int dir, const char *name)
 void
 transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name)
 {
-	struct tar *t = tar_open(s);
-	const char *why = NULL;
 	const uint8_t *at;
-	ssize_t n;
+	ssize_t n = stream_peek(s, &at);
+	const char *why = n > 0 ? disk_alien(at, (size_t)n, IS_TAR) : NULL;
+	struct tar *t;
 
+	if (why)
+		transfer_fail(name, fmt("it is %s", why));
+	t = tar_open(s);
 	if (unpack_tree(t, m->fd, 0, &why) < 0)
 		transfer_fail(name, why ? why : strerror(errno));
 	tar_close(t);
@@ -613,6 +634,8 @@ transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, con
 	bool qcow2 = n > 0 && qcow2_is(head, (size_t)n);
 	int to = qcow2 ? open_spool(m) : m->fd;
 
+	if (n > 0 && (why = disk_alien(head, (size_t)n, IS_DISK | IS_QCOW2)))
+		transfer_fail(name, fmt("it is %s", why));
 	if (n < 0 || raw_write(s, to, &why) < 0 || halted)
 		transfer_fail(name, why ? why : stream_why(s));
 	stream_close(s);
@@ -693,6 +716,8 @@ transfer_import_fs(struct ask *a)
 	struct stat st;
 	int fd = openat(AT_FDCWD, a->words[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	if (fd < 0 && errno == ENOTDIR)
+		die("%s is no directory: import-tar takes archives, import-raw disk images", a->words[0]);
 	if (fd < 0 || fstat(fd, &st) < 0 || !store_at(a->words[0], &from))
 		die("open %s:", a->words[0]);
 	store_make(&m, a->image_root, name, IMAGE_DIRECTORY, a->force || a->replace);
@@ -701,6 +726,8 @@ transfer_import_fs(struct ask *a)
 	import_begin(a, name);
 	from.name = NULL;  /* nothing belongs to it */
 	from.fd = fd;
+	if (from.kind == IMAGE_OVERLAY)  /* what it shows, not what it is made of */
+		fd = image_open_tree(&from, false);
 	if (from.kind == IMAGE_SUBVOLUME)
 		store_clone(&from, &m, STORE_NO_OVERLAY);
 	else if (copy_tree(fd, m.fd, 0, &where) < 0 || halted)
@@ -766,7 +793,7 @@ open_beside(void)
 	if (again)
 		out.fd = openat(AT_FDCWD, path, FLAGS);
 	if (out.fd < 0)
-		die("make %s:", path);
+		die("write %s:", out.path);
 	if (flock(out.fd, LOCK_EX | LOCK_NB) < 0 || !is_named(out.fd, path))
 		die("%s is being written by another export", out.path);
 	/* where others may write, too, they may have put there what they want to read, or to see destroyed */
@@ -801,6 +828,8 @@ export_open(const struct ask *a)
 		open_beside();
 		return a->words[1];
 	}
+	if (S_ISDIR(st.st_mode))
+		die("%s is a directory: name a FILE in it", out.path);
 	out.fd = openat(AT_FDCWD, out.path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	if (out.fd < 0)
 		die("open %s:", out.path);
@@ -848,9 +877,9 @@ export_begin(const struct ask *a, struct image *i, const char **to)
 	int format = export_format(a), level = export_level(a);
 
 	if (!store_find(a->image_root, a->words[0], i))
-		die("No image '%s'.", a->words[0]);
+		die("No image '%s'%s.", a->words[0], store_called(a->image_root, a->words[0]));
 	if (streq(a->verb, "export-raw") && (i->kind < IMAGE_RAW || i->kind >= IMAGE_KINDS))
-		die("export-raw: image '%s' is a %s: Operation not supported (export-tar takes it)", i->name, image_kinds[i->kind]);
+		die("export-raw: image '%s' is of type %s: Operation not supported (export-tar takes it)", i->name, image_kinds[i->kind]);
 	*to = export_open(a);
 	export.verb = "Exported";
 	transfer_begin(&export, a, a->verb, i->name, *to);

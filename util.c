@@ -47,6 +47,14 @@ tame(char *s)
 			*c = '?';
 }
 
+const char *
+error_text(int error)
+{
+	const char *text = strerror(error);
+
+	return (error == EACCES || error == EPERM) && geteuid() != 0 ? fmt("%s (we are not root)", text) : text;
+}
+
 /* One line, at once, whoever speaks. A child hands it to the supervisor: the terminal is not its own */
 void
 vsay(int kind, int status, const char *text, va_list ap)
@@ -68,7 +76,7 @@ vsay(int kind, int status, const char *text, va_list ap)
 	vsnprintf(line + head, sizeof(line) - head - 2, text, ap);
 	len = head + strlen(line + head);
 	if (reason)
-		snprintf(line + len, sizeof(line) - len - 2, " %s", strerror(saved));
+		snprintf(line + len, sizeof(line) - len - 2, " %s", error_text(saved));
 	len += strlen(line + len);
 	tame(line + head);
 	if (wirefd >= 0) {

@@ -35,6 +35,7 @@ enum {
 };
 
 /* say it and end: status FAIL, or the one given; a trailing colon adds the text of errno */
+const char *error_text(int error);  /* strerror, and if that is why, that we are not root */
 _Noreturn void die(const char *fmt, ...) PRINTF(1);
 _Noreturn void die_with(int status, const char *fmt, ...) PRINTF(2);
 void warn(const char *fmt, ...) PRINTF(1);  /* say it and go on; quiet does not hush it */
@@ -350,6 +351,12 @@ struct partition {
  */
 int disk_table(int fd, uint64_t size, struct partition *p, size_t most, size_t *n, const char **why);
 const char *disk_fs(int fd, uint64_t offset, uint64_t size);   /* "ext4", "squashfs", "crypto_LUKS", ... as mount(2) says them; NULL: unknown */
+/*
+ * What begins so, if it is none of those taken: "a zip archive: unpack it first", for a sentence that names it; NULL: one of
+ * them, or unknown
+ */
+enum { IS_TAR = 1, IS_DISK = 2, IS_QCOW2 = 4, IS_PACKED = 8, IS_NOTHING = 16 };
+const char *disk_alien(const uint8_t *head, size_t len, int taken);
 /*
  * A loop device for a part of a file or block device, which goes with its last user; an fd of it. *path is for mount(2): its
  * node, or /proc/self/fd/N where there is none. size 0: all. -1 with errno; ENODEV, ENXIO: the kernel has no loop devices

@@ -206,6 +206,10 @@ ask_output(const struct ask *a)
 	                            "short-monotonic|short-delta|short-unix|verbose|export|cat|with-unit|json-sse|json-seq";
 	int mode = a->output ? word_index(modes, a->output) : OUT_TABLE;
 
+	if (mode < 0 && streq(a->output, "help")) {
+		print(1, "table\njson\njson-pretty\n");
+		exit(0);
+	}
 	if (mode < 0)
 		die("--output=%s: not one of: table json json-pretty", a->output);
 	if (mode > OUT_JSON_PRETTY)
@@ -231,7 +235,7 @@ ask_help(void)
 		if (strlen(left) > 34)
 			print(1, "%s\n%-34s %s\n", left, "", o->help);
 		else
-			print(1, "%-34s %s\n", left, o->help);
+			print(1, "%-34s %s%s\n", left, o->kind == A_REFUSED ? "refused: " : "", o->help);
 	}
 }
 
@@ -266,7 +270,7 @@ ask_manual(void)
 			print(1, " Fl \\-%s", o->name);
 		if (takes_argument(o))
 			print(1, "%s Ar %s", o->name ? " Ns =" " Ns" : "", o->arg);
-		print(1, "\n%s.\n", o->help);
+		print(1, "\n%s%s.\n", o->kind == A_REFUSED ? "refused: " : "", o->help);
 	}
 	print(1, ".El\n");
 }

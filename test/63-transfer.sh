@@ -78,7 +78,7 @@ like "a format that is none is refused" "*--format=rar: not one of: uncompressed
 run "$NL" export-tar one "$work/x.tar" --level=10
 like "so is a level" "*--level=10*1 to 9*" "$err"
 run "$NL" export-raw one "$work/x.raw"
-like "a tree is no disk image" "*'one' is a directory*Operation not supported*" "$rc $err"
+like "a tree is no disk image" "*'one' is of type directory*Operation not supported*" "$rc $err"
 is "none of these made a file" "" "$(names "$work")"
 out=$("$PTY" /dev/null -- "$NL" export-tar one 2>&1)
 like "an archive is not written to a terminal" "*is a terminal*" "$out"
@@ -90,6 +90,33 @@ run "$NL" import-tar -
 like "standard input gives no name" "*NAME*" "$rc $err"
 run "$NL" import-tar "$work"
 like "a directory is no archive" "*is a directory*" "$err"
+# what people take for an archive, or a disk: VERB FILE HEAD WORDS
+while read -r verb file head words; do
+	# shellcheck disable=SC2059 # it has escapes
+	printf "$head" >"$work/$file"
+	run "$NL" "$verb" "$work/$file" what
+	is "$verb of $file" "1 nspawn-lite: $work/$file: it is $words" "$rc $(echo "$err" | tail -n 1)"
+	rm "$work/$file"
+done <<'END'
+import-tar a.zip PK\003\004 a zip archive: unpack it first
+import-tar a.lz4 \004\042\115\030 packed with lz4: unpack it first
+import-tar a.deb !<arch>\n a package, not a tree: debootstrap and the like make one of packages
+import-tar a.qcow2 QFI\373 a qcow2 image: import-raw and pull-raw take those
+import-tar a.squashfs hsqs a disk image: import-raw and pull-raw take those
+import-tar a.html \n<html><body> a web page, such as one that asks for a login: look at it in a browser
+import-raw a.html <!DOCTYPE\040html> a web page, such as one that asks for a login: look at it in a browser
+import-raw a.vmdk KDMV a VMDK disk: make a raw image of it with qemu-img convert
+END
+tar -C "$store" -cf "$work/t.tar" one
+run "$NL" import-raw "$work/t.tar" what
+like "a tree is for import-tar" '1 *: it is a tar archive: import-tar and pull-tar take those' "$rc $err"
+mkdir "$work/layers"
+echo '{}' >"$work/layers/oci-layout"
+tar -C "$work/layers" -cf "$work/t.tar" .
+run "$NL" import-tar "$work/t.tar" what
+like "layers are no tree" '1 *: it holds an image in layers, as docker save and skopeo write them; docker export writes a tree' "$rc $err"
+rm -r "$work/layers" "$work/t.tar"
+is "none of these became an image" one "$(names "$store")"
 run "$NL" import-tar "$work/none.tar"
 like "nor what is not there" "*none.tar*No such file*" "$err"
 run "$NL" import-tar - empty </dev/null

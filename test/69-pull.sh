@@ -93,12 +93,12 @@ trailers the head of its answer does not end
 part it sends another part than it was asked for
 file it leads to what is no URL of http or https
 odd it leads to what is no URL of http or https
-page it is a web page and no image; this network may want a login first
+page it is a web page, such as one that asks for a login: look at it in a browser
 END
 run timeout 30 "$NL" pull-raw --verify=no "$odd/page.raw" bad
-like 'a web page is no disk image' '1 *it is a web page and no image; *' "$rc $err"
+like 'a web page is no disk image' '1 *it is a web page, such as *' "$rc $err"
 run timeout 30 "$NL" pull-raw --keep-download=yes "$odd/page.raw" bad
-like 'nor a list of sums' '1 *page.raw.sha256: left out, for it is a web page
+like 'nor a list of sums' '1 *page.raw.sha256: left out, for what came is a web page
 *Failed to retrieve SHA256 checksum, cannot verify*' "$rc $err"
 run env http_proxy=socks5://127.0.0.1:1 timeout 30 "$NL" pull-tar --verify=no "$odd/cut/0/guest.tar.gz" bad
 like 'a proxy that is none is not passed by' '1 *http_proxy in the environment names no proxy of http' "$rc $err"
@@ -205,7 +205,7 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	ok 'it is the same' same guest
 	like 'it says who it is' '*|nspawn-lite/*' "$(cat "$T/nginx/log")"
 	pull pull-tar "$at/guest.tar.gz"
-	is 'one that is there already' "1 nspawn-lite: Image 'guest' already exists." "$rc $err"
+	is 'one that is there already' "1 nspawn-lite: Image 'guest' already exists. --force puts this in its place, --replace keeps that as guest.old, too" "$rc $err"
 	touch "$store/guest/mark"
 	pull pull-tar -q --force "$at/guest.tar.gz"
 	is '--force takes its place; -q says nothing' '0 ' "$rc $err"
