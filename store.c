@@ -1070,7 +1070,7 @@ void
 store_commit(struct making *m, int how, bool read_only, bool sync)
 {
 	struct image i = { .kind = m->kind, .fd = m->fd }, old;
-	char *kept, *base = NULL, *mark = NULL, *from = NULL, *loose = NULL, *stuck = NULL;
+	char *kept, *below, *base = NULL, *mark = NULL, *from = NULL, *loose = NULL, *stuck = NULL;
 	bool all = true;
 
 	if (halted)
@@ -1087,6 +1087,9 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 		if (base && pin(base, m->path, sync) < 0)
 			die("pin %s:", base);
 	}
+	below = kept && old.kind == IMAGE_OVERLAY ? store_base(&old) : NULL;
+	if (below && pin(below, fmt("%s/%s", m->store, kept), sync) < 0)
+		die("pin %s:", below);
 	if (m->from.name) {
 		from = fmt("%s/%s", dir_name(m->from.path), m->from.name);
 		mark = intend(m->dir, m->store, from, m->name);
