@@ -203,6 +203,9 @@ if "$step" works 2>/dev/null; then
 	some=3 few=17
 	[ "${CRASH:-}" != all ] || some=1 few=1
 	for mode in ${MODES:-$modes}; do
+		case $mode in
+		*-ro|import-*|export-*|pull*) [ "${CRASH:-}" = all ] || some=13 few=61 ;;
+		esac
 		stepped 'one that is killed leaves the old or the new' kill $some
 		stepped 'so does a disk that is full (ENOSPC)' 28 $few
 		stepped 'or one that fails (EIO)' 5 $few
