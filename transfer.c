@@ -761,6 +761,7 @@ open_beside(void)
 	int dir = slash ? (int)(slash - out.path) + 1 : 0;
 	char *path = fmt("%.*s.#%s.tmp", dir, out.path, out.path + dir);
 
+	halt_by_signal();
 	out.fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
 	if (out.fd < 0)
 		die("make %s:", path);
