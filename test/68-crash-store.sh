@@ -75,7 +75,7 @@ server_pid=$!
 wait_for test -s "$T/port"
 server=http://127.0.0.1:$(cat "$T/port")/cut/1000000
 fresh() {
-	case $mode in *-ro) chattr -R -i "$S" ;; esac
+	case $mode in *-ro|pull-keep) chattr -R -i "$S" ;; esac
 	rm -rf "${S:?}"/* "$S"/.#* "$S"/.tar-* "$X"
 	mkdir "$X"
 	cp -a "$T/store/." "$S"
@@ -204,7 +204,7 @@ if "$step" works 2>/dev/null; then
 	[ "${CRASH:-}" != all ] || some=1 few=1
 	for mode in ${MODES:-$modes}; do
 		case $mode in
-		*-ro|import-*|export-*|pull*) [ "${CRASH:-}" = all ] || some=13 few=61 ;;
+		*-ro|import-*|export-*|pull*) [ "${CRASH:-}" = all ] || some=29 few=101 ;;
 		esac
 		stepped 'one that is killed leaves the old or the new' kill $some
 		stepped 'so does a disk that is full (ENOSPC)' 28 $few
