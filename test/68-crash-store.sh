@@ -203,6 +203,7 @@ if "$step" works 2>/dev/null; then
 	some=3 few=17
 	[ "${CRASH:-}" != all ] || some=1 few=1
 	for mode in ${MODES:-$modes}; do
+		chattr -R -i "$S" 2>/dev/null
 		case $mode in
 		*-ro|import-*|export-*|pull*) [ "${CRASH:-}" = all ] || some=29 few=101 ;;
 		esac
