@@ -903,7 +903,7 @@ image_take(const struct plan *p, struct run *r)
 	const char *path = choose_path(p, &i), *what = p->image ? "image" : "tree";
 	bool searched = i.path || p->image, shared;
 	char real[PATH_MAX], **clones;
-	struct stat st;
+	struct stat st, now;
 	ssize_t n;
 
 	i.fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (p->directory ? O_DIRECTORY : 0));
@@ -937,6 +937,9 @@ image_take(const struct plan *p, struct run *r)
 	shared = p->read_only || p->ephemeral || p->volat > VOLATILE_NO || i.read_only;
 	take_name(p, r);
 	take_lock(p, r, i.fd, shared);
+	/* what it lies under, and what lies on it, is known by its name */
+	if (searched && (stat(real, &now) < 0 || now.st_ino != st.st_ino || now.st_dev != st.st_dev))
+		die("%s was renamed, replaced or removed this moment", real);
 	clones = shared ? NULL : store_clones(&i);
 	if (clones)
 		die("%s is what %s lies on, and must stay as it is: say -x or --read-only, or start that one", real, *clones);

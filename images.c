@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -539,6 +540,9 @@ images_pool(struct ask *a)
 	*strrchr(above, '/') = 0;
 	if (run_make_dirs(above, 0755) < 0)
 		die("make %s:", above);
+	/* one at a time; until we end */
+	if ((fd = openat(AT_FDCWD, above, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || (flock(fd, LOCK_EX) < 0 && errno == EINTR))
+		die("open %s:", above);
 	mounted = stat(store, &st) == 0 && stat(above, &up) == 0 && st.st_dev != up.st_dev;
 	if (access(file, F_OK) < 0) {
 		if (mounted)

@@ -467,6 +467,7 @@ struct making {
 	char *store;
 	bool synced;          /* it is on the disk */
 	struct image from;    /* what it is a clone of; its name is NULL: of nothing */
+	char **with;          /* of store_beside */
 };
 /*
  * Dies if there is one already and force is not said; kind IMAGE_DIRECTORY becomes a subvolume where that can be, and
@@ -474,6 +475,8 @@ struct making {
  */
 void store_make(struct making *m, const char *root, const char *name, int kind, bool force);
 enum { STORE_NEW, STORE_FORCE, STORE_REPLACE };          /* what was there: is none; goes; is kept as NAME.old */
+/* a file that comes with it, NAME and suffix: in place of the one that is there. Dies */
+void store_beside(struct making *m, const char *suffix, const char *data, size_t len);
 void store_commit(struct making *m, int how, bool read_only, bool sync);
 void store_abandon(struct making *m);                    /* also at exit */
 void store_check_pool(const char *root);                 /* say if there is one that is not mounted */

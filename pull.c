@@ -209,26 +209,12 @@ get_beside(void)
 }
 
 static void
-put_beside(const char *image)
+put_beside(struct making *m)
 {
-	const char *slash = strrchr(image, '/');
-	char *path, *new;
-	int error;
-	size_t i;
-	FILE *f;
+	struct beside *b;
 
-	for (i = 0; i < pull.nbeside; i++) {
-		path = fmt("%.*s/%s%s", (int)(slash - image), image, pull.name, pull.beside[i].suffix);
-		new = fmt("%.*s/.#%s%s%d", (int)(slash - image), image, pull.name, pull.beside[i].suffix, (int)getpid());
-		f = fopen(new, "wxe");
-		if (!f || fwrite(pull.beside[i].data, 1, pull.beside[i].len, f) != pull.beside[i].len || fflush(f) != 0 ||
-		    fsync(fileno(f)) < 0 || fclose(f) != 0 || rename(new, path) < 0) {
-			error = errno;
-			unlink(new);
-			errno = error;
-			die("write %s:", path);
-		}
-	}
+	for (b = pull.beside; b < pull.beside + pull.nbeside; b++)
+		store_beside(m, b->suffix, b->data, b->len);
 }
 
 /* ---- hidden copies of what was fetched -------------------------------------------------- */
@@ -330,6 +316,7 @@ make_local(const char *copy)
 		die("%s:", copy);
 	store_make(&pull.local, a->image_root, pull.name, from.kind, a->force || a->replace);
 	store_clone(&from, &pull.local, STORE_NO_OVERLAY);
+	put_beside(&pull.local);
 	store_commit(&pull.local, a->replace ? STORE_REPLACE : a->force ? STORE_FORCE : STORE_NEW, a->read_only, !a->no_sync);
 }
 
@@ -371,6 +358,8 @@ check(struct making *m)
 	}
 	if (pull.keep)
 		mark_copy(m->fd);
+	else
+		put_beside(m);
 }
 
 static void
@@ -478,7 +467,6 @@ run_pull(struct ask *a, bool raw)
 	if (pull.name) {
 		if (pull.keep)
 			make_local(path);
-		put_beside(pull.local.path);
 		transfer_say(&pull.transfer, "Created new local image '%s'.", pull.name);
 	}
 	transfer_end(&pull.transfer);

@@ -34,10 +34,11 @@ static const char *const auxiliary[] = { ".nspawn", ".roothash", ".roothash.p7s"
 /*
  * What is not an image yet, or no more: ".#FILE", one of these, 16 hex digits. All but FOLLOW are locked while somebody
  * is at them, so one that is not is to be swept. FOLLOW is a link to another name: when FILE is there, the files of
- * that one are to be its own
+ * that one are to be its own. WITH is a file that belongs to an image, and its digits say to which: once that has its
+ * name, it gets its own. STUCK is a link to another name, and digits say which directory, of either, is to be immutable
  */
-enum { NEW, GONE, ASIDE, FOLLOW, MARKED = 200 };  /* MARKED: so much of FILE at most */
-static const char *const marks[] = { ".nl-new", ".nl-gone", ".nl-aside", ".nl-follow" };
+enum { NEW, GONE, ASIDE, FOLLOW, WITH, STUCK, MARKED = 200 };  /* MARKED: so much of FILE at most */
+static const char *const marks[] = { ".nl-new", ".nl-gone", ".nl-aside", ".nl-follow", ".nl-with", ".nl-stuck" };
 
 /* FILE or NAME without what tells the kind */
 static char *
@@ -54,12 +55,18 @@ stem(const char *file, size_t len)
 }
 
 static char *
+marked(const char *file, int mark, uint64_t digits)
+{
+	return fmt(".#%.*s%s%016llx", MARKED, file, marks[mark], (unsigned long long)digits);
+}
+
+static char *
 beside(const char *file, int mark)
 {
 	uint64_t random;
 
 	random_bytes(&random, sizeof(random));
-	return fmt(".#%.*s%s%016llx", MARKED, file, marks[mark], (unsigned long long)random);
+	return marked(file, mark, random);
 }
 
 /* the mark, and FILE; -1: it is none of ours */
@@ -455,10 +462,19 @@ store_base(const struct image *i)
 	return fmt("%s/%s", dir_name(i->path), text);
 }
 
-/* the directory with a link to each clone */
+static char *
+real_path(const char *path)
+{
+	char real[PATH_MAX];
+
+	return xstrdup(realpath(path, real) ? real : path);
+}
+
+/* the directory with a link to each clone: with what is cloned, wherever a link to that may be */
 static char *
 pins(const char *base)
 {
+	base = real_path(base);
 	return fmt("%s/.#%s.clones", dir_name(base), base_name(base));
 }
 
@@ -477,11 +493,12 @@ char **
 store_clones(const struct image *i)
 {
 	char *path = pins(i->path), **names = NULL;
+	const char *file = base_name(real_path(i->path));
 	DIR *d = opendir(path);
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, base_name(i->path)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, file))
 			grow(&names, xstrdup(e->d_name));
 	if (d)
 		closedir(d);
@@ -500,23 +517,32 @@ needed(const struct image *i)
 	return fmt("%s must stay as it is for its overlay clones: %s", i->name, text);
 }
 
+static int
+put_on_disk(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), ret = fd < 0 ? -1 : fsync(fd);
+
+	drop(fd);
+	return ret;
+}
+
 /* before the clone is there; nothing that could be changed needs none */
 static int
-pin(const char *base, const char *path)
+pin(const char *base, const char *path, bool sync)
 {
-	char *dir = pins(base), *name = stem(base_name(path), strlen(base_name(path))), *link, real[PATH_MAX];
-	char *store = dir_name(path);
+	char *dir = pins(base), *name = stem(base_name(path), strlen(base_name(path))), *store = real_path(dir_name(path));
+	char *link = fmt("%s/%s", streq(dir_name(dir), store) ? ".." : store, base_name(path));
+	int tries, ret = -1;
 
-	if (streq(dir_name(base), store))
-		link = fmt("../%s", base_name(path));
-	else if (realpath(store, real))
-		link = fmt("%s/%s", real, base_name(path));
-	else
-		return -1;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return errno == EROFS ? 0 : -1;
-	unlink(fmt("%s/%s", dir, name));
-	return symlink(link, fmt("%s/%s", dir, name));
+	for (tries = 0; ret < 0 && tries < 100; tries++) {  /* who takes another one out takes the directory, too */
+		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+			return errno == EROFS ? 0 : -1;
+		unlink(fmt("%s/%s", dir, name));
+		ret = symlink(link, fmt("%s/%s", dir, name));
+		if (ret < 0 && errno != ENOENT)
+			break;
+	}
+	return ret == 0 && sync ? put_on_disk(AT_FDCWD, dir) : ret;
 }
 
 static void
@@ -549,11 +575,11 @@ copy_beside(const char *from, const char *to)
 	bool done;
 
 	unlink(half);
-	in = openat(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if ((in < 0 && (errno == ENOENT || errno == ENOTDIR)) || access(to, F_OK) == 0) {
-		drop(in);
+	if (access(to, F_OK) == 0)
 		return true;
-	}
+	in = openat(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (in < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return true;
 	if (in >= 0 && fstat(in, &st) == 0 && !S_ISREG(st.st_mode)) {
 		warn("%s is no file, and not copied", from);
 		drop(in);
@@ -619,6 +645,68 @@ set_immutable(int fd, bool on)
 	return want == flags ? 0 : ioctl(fd, FS_IOC_SETFLAGS, &want);
 }
 
+/* which one it is, under any name */
+static uint64_t
+identity(int dir, const char *path)
+{
+	struct look l;
+
+	return sys_look(dir, path, &l) < 0 ? 0 : (uint64_t)l.ino ^ (uint64_t)l.born << 20;
+}
+
+/* an immutable directory keeps its name. Say that this one shall be, here or by its other name, however we end */
+static char *
+will_stick(int dir, int fd, const char *file, const char *other)
+{
+	char *mark = marked(file, STUCK, identity(fd, ""));
+
+	if (symlinkat(other, dir, mark) < 0 && errno != EEXIST)
+		die("make %s:", mark);
+	return mark;
+}
+
+/* so that it can get another name; NULL: it could already */
+static char *
+loosen(int dir, const struct image *i, const char *other)
+{
+	int flags;
+	char *mark;
+
+	if (i->kind != IMAGE_DIRECTORY || ioctl(i->fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & IMMUTABLE))
+		return NULL;
+	mark = will_stick(dir, i->fd, base_name(i->path), other);
+	if (set_immutable(i->fd, false) < 0)
+		die("make %s writable, for it to get another name:", i->path);
+	return mark;
+}
+
+static void
+stick(int dir, int fd, const char *mark)
+{
+	if (mark && set_immutable(fd, true) < 0)
+		warn("it cannot be made read-only; the next command tries again:");
+	else if (mark)
+		unlinkat(dir, mark, 0);
+}
+
+static void
+sweep_stuck(int dir, const char *entry, const char *file)
+{
+	char target[PATH_MAX];
+	const char *names[] = { file, target };
+	ssize_t n = readlinkat(dir, entry, target, sizeof(target) - 1);
+	int i, fd;
+
+	target[n > 0 ? n : 0] = 0;
+	for (i = 0; i < 2; i++) {
+		fd = openat(dir, names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && streq(entry, marked(file, STUCK, identity(fd, ""))))
+			set_immutable(fd, true);
+		drop(fd);
+	}
+	unlinkat(dir, entry, 0);
+}
+
 /* whatever it is. -1 with errno, and *where as of remove_tree */
 static int
 erase(int dir, const char *name, char **where)
@@ -647,21 +735,44 @@ static void
 sweep_pins(int dir, const char *path, const char *entry, const char *file)
 {
 	char *sub = fmt("%s/%s", path, entry);
-	int base = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int base = -1;
+	bool alone = false;
 	struct dirent *e;
-	DIR *d = NULL;
+	DIR *d = opendir(sub);
 
-	/* who makes a clone holds it */
-	if (base < 0 ? errno == ENOENT : flock(base, LOCK_EX | LOCK_NB) == 0)
-		d = opendir(sub);
-	while (d && (e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && !pin_holds(sub, e->d_name, file))
+	while (d && (e = readdir(d))) {
+		if (streq(e->d_name, ".") || streq(e->d_name, "..") || pin_holds(sub, e->d_name, file))
+			continue;
+		/* who makes a clone in another store holds it; who starts it finds it busy, so not without need */
+		if (base < 0 && !alone) {
+			base = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+			alone = base < 0 ? errno == ENOENT : flock(base, LOCK_EX | LOCK_NB) == 0;
+		}
+		if (!alone)
+			break;
+		if (!pin_holds(sub, e->d_name, file))
 			unlinkat(dirfd(d), e->d_name, 0);
-	if (d) {
-		closedir(d);
-		rmdir(sub);
 	}
+	if (d)
+		closedir(d);
+	rmdir(sub);
 	drop(base);
+}
+
+/* one that belongs to an image: to the one that has the name? */
+static void
+sweep_with(int dir, const char *path, const char *entry, const char *file)
+{
+	size_t len = strlen(file), n, i;
+	struct image of;
+
+	for (i = 0; i < LEN(auxiliary); i++) {
+		n = strlen(auxiliary[i]);
+		if (len > n && streq(file + len - n, auxiliary[i]) && find_in(path, fmt("%.*s", (int)(len - n), file), &of)
+		    && streq(entry, marked(file, WITH, identity(AT_FDCWD, of.path))) && renameat(dir, entry, dir, file) == 0)
+			return;
+	}
+	unlinkat(dir, entry, 0);
 }
 
 static void
@@ -682,8 +793,12 @@ sweep_mark(int dir, const char *path, const char *entry, int mark, const char *f
 			    || follow(was, fmt("%s/%s", path, file), find_in(dir_name(was), base_name(was), &from)))
 				unlinkat(dir, entry, 0);
 		}
+	} else if (mark == STUCK) {
+		sweep_stuck(dir, entry, file);
 	} else if (fd >= 0 ? flock(fd, LOCK_EX | LOCK_NB) == 0 : errno == ELOOP || errno == ENXIO) {
-		if (mark == ASIDE && fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
+		if (mark == WITH) {
+			sweep_with(dir, path, entry, file);
+		} else if (mark == ASIDE && fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
 			renameat(dir, entry, dir, file);
 		} else {
 			if (mark == GONE && strlen(file) < MARKED && !find_in(path, name, &i))
@@ -718,6 +833,16 @@ sweep(int dir, const char *path)
 		closedir(d);
 }
 
+/* where there are no locks nobody has one */
+static void
+lock_store(int dir)
+{
+	while (!halted && flock(dir, LOCK_EX) < 0 && errno == EINTR)
+		;
+	if (halted)
+		die("interrupted");
+}
+
 /* names come and go one at a time: an fd of the store, with its lock; -1 with errno */
 static int
 enter(const char *path)
@@ -726,11 +851,7 @@ enter(const char *path)
 
 	if (dir < 0)
 		return -1;
-	while (flock(dir, LOCK_EX) < 0)
-		if (errno != EINTR || halted)
-			break;
-	if (halted)
-		die("interrupted");
+	lock_store(dir);
 	sweep(dir, path);
 	return dir;
 }
@@ -781,8 +902,7 @@ begin(struct making *m, int kind, const struct image *snapshot)
 	int made = -1;
 	size_t i;
 
-	while (flock(m->dir, LOCK_EX) < 0 && errno == EINTR && !halted)
-		;
+	lock_store(m->dir);
 	m->fd = drop(m->fd);
 	erase(m->dir, half(m), &where);
 	if (snapshot && btrfs_snapshot(snapshot->fd, m->dir, half(m), false) < 0)
@@ -843,14 +963,50 @@ store_make(struct making *m, const char *root, const char *name, int kind, bool 
 }
 
 void
+store_beside(struct making *m, const char *suffix, const char *data, size_t len)
+{
+	char *name = marked(fmt("%s%s", m->name, suffix), WITH, identity(m->fd, ""));
+	ssize_t n = 0;
+	int fd;
+
+	/* in one step for who sweeps */
+	lock_store(m->dir);
+	fd = openat(m->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		flock(fd, LOCK_EX | LOCK_NB);
+	flock(m->dir, LOCK_UN);
+	if (fd < 0)
+		die("make %s/%s:", m->store, name);
+	grow(&m->with, name);
+	for (n = 0; n >= 0 && len > 0; len -= (size_t)n, data += n)
+		n = write(fd, data, len);
+	if (n < 0 || fsync(fd) < 0)
+		die("write %s/%s%s:", m->store, m->name, suffix);
+	/* it stays open, for its lock, until we end */
+}
+
+/* under the store's lock, once the image has its name */
+static void
+put_beside(const struct making *m)
+{
+	char **w, *file;
+
+	for (w = m->with; w && *w; w++)
+		if (read_mark(*w, &file) == WITH && renameat(m->dir, *w, m->dir, file) < 0)
+			die("name %s/%s:", m->store, file);
+}
+
+void
 store_abandon(struct making *m)
 {
 	int was = halted;
-	char *where;
+	char *where, **w;
 
 	if (unfinished != m)
 		return;
 	unfinished = NULL;
+	for (w = m->with; w && *w; w++)
+		unlinkat(m->dir, *w, 0);
 	/* it is for the signal that came that this is done; another one ends it */
 	halted = 0;
 	erase(m->dir, half(m), &where);
@@ -934,7 +1090,7 @@ replace(const struct making *m, const struct image *old, const char *kept)
 
 /* make way: *old is what has the name, locked, or has no name itself; the answer is the name to keep it by */
 static char *
-take_place(struct making *m, int how, struct image *old)
+take_place(struct making *m, int how, struct image *old, char **loose)
 {
 	struct image kept;
 	char *name = fmt("%s.old", m->name), *why;
@@ -949,15 +1105,13 @@ take_place(struct making *m, int how, struct image *old)
 	why = needed(old);
 	if (why)
 		die("%s", why);
-	if (old->kind == IMAGE_DIRECTORY)
-		set_immutable(old->fd, false);  /* else it keeps its name */
+	*loose = loosen(m->dir, old, how == STORE_REPLACE ? name : base_name(old->path));
 	if (how != STORE_REPLACE)
 		return NULL;
-	if (find_in(m->store, name, &kept)) {
+	while (find_in(m->store, name, &kept)) {  /* another may come meanwhile */
 		flock(m->dir, LOCK_UN);
 		store_remove(&kept, false);
-		while (flock(m->dir, LOCK_EX) < 0 && errno == EINTR && !halted)
-			;
+		lock_store(m->dir);
 	}
 	return fmt("%s%s", name, ends[old->kind]);
 }
@@ -966,7 +1120,7 @@ void
 store_commit(struct making *m, int how, bool read_only, bool sync)
 {
 	struct image i = { .kind = m->kind, .fd = m->fd }, old;
-	char *kept, *base = NULL, *mark = NULL, *from = NULL;
+	char *kept, *below, *base = NULL, *mark = NULL, *from = NULL, *loose = NULL, *stuck = NULL;
 	bool all = true;
 
 	if (halted)
@@ -975,26 +1129,34 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 		die("%s cannot be made read-only on %s:", m->name, place_type(m->fd));
 	if (sync && !m->synced && (m->kind > IMAGE_OVERLAY ? fsync(m->fd) : syncfs(m->dir)) < 0)
 		die("write %s:", m->path);
-	while (flock(m->dir, LOCK_EX) < 0 && errno == EINTR && !halted)
-		;
-	kept = take_place(m, how, &old);
+	lock_store(m->dir);
+	kept = take_place(m, how, &old, &loose);
 	if (m->kind == IMAGE_OVERLAY) {
 		i.path = m->temporary;
 		base = store_base(&i);
-		if (base && pin(base, m->path) < 0)
+		if (base && pin(base, m->path, sync) < 0)
 			die("pin %s:", base);
 	}
+	below = kept && old.kind == IMAGE_OVERLAY ? store_base(&old) : NULL;
+	if (below && pin(below, fmt("%s/%s", m->store, kept), sync) < 0)
+		die("pin %s:", below);
 	if (m->from.name) {
 		from = fmt("%s/%s", dir_name(m->from.path), m->from.name);
 		mark = intend(m->dir, m->store, from, m->name);
 	}
+	if (read_only && m->kind == IMAGE_DIRECTORY)
+		stuck = will_stick(m->dir, m->fd, base_name(m->path), base_name(m->path));
 	if (old.name)
 		replace(m, &old, kept);
 	else
 		rename_or_die(m->dir, half(m), base_name(m->path));
 	unfinished = NULL;
-	if (read_only && m->kind == IMAGE_DIRECTORY && set_immutable(m->fd, true) < 0)
-		warn("%s cannot be made read-only:", m->path);
+	put_beside(m);
+	stick(m->dir, m->fd, stuck);
+	if (kept)
+		stick(m->dir, old.fd, loose);
+	else if (loose)
+		unlinkat(m->dir, loose, 0);
 	if (sync)
 		fsync(m->dir);
 	if (mark) {
@@ -1002,8 +1164,6 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 		if (all)
 			unlinkat(m->dir, mark, 0);
 	}
-	if (old.name && kept && old.kind == IMAGE_DIRECTORY && old.read_only)
-		set_immutable(old.fd, true);
 	drop(old.name ? old.fd : -1);
 	m->from.fd = m->from.name ? drop(m->from.fd) : -1;
 	if (old.name && old.kind == IMAGE_OVERLAY)
@@ -1087,29 +1247,15 @@ cannot(const char *where)
 	die("Could not clone image: %s%s%s", where ? where : "", where ? ": " : "", store_reason());
 }
 
-static int
-put_on_disk(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), ret = fd < 0 ? -1 : fsync(fd);
-
-	drop(fd);
-	return ret;
-}
-
 static bool
 overlay(struct making *m, const struct image *from)
 {
-	char real[PATH_MAX], *store;
-	const char *lower;
+	char *real = real_path(from->path);
+	const char *lower = streq(dir_name(real), real_path(m->store)) ? base_name(real) : real;
 	int upper;
 
 	begin(m, IMAGE_OVERLAY, NULL);
-	store = dir_name(from->path);
-	if (streq(store, m->store))
-		lower = base_name(from->path);
-	else
-		lower = realpath(store, real) ? fmt("%s/%s", real, base_name(from->path)) : NULL;
-	if (!lower || !can_overlay(m, from))
+	if (!can_overlay(m, from))
 		return false;
 	upper = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (upper < 0 || (from->kind <= IMAGE_SUBVOLUME && store_dress(from->fd, upper) < 0)
@@ -1202,6 +1348,7 @@ take_away(struct image *i)
 {
 	char *path = dir_name(i->path), *why, *base, *gone, *where;
 	const char *file = base_name(i->path), *reason;
+	char *loose;
 	int dir;
 
 	if (i->vendor)
@@ -1221,13 +1368,14 @@ take_away(struct image *i)
 	}
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
 	gone = beside(file, GONE);
-	if (i->kind == IMAGE_DIRECTORY)
-		set_immutable(i->fd, false);
+	loose = loosen(dir, i, file);
 	if (renameat(dir, file, dir, gone) < 0) {
 		reason = store_reason();
 		drop(dir);
 		return reason;
 	}
+	if (loose)
+		unlinkat(dir, loose, 0);
 	if (base)
 		unpin(base, i->name);
 	if (!follow(fmt("%s/%s", path, i->name), NULL, false)) {
@@ -1257,7 +1405,8 @@ void
 store_rename(struct image *i, const char *name)
 {
 	char *path = dir_name(i->path), *why, *base, *mark, *new = fmt("%s/%s%s", path, name, ends[i->kind]);
-	bool was_immutable, all;
+	char *loose;
+	bool all;
 	struct image there;
 	int dir;
 
@@ -1272,17 +1421,14 @@ store_rename(struct image *i, const char *name)
 		die("Could not rename image: %s", why);
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
 	mark = intend(dir, path, fmt("%s/%s", path, i->name), name);
-	if (base && pin(base, new) < 0)
+	if (base && pin(base, new, true) < 0)
 		die("Could not rename image: %s", store_reason());
-	was_immutable = i->kind == IMAGE_DIRECTORY && i->read_only;
-	if (was_immutable)
-		set_immutable(i->fd, false);
+	loose = loosen(dir, i, base_name(new));
 	if (renameat(dir, base_name(i->path), dir, base_name(new)) < 0) {
 		unlinkat(dir, mark, 0);
 		die("Could not rename image: %s", store_reason());
 	}
-	if (was_immutable)
-		set_immutable(i->fd, true);
+	stick(dir, i->fd, loose);
 	fsync(dir);
 	all = follow(fmt("%s/%s", path, i->name), fmt("%s/%s", path, name), false);
 	if (all)

@@ -45,6 +45,7 @@ is_named(int fd, const char *path)
 static int
 take_number(struct transfer *t)
 {
+	bool taken;
 	int fd;
 
 	for (t->id = 1; t->id <= TRANSFERS_MOST; t->id++) {
@@ -53,9 +54,16 @@ take_number(struct transfer *t)
 			fd = run_open_state(t->path);
 			if (fd < 0)
 				return -1;
-			if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_named(fd, t->path))
-				return fd;
-		} while (drop(fd), errno != EWOULDBLOCK);
+			errno = 0;
+			if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_named(fd, t->path)) {
+				if (lseek(fd, 0, SEEK_END) == 0)
+					return fd;
+				/* of one that was killed: whose number it says may be somebody else's now */
+				unlink(t->path);
+			}
+			taken = errno == EWOULDBLOCK;
+			drop(fd);
+		} while (!taken);
 	}
 	return -1;
 }
@@ -615,13 +623,17 @@ static int
 open_spool(const struct making *m)
 {
 	int fd = openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	char *path = fmt("%s.qcow2", m->temporary);
+	uint64_t random;
+	char *path;
 
-	if (fd < 0) {
-		fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (fd < 0 || unlink(path) < 0)
-			die("make %s:", path);
-	}
+	if (fd >= 0)
+		return fd;
+	/* one of its own names, so that it is swept */
+	random_bytes(&random, sizeof(random));
+	path = fmt("%.*s%016llx", (int)strlen(m->temporary) - 16, m->temporary, (unsigned long long)random);
+	fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || (unlink(path) < 0 && errno != ENOENT))
+		die("make %s:", path);
 	return fd;
 }
 
@@ -788,13 +800,15 @@ open_beside(void)
 	bool again;
 	struct stat st;
 
+	halt_by_signal();
 	out.fd = openat(AT_FDCWD, path, FLAGS | O_CREAT | O_EXCL, 0666);
 	again = out.fd < 0 && errno == EEXIST;
 	if (again)
 		out.fd = openat(AT_FDCWD, path, FLAGS);
 	if (out.fd < 0)
 		die("write %s:", out.path);
-	if (flock(out.fd, LOCK_EX | LOCK_NB) < 0 || !is_named(out.fd, path))
+	/* where there are no locks nobody has one */
+	if ((flock(out.fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) || !is_named(out.fd, path))
 		die("%s is being written by another export", out.path);
 	/* where others may write, too, they may have put there what they want to read, or to see destroyed */
 	if (again && (fstat(out.fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)) {

@@ -39,6 +39,7 @@ state() {
 	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
 	ls /var/lib/machines 2>/dev/null
 	[ ! "$looks" ] || network_state
+	case $mode in disk*|squashfs) cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep "$T" ;; esac
 }
 # network_state : flags, rules, addresses, sockets; what is up is asked of the links that move
 network_state() {
@@ -63,7 +64,7 @@ network_state() {
 # same : prints what differs from the state before, once. Links go a moment after the network that they lead to
 same() {
 	tries=50
-	while state >"$T/now"; ! cmp -s "$T/before$looks" "$T/now" && [ "$looks" ] && [ $tries -gt 0 ]; do
+	while state >"$T/now"; ! cmp -s "$T/before$looks" "$T/now" && [ "$looks$where" != "-D $t" ] && [ $tries -gt 0 ]; do
 		tries=$((tries - 1))
 		sleep 0.02 2>/dev/null || sleep 1
 	done
@@ -99,6 +100,7 @@ begin() {
 	*)	case $mode in links|links-users|lent|zone-port|moved) looks=.network ;; esac ;;
 	esac
 	STEP=''
+	where="-D $t"
 	UNIFIED_HIERARCHY=''
 	case $mode in
 	terminal) words="--console=read-only $words" ;;
@@ -115,6 +117,9 @@ begin() {
 	boot)	words='-b --keep-unit' ;;
 	late)	STEP=late ;;
 	legacy)	UNIFIED_HIERARCHY=no ;;
+	disk)	where="-i $T/disk.raw" ;;
+	squashfs) where="-x -i $T/disk.squashfs" ;;
+	clone)	where='' ;;	# an image of that name
 	esac
 	export STEP UNIFIED_HIERARCHY
 	[ "$UNIFIED_HIERARCHY" ] || unset UNIFIED_HIERARCHY
@@ -150,7 +155,7 @@ at() {
 	*)	set -- "$step" "$@" ;;
 	esac
 	# shellcheck disable=SC2086 # words are words
-	"$@" "$T/hit" "$NL" -q -M "$me" -D "$t" $words </dev/null >"$T/out" 2>"$T/err"
+	"$@" "$T/hit" "$NL" -q -M "$me" $where $words </dev/null >"$T/out" 2>"$T/err"
 	status=$?
 	read -r hit call who remark <"$T/hit"
 	if [ "$mode" = interactive ]; then
@@ -238,6 +243,20 @@ stepped() {
 	is "$2 $1: $what ($cases calls)" '' "$wrong"
 }
 
+# images: a disk, one that cannot be written to, an overlay clone
+where="-D $t"
+mode=''
+images=''
+! mkfs.ext4 -q -d "$t" "$T/disk.raw" 16M >/dev/null 2>&1 || images='disk'
+! mksquashfs "$t" "$T/disk.squashfs" -quiet -no-progress >/dev/null 2>&1 || images="$images squashfs"
+mkdir -p "$T/root/var/lib/machines"
+if mount -t tmpfs none "$T/root/var/lib/machines"; then
+	cp -a "$t" "$T/root/var/lib/machines/base"
+	"$NL" clone base "$me"
+	"$NL" -q -M "$me" /bin/true
+	[ ! -d "$T/root/var/lib/machines/$me.overlay" ] || images="$images clone"
+fi 2>/dev/null
+
 mkdir -p "$T/root/etc"
 echo 53990921e36c49bf8682de9bb3c5f5ae >"$T/root/etc/machine-id"
 next "$me"
@@ -248,14 +267,14 @@ looks=.network
 state >"$T/before.network"
 looks=''
 if "$step" works 2>/dev/null; then
-	for m in ${MODES:-plain first late terminal interactive legacy stub network links links-users $network ephemeral users users-ephemeral boot sweep}; do
+	for m in ${MODES:-plain first late terminal interactive legacy stub network links links-users $network ephemeral users users-ephemeral boot sweep $images}; do
 		o=0
 		case $m in
 		plain)	s=1 e=3 ;;
 		late)	s=1 e=5 ;;
 		# of hundreds of calls some; CRASH=all takes two minutes for each of these, CRASH_OFFSET others
 		links|links-users) s=29 e=37 o=${CRASH_OFFSET:-0} ;;
-		lent|zone-port|moved) s=37 e=43 o=${CRASH_OFFSET:-0} ;;
+		disk|squashfs|clone|lent|zone-port|moved) s=37 e=43 o=${CRASH_OFFSET:-0} ;;
 		*)	s=5 e=9 ;;
 		esac
 		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s" $((1 + o))

@@ -219,6 +219,7 @@ for fs in tmpfs ext4 btrfs xfs f2fs overlayfs; do
 	run "$M" clone --force --copy three two
 	is "$fs: both ways" '0 program of one' "$rc $(inside two usr/bin/one)$err" )
 	if command -v flock >/dev/null 2>&1; then
+		"$M" remove two.old	# may lie on it
 		for verb in 'remove three' 'rename three drei' 'read-only three'; do
 			# shellcheck disable=SC2086
 			run flock -n "$S/three" "$M" $verb
@@ -234,7 +235,7 @@ for fs in tmpfs ext4 btrfs xfs f2fs overlayfs; do
 	mkdir -p "$S/.#one.clones"
 	ln -s ../no.overlay "$S/.#one.clones/no"
 	touch "$S/gone.nspawn" "$S/.#gone.nl-gone0123456789abcdef/x"
-	"$M" remove two.old
+	"$M" clean >/dev/null
 	is "$fs: what was left half-made is swept, what made way comes back" 'back ./.#theirs0123456789abcdef ' \
 		"$(cd "$S" && find . -maxdepth 1 \( -name '.#*' ! -name '*.clones' -o -name 'gone*' \) | sort | sed '1s/^/back /' | tr '\n' ' ')"
 	ok "$fs: and is an image again" "$M" show-image back
@@ -263,6 +264,57 @@ for fs in tmpfs ext4 btrfs xfs f2fs overlayfs; do
 	fi
 	off
 done
+
+# ---- what lies on what, by any name ------------------------------------------------------------
+
+on tmpfs
+base one
+base other
+mkdir "$T/elsewhere"
+mv "$S/one" "$T/elsewhere/box"
+ln -s "$T/elsewhere/box" "$S/one"
+"$M" clone --no-sync one two
+if [ -d "$S/two.overlay" ]; then
+	is 'a clone of what a link leads to lies on that' "$T/elsewhere/box" "$(cat "$S/two.overlay/lower")"
+	run timeout 20 "$NL" -q -M one /bin/true
+	like 'which cannot be started to be written to' "1 *$T/elsewhere/box is what two lies on, and must stay as it is*" "$rc $err"
+	run timeout 20 "$NL" -q -D "$T/elsewhere/box" /bin/true
+	like 'by no name' "1 *$T/elsewhere/box is what two lies on, and must stay as it is*" "$rc $err"
+	run "$M" remove one
+	is 'nor removed' '1 Could not remove image: one must stay as it is for its overlay clones: two' "$rc $err"
+	"$M" clone --no-sync other three
+	"$M" clone --no-sync --replace --copy one three
+	run "$M" remove other
+	is 'one that is kept as NAME.old still needs what it lies on' \
+		'1 Could not remove image: other must stay as it is for its overlay clones: three.old' "$rc $err"
+else
+	skip 'what a clone lies on stays as it is' 'no overlays here'
+fi
+off
+
+# ---- until it is on the disk ---------------------------------------------------------------------
+
+# order WORD... : what goes to the disk, and what gets a name, in order, from the calls that were made
+order() {
+	strace -f -y -o "$T/calls" -e trace=fsync,fdatasync,syncfs,renameat,renameat2,rename "$M" -q "$@" >/dev/null 2>&1
+	sed -n -e 's/^[0-9]* *\(sync\)fs(.*= 0$/\1/p' -e 's/^[0-9]* *fd*a*t*a*sync([0-9]*<\([^>]*\)>.*= 0$/sync \1/p' \
+		-e 's/^[0-9]* *rename[at2]*(.*, "\([^"]*\)"[^"]*= 0$/name \1/p' "$T/calls" |
+		sed -e "s|$S/*||" -e 's/\.#[^ ]*nl-[a-z]*[0-9a-f]*/half/' -e 's/ $/ store/' | tr '\n' ','
+}
+if command -v strace >/dev/null 2>&1 && on ext4; then
+	base one
+	tar -C "$S/one" -cf "$T/one.tar" .
+	is 'an import is on the disk before it has its name, and then its name is' 'sync,name new,sync store,' "$(order import-tar "$T/one.tar" new)"
+	is 'so is a copy' 'sync,name copy,sync store,' "$(order clone --copy one copy)"
+	is 'an overlay is without waiting for the others, its pin first' \
+		'sync half/upper,sync half/lower,sync half,sync .#one.clones,name lay.overlay,sync store,' "$(order clone one lay)"
+	is 'one that replaces another' 'sync,name copy.old,name copy,sync store,' "$(order clone --replace --copy one copy)"
+	is 'another name' 'name moved,sync store,' "$(order rename copy moved)"
+	is 'nobody waits who says so' 'name fast,' "$(order clone --no-sync --copy one fast)"
+	off
+else
+	skip 'it is on the disk before it has its name' 'no strace, or no ext4'
+fi
 
 # ---- a store in a file ----------------------------------------------------------------------------
 

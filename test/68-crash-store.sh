@@ -9,7 +9,9 @@ step=$(program step)
 M=$T/machinectl
 ln -s "$NL" "$M"
 S=$T/root/var/lib/machines
-mkdir -p "$S" "$T/root/run/nspawn-lite"
+X=$T/exported
+export STEP=free
+mkdir -p "$S" "$X" "$T/root/run/nspawn-lite"
 mount -t tmpfs none "$S" || skip_all 'no tmpfs'	# which waits for no disk
 
 # inside NAME : what a guest of that image would see of its one file
@@ -41,6 +43,9 @@ state() {
 	for f in "$S"/*.nspawn; do
 		[ ! -e "$f" ] || echo "${f##*/}"
 	done
+	for f in "$X"/*; do
+		[ ! -e "$f" ] || cksum "$f"
+	done
 	[ "$how" = kill ] || return
 	for f in "$S"/.#*.clones/*; do
 		[ ! -L "$f" ] || echo "${f#"$S/"}"
@@ -48,8 +53,8 @@ state() {
 }
 # hidden : what is in the store and is nobody's
 hidden() {
-	for f in "$S"/.[!.]* "$S"/*/probe; do
-		case $f in *'/.[!.]*'|*'/*/probe'|*.clones) ;; *) echo "${f#"$S/"}" ;; esac
+	for f in "$S"/.[!.]* "$S"/*/probe "$X"/.[!.]* "$T/root/run/nspawn-lite"/.transfer*; do
+		case $f in *'/.[!.]*'|*'/*/probe'|*'.transfer*'|*.clones) ;; *) echo "${f#"$S/"}" ;; esac
 	done
 }
 for i in one other; do
@@ -59,11 +64,24 @@ for i in one other; do
 done
 echo disk >"$T/store/disk.raw"
 echo x >"$T/store/one.nspawn"
+mkdir "$T/in"
+tar -C "$T/store/one" -cf "$T/in/x.tar" . 2>/dev/null
+gzip -c "$T/in/x.tar" >"$T/in/x.tar.gz"
+xz -c "$T/in/x.tar" >"$T/in/x.tar.xz" 2>/dev/null
+qemu-img convert -O qcow2 "$T/store/disk.raw" "$T/in/x.qcow2" >/dev/null 2>&1
+echo x >"$T/in/x.nspawn"
+"$(program badhttp)" "$T/in" "$T/requests" >"$T/port" &
+server_pid=$!
+wait_for test -s "$T/port"
+server=http://127.0.0.1:$(cat "$T/port")/cut/1000000
 fresh() {
-	rm -rf "${S:?}"/* "$S"/.#*
+	case $mode in *-ro|pull-keep) chattr -R -i "$S" ;; esac
+	rm -rf "${S:?}"/* "$S"/.#* "$S"/.tar-* "$X"
+	mkdir "$X"
 	cp -a "$T/store/." "$S"
 	case $mode in
 	rename-clone|remove-clone|clone-clone) "$M" clone --no-sync one thing ;;
+	rename-ro|remove-ro|replace-ro) "$M" read-only one ;;
 	snapshot)	btrfs subvolume create "$S/vol" >/dev/null; echo vol >"$S/vol/file" ;;
 	esac
 }
@@ -81,6 +99,20 @@ words() {
 	remove)	echo remove one ;;
 	remove-clone)	echo remove thing ;;
 	read-only)	echo read-only disk ;;
+	import-tar*)	echo import-tar "$T/in/x.tar${mode#import-tar}" new ;;
+	import-force)	echo import-tar --force "$T/in/x.tar" other ;;
+	import-raw)	echo import-raw "$T/store/disk.raw" new ;;
+	import-qcow2)	echo import-raw "$T/in/x.qcow2" new ;;
+	import-fs)	echo import-fs "$T/store/other" new ;;
+	export-tar*)	echo export-tar one "$X/one.tar${mode#export-tar}" ;;
+	export-raw)	echo export-raw disk "$X/disk.raw" ;;
+	export-gz)	echo export-raw disk "$X/disk.raw.gz" ;;
+	rename-ro)	echo rename one new ;;
+	remove-ro)	echo remove one ;;
+	clone-ro)	echo clone --read-only --copy one new ;;
+	replace-ro)	echo clone --replace --copy other one ;;
+	pull)	echo pull-tar --verify=no "$server/x.tar.gz" new ;;
+	pull-keep)	echo pull-tar --verify=no --keep-download=yes "$server/x.tar.gz" new ;;
 	esac
 }
 # judged : prints what is wrong with what is there, now and after the next command
@@ -89,11 +121,20 @@ judged() {
 	case $mode in
 	replace)	# at every moment there is one, and nothing is lost
 		case $now in *"one directory no${nl}one"*|*"one directory no${nl}other"*) ;; *) echo "now: $now" ;; esac ;;
+	*-ro)	;;	# it may be writable until the next command
 	*)	[ "$now" = "$old_names" ] || [ "$now" = "$new_names" ] || echo "now: $now" ;;
 	esac
 	"$M" clean >/dev/null 2>"$T/err" || cat "$T/err"
+	"$M" list-transfers --no-legend
+	case $mode in
+	export-*)	# the next one of that name takes what is half-made
+		now=$(state)
+		[ "$now" = "$old" ] || [ "$now" = "$new" ] || echo "then: $now"
+		# shellcheck disable=SC2046
+		"$M" -q $(words) 2>&1 ;;
+	esac
 	now=$(state)
-	[ "$mode" = replace ] || [ "$now" = "$old" ] || [ "$now" = "$new" ] || echo "then: $now"
+	[ "${mode%-ro}" = replace ] || [ "$now" = "$old" ] || [ "$now" = "$new" ] || echo "then: $now"
 	hidden
 }
 nl='
@@ -105,7 +146,7 @@ each() {
 	old=$(state)
 	old_names=$(names)
 	# shellcheck disable=SC2046
-	"$M" $(words) 2>&1
+	"$M" -q $(words) 2>&1
 	new=$(state)
 	new_names=$(names)
 	[ "$old" != "$new" ] || echo 'nothing was done'
@@ -115,7 +156,7 @@ each() {
 	while
 		fresh
 		# shellcheck disable=SC2046
-		"$step" "$1" "$k" "$T/hit" "$M" $(words) >"$T/out" 2>&1
+		"$step" "$1" "$k" "$T/hit" "$M" -q $(words) >"$T/out" 2>&1
 		status=$?
 		read -r hit call who remark <"$T/hit"
 		[ "$hit" != end ]
@@ -146,15 +187,31 @@ stepped() {
 }
 
 modes='clone copy raw clone-clone force replace rename rename-clone remove remove-clone read-only'
+for m in import-tar import-tar.gz import-tar.xz import-force import-raw import-qcow2 import-fs \
+	export-tar export-tar.gz export-tar.xz export-raw export-gz pull pull-keep; do
+	case $m in
+	*.xz)	[ -s "$T/in/x.tar.xz" ] || continue ;;
+	*qcow2)	[ -s "$T/in/x.qcow2" ] || continue ;;
+	esac
+	modes="$modes $m"
+done
+mkdir "$S/try"
+"$M" read-only try 2>/dev/null && modes="$modes rename-ro remove-ro clone-ro replace-ro"
+"$M" remove try
 if "$step" works 2>/dev/null; then
 	# CRASH_OFFSET takes others
 	some=3 few=17
 	[ "${CRASH:-}" != all ] || some=1 few=1
 	for mode in ${MODES:-$modes}; do
+		chattr -R -i "$S" 2>/dev/null
+		case $mode in
+		*-ro|import-*|export-*|pull*) [ "${CRASH:-}" = all ] || some=29 few=101 ;;
+		esac
 		stepped 'one that is killed leaves the old or the new' kill $some
 		stepped 'so does a disk that is full (ENOSPC)' 28 $few
 		stepped 'or one that fails (EIO)' 5 $few
 	done
+	chattr -R -i "$S" 2>/dev/null
 	mode=snapshot
 	if command -v mkfs.btrfs >/dev/null 2>&1 && truncate -s 128M "$T/disk" && mkfs.btrfs -q "$T/disk" >/dev/null 2>&1 &&
 		mount -o loop "$T/disk" "$S" 2>/dev/null; then
@@ -166,6 +223,9 @@ if "$step" works 2>/dev/null; then
 else
 	skip 'at each system call a crash leaves the old or the new' 'stepping is for x86_64 and Linux 5.3'
 fi
+
+kill "$server_pid"
+wait "$server_pid" 2>/dev/null
 
 # ---- many at once -------------------------------------------------------------------------
 

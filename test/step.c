@@ -9,7 +9,8 @@
  *   a number    the call is not made, and fails with this errno
  * A guest's program waits until the first process has come to poll for events: so the order of
  * calls is the same each time. With STEP=late in the environment the first such poll ends at once,
- * as if nothing had happened for a while, and the program waits for the second.
+ * as if nothing had happened for a while, and the program waits for the second. With STEP=free
+ * programs are never kept waiting: a verb has no guests, only filters.
  * We wait until all descendants have ended, and end with the status of the first process as a
  * shell says it, or with 99 if we had to end something that would not end.
  * LOG becomes one line:
@@ -61,7 +62,7 @@ static int injected;  /* an errno, or 0 */
 static long aim, calls, aimed = -1;
 static pid_t supervisor, child, held, failing, known[MOST], frozen[MOST];
 static int nknown, nfrozen, status = -1, child_status = -1;
-static int started, released, hung, early, skipping;
+static int started, released, hung, early, skipping, unheld;
 static int dying;  /* the supervisor is to die, and nothing moves until it has */
 static int over;   /* it has happened, and nothing is traced from here on */
 static int free_before;  /* the guest's program ran already */
@@ -232,7 +233,7 @@ at_exec(pid_t pid)
 	if (pid == supervisor || dying || over || is_ours(pid)) {
 		started = 1;
 		go_on(pid, 0);
-	} else if (released || failing) {
+	} else if (released || failing || unheld) {
 		detach(pid, 0);
 	} else {
 		held = pid;
@@ -331,6 +332,7 @@ step(char **argv)
 	if (!report)
 		fail(argv[3]);
 	early = getenv("STEP") && strcmp(getenv("STEP"), "late") == 0;
+	unheld = getenv("STEP") && strcmp(getenv("STEP"), "free") == 0;
 	start(argv + 4);
 	watch();
 	if (hung)
