@@ -484,7 +484,7 @@ lay_copy(const char *stage, int tree, const char *why)
 	here = openat(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (here < 0)
 		die("open the root in memory:");
-	if (copy_tree(tree, here, COPY_ALONE, &where) < 0)
+	if (copy_tree(tree, here, COPY_ALONE | COPY_ALLOWED, &where) < 0)
 		die("copy %s of the tree into memory%s:", where,
 		    errno == ENOSPC ? ", which may have no more than SIZE_ROOT of config.h says" : "");
 	close(here);
