@@ -604,24 +604,31 @@ erase(int dir, const char *name, char **where)
 	return remove_tree(dir, name, where);
 }
 
+/* who makes a clone holds its base; who starts one would find it busy, so it is locked only when there is something to do */
 static void
 sweep_pins(int dir, const char *path, const char *entry, const char *file)
 {
 	char *sub = fmt("%s/%s", path, entry);
 	int base = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	bool ours = base < 0 && errno == ENOENT, pinned = false;
+	DIR *d = opendir(sub);
 	struct dirent *e;
-	DIR *d = NULL;
 
-	/* who makes a clone holds it */
-	if (base < 0 ? errno == ENOENT : flock(base, LOCK_EX | LOCK_NB) == 0)
-		d = opendir(sub);
-	while (d && (e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && !pin_holds(sub, e->d_name, file))
+	while (d && (e = readdir(d))) {
+		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+			continue;
+		if (pin_holds(sub, e->d_name, file)) {
+			pinned = true;
+			continue;
+		}
+		ours = ours || (base >= 0 && flock(base, LOCK_EX | LOCK_NB) == 0);
+		if (ours && !pin_holds(sub, e->d_name, file))  /* it was made meanwhile */
 			unlinkat(dirfd(d), e->d_name, 0);
-	if (d) {
-		closedir(d);
-		rmdir(sub);
 	}
+	if (d && !pinned && (ours || (base >= 0 && flock(base, LOCK_EX | LOCK_NB) == 0)))
+		rmdir(sub);
+	if (d)
+		closedir(d);
 	drop(base);
 }
 
