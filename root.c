@@ -587,15 +587,24 @@ static void
 move_to_root(struct run *r, const char *stage)
 {
 	char **list = place_mounts("/proc/self/mountinfo");
-	size_t n, len = strlen(stage);
+	size_t n, len = strlen(stage), above;
 
 	if (!list)
 		die("pivot_root is refused, as on an initramfs, and /proc is not mounted: mount it first");
-	for (n = count(list); n-- > 0;)
+	for (n = count(list); n-- > 0;) {
+		above = strlen(list[n]);
+		if (strncmp(list[n], stage, above) == 0 && stage[above] == '/')
+			continue;  /* such as /run: with it the tree would go */
 		if (list[n][1] && !(strncmp(list[n], stage, len) == 0 && (list[n][len] == '/' || !list[n][len])))
 			umount2(list[n], MNT_DETACH);
+		*list[n] = 0;
+	}
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
 		die("move the tree to /:");
+	/* our root is still the old one */
+	for (n = count(list); n-- > 0;)
+		if (*list[n] && list[n][1])
+			umount2(list[n], MNT_DETACH);
 	if (chroot(".") < 0)
 		die("make the tree the root:");
 	r->bare_root = true;
