@@ -484,7 +484,7 @@ lay_copy(const char *stage, int tree, const char *why)
 	here = openat(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (here < 0)
 		die("open the root in memory:");
-	if (copy_tree(tree, here, COPY_ALONE, &where) < 0)
+	if (copy_tree(tree, here, COPY_ALONE | COPY_ALLOWED, &where) < 0)
 		die("copy %s of the tree into memory%s:", where,
 		    errno == ENOSPC ? ", which may have no more than SIZE_ROOT of config.h says" : "");
 	close(here);
@@ -587,15 +587,24 @@ static void
 move_to_root(struct run *r, const char *stage)
 {
 	char **list = place_mounts("/proc/self/mountinfo");
-	size_t n, len = strlen(stage);
+	size_t n, len = strlen(stage), above;
 
 	if (!list)
 		die("pivot_root is refused, as on an initramfs, and /proc is not mounted: mount it first");
-	for (n = count(list); n-- > 0;)
+	for (n = count(list); n-- > 0;) {
+		above = strlen(list[n]);
+		if (strncmp(list[n], stage, above) == 0 && stage[above] == '/')
+			continue;  /* such as /run: with it the tree would go */
 		if (list[n][1] && !(strncmp(list[n], stage, len) == 0 && (list[n][len] == '/' || !list[n][len])))
 			umount2(list[n], MNT_DETACH);
+		*list[n] = 0;
+	}
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
 		die("move the tree to /:");
+	/* our root is still the old one */
+	for (n = count(list); n-- > 0;)
+		if (*list[n] && list[n][1])
+			umount2(list[n], MNT_DETACH);
 	if (chroot(".") < 0)
 		die("make the tree the root:");
 	r->bare_root = true;

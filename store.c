@@ -731,6 +731,7 @@ erase(int dir, const char *name, char **where)
 	return remove_tree(dir, name, where);
 }
 
+/* who makes a clone holds its base; who starts one would find it busy, so it is locked only when there is something to do */
 static void
 sweep_pins(int dir, const char *path, const char *entry, const char *file)
 {
@@ -1201,7 +1202,9 @@ can_reflink(const struct making *m, const struct image *from)
 static bool
 can_overlay(const struct making *m, const struct image *from)
 {
+	static const char SIGNS[] = ":,\\";
 	bool dir = from->kind <= IMAGE_SUBVOLUME;
+	const char *name;
 	int upper, work, lower, fd = -1;
 
 	if (!dir && mkdirat(m->fd, "probe", 0700) < 0)
@@ -1212,6 +1215,10 @@ can_overlay(const struct making *m, const struct image *from)
 	if (upper >= 0 && work >= 0 && lower >= 0)
 		fd = sys_mount_private("overlay", fmt("lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d",
 		                       lower, upper, work));
+	/* before 5.2 it is mounted in another namespace, where only names lead; and these have signs for what stands between */
+	name = dir ? from->path : fmt("%s/probe", m->temporary);
+	if (fd < 0 && errno == EINVAL && !name[strcspn(name, SIGNS)] && !m->temporary[strcspn(m->temporary, SIGNS)])
+		fd = sys_mount_private("overlay", fmt("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", name, m->temporary, m->temporary));
 	if (!dir)
 		drop(lower);
 	drop(upper);
@@ -1236,7 +1243,7 @@ store_dress(int from, int to)
 		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP)
 			return -1;
 	}
-	return 0;
+	return futimens(to, (struct timespec[]){ st.st_atim, st.st_mtim });
 }
 
 static _Noreturn void

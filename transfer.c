@@ -622,7 +622,7 @@ commit_raw(const struct ask *a, struct making *m, const char *name)
 static int
 open_spool(const struct making *m)
 {
-	int fd = openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = sys_denied("O_TMPFILE") ? -1 : openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	uint64_t random;
 	char *path;
 

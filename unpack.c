@@ -451,7 +451,7 @@ static int
 nameless(int dir)
 {
 	static const char name[] = ".#nspawn-lite.directories";
-	int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = sys_denied("O_TMPFILE") ? -1 : openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (fd >= 0)
 		return fd;

@@ -211,6 +211,7 @@ enum {
 	COPY_ALONE = 1,  /* no thread of ours: memory is shared with another process, or a processor is to be left to others */
 	COPY_APART = 2,  /* nothing is shared with what it is a copy of */
 	COPY_LAYER = 4,  /* it stays a layer of an overlay, with what that wrote for itself */
+	COPY_ALLOWED = 8,  /* devices that we may not make stay out */
 };
 /*
  * Copy all below from, as it is, into the empty directory to; what is mounted there stays out. -1 with errno (EINTR:

@@ -133,6 +133,15 @@ if [ -n "$escape" ]; then
 	is 'nor with calls missing' '0 ways out of 10' "$(NSPAWN_LITE_DENY=new run escape "$dir/host-only/mark" 2>&1 | tail -n 1)"
 fi
 
+# on an initramfs whose /run is a file system of its own
+mkdir "$dir/own"
+if mount -t tmpfs own "$dir/own" 2>/dev/null; then
+	is 'its state may be on a mount of its own' inside "$(NSPAWN_LITE_ROOT="$dir/own" run echo inside)"
+	[ -z "$escape" ] || is 'and no way leads out' '0 ways out of 10' \
+		"$(NSPAWN_LITE_ROOT="$dir/own" run escape "$dir/host-only/mark" 2>&1 | tail -n 1)"
+	umount "$dir/own"
+fi
+
 # an image as routers have them, of the program alone
 if [ -f /root/root.squashfs ]; then
 	version="$("$nl" --version)"
