@@ -99,7 +99,7 @@ static bool
 grow_to(void *at, size_t *room, size_t need, size_t size)
 {
 	size_t more = need + need / 2 + 16;
-	void *grown;
+	void *old, *grown;
 
 	if (need <= *room)
 		return true;
@@ -107,8 +107,8 @@ grow_to(void *at, size_t *room, size_t need, size_t size)
 		errno = ENOMEM;
 		return false;
 	}
-	memcpy(&grown, at, sizeof(grown));
-	grown = realloc(grown, more * size);
+	memcpy(&old, at, sizeof(old));
+	grown = realloc(old, more * size);
 	if (!grown)
 		return false;
 	memcpy(at, &grown, sizeof(grown));
