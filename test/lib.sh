@@ -190,14 +190,16 @@ tree() {
 }
 
 # ours : processes that the program left running: its own, by what they
-# execute and where their state is, and guests, by where their mounts are from
+# execute and where their state is, and guests, by where their mounts are from.
+# A test beside us that has mounts of its own has copies of ours, but the host's root
 ours() {
 	for p in /proc/[0-9]*; do
 		# shellcheck disable=SC3013 # every shell we meet has -ef
 		if [ "$p/exe" -ef "$NL" ] &&
 			tr '\0' '\n' <"$p/environ" | grep -q "^NSPAWN_LITE_ROOT=$T/"; then
 			echo "${p#/proc/}"
-		elif ! [ "$p/ns/mnt" -ef "/proc/$$/ns/mnt" ] && grep -qsF "${T##*/}/" "$p/mountinfo"; then
+		elif ! { [ "$p/root" -ef / ] && [ "$p/ns/pid" -ef "/proc/$$/ns/pid" ]; } &&
+			! [ "$p/ns/mnt" -ef "/proc/$$/ns/mnt" ] && grep -qsF "${T##*/}/" "$p/mountinfo"; then
 			echo "${p#/proc/}"
 		fi 2>/dev/null
 	done
