@@ -222,9 +222,8 @@ snapshot() {
 	for p in /dev/pts/[0-9]*; do
 		echo "pty $p"
 	done
-	for p in /sys/block/loop*/loop/backing_file; do
-		[ ! -e "$p" ] || echo "loop $p $(cat "$p" 2>/dev/null)"
-	done
+	# of what is ours: others on the host have theirs
+	grep -F "$T/" /sys/block/loop*/loop/backing_file /dev/null 2>/dev/null | sed 's/^/loop /'
 	# The folders that the first command makes stay, and what it knows of the kernel
 	find "$T/root" 2>/dev/null | sed -e "s|^$T/root||" \
 		-e '/^\/run$/d' -e '/^\/var$/d' -e '/^\/var\/lib$/d' -e '/^\/var\/lib\/machines$/d' \
