@@ -216,7 +216,8 @@ take_attributes(struct pack *p, int fd, const char *self)
 	for (at = 0; at < names; at += strlen((char *)p->attributes + at) + 1) {
 		if (!is_packed((char *)p->attributes + at))
 			continue;
-		if (!grow_to(&p->attributes, &p->attributes_room, end + ATTRIBUTE_MOST, 1) || !grow_to(&p->xattr, &p->xattrs, n + 1, sizeof(*p->xattr)))
+		if (!grow_to(&p->attributes, &p->attributes_room, end + ATTRIBUTE_MOST, 1) ||
+		    !grow_to(&p->xattr, &p->xattrs, n + 1, sizeof(*p->xattr)))
 			return fail(p, "read attributes of");
 		name = (char *)p->attributes + at;
 		len = get_value(fd, self, name, p->attributes + end, ATTRIBUTE_MOST);
