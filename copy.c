@@ -222,7 +222,7 @@ place(const char *path, bool beyond, const char *name)
 
 /* which ways are known not to work from here to there: the same for all files, whoever finds it out */
 struct ways {
-	volatile bool no_clone, no_range, no_send;
+	_Atomic bool no_clone, no_range, no_send;
 	bool all;  /* share even what is smaller than a block */
 };
 
@@ -417,7 +417,7 @@ struct copy {
 	struct names *queue[QUEUE];
 	int queued, waiting;
 	bool end;
-	volatile int error;    /* of the first that failed, and what that was at */
+	_Atomic int error;     /* of the first that failed, and what that was at */
 	char *where;
 	struct twin **twin;
 	size_t ntwins, rooms;  /* the latter a power of two, or 0 */

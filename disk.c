@@ -479,7 +479,8 @@ read_gpt(struct table *t, uint64_t lba, uint64_t *other)
 	header = le32(sector + 12);
 	crc = le32(sector + 16);
 	memset(sector + 16, 0, 4);
-	if (header < GPT_HEADER || header > t->sector || (crc32(UINT32_MAX, sector, header) ^ UINT32_MAX) != crc || le64(sector + 24) != lba)
+	if (header < GPT_HEADER || header > t->sector ||
+	    (crc32(UINT32_MAX, sector, header) ^ UINT32_MAX) != crc || le64(sector + 24) != lba)
 		return false;
 	*other = le64(sector + 32);
 	at = le64(sector + 72);

@@ -93,7 +93,8 @@ parse_url(const char *s, struct url *u)
 			return false;
 		u->port = fmt("%lld", port);
 	}
-	n = strspn(u->host, u->bracket ? "0123456789abcdefABCDEF:." : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.");
+	n = strspn(u->host, u->bracket ? "0123456789abcdefABCDEF:." :
+	    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.");
 	return *u->host && !u->host[n] && n < 256;
 }
 

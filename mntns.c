@@ -112,7 +112,8 @@ mntns_find(const struct plan *p, struct run *r)
 	struct statfs root;
 
 	/* what is laid between the host and the tree needs the host's paths */
-	if (r->image_mounts >= 0 || p->ephemeral || p->volat > VOLATILE_NO || r->read_only || r->journal_path || p->pivot_root || mount_on(r, "/") || !recall(&k))
+	if (r->image_mounts >= 0 || p->ephemeral || p->volat > VOLATILE_NO || r->read_only || r->journal_path ||
+	    p->pivot_root || mount_on(r, "/") || !recall(&k))
 		return;
 	if (k.ino && stat_field(k.pid, NULL, 22) == k.since)
 		r->mounts = mntns_open_if(fmt("/proc/%d/fd/%d", k.pid, k.fd), k.ino);

@@ -99,7 +99,7 @@ static bool
 grow_to(void *at, size_t *room, size_t need, size_t size)
 {
 	size_t more = need + need / 2 + 16;
-	void *grown;
+	void *old, *grown;
 
 	if (need <= *room)
 		return true;
@@ -107,8 +107,8 @@ grow_to(void *at, size_t *room, size_t need, size_t size)
 		errno = ENOMEM;
 		return false;
 	}
-	memcpy(&grown, at, sizeof(grown));
-	grown = realloc(grown, more * size);
+	memcpy(&old, at, sizeof(old));
+	grown = realloc(old, more * size);
 	if (!grown)
 		return false;
 	memcpy(at, &grown, sizeof(grown));
@@ -216,7 +216,8 @@ take_attributes(struct pack *p, int fd, const char *self)
 	for (at = 0; at < names; at += strlen((char *)p->attributes + at) + 1) {
 		if (!is_packed((char *)p->attributes + at))
 			continue;
-		if (!grow_to(&p->attributes, &p->attributes_room, end + ATTRIBUTE_MOST, 1) || !grow_to(&p->xattr, &p->xattrs, n + 1, sizeof(*p->xattr)))
+		if (!grow_to(&p->attributes, &p->attributes_room, end + ATTRIBUTE_MOST, 1) ||
+		    !grow_to(&p->xattr, &p->xattrs, n + 1, sizeof(*p->xattr)))
 			return fail(p, "read attributes of");
 		name = (char *)p->attributes + at;
 		len = get_value(fd, self, name, p->attributes + end, ATTRIBUTE_MOST);

@@ -257,7 +257,8 @@ read_features(struct qcow2 *q, const uint8_t *h)
 	if (needs & CORRUPT)
 		return fail(&q->out, "it is marked as corrupt; see qemu-img check -r");
 	if (needs & EXTERNAL)
-		return fail(&q->out, fmt("its data is in another file, '%s'; make one of both: qemu-img convert -O raw", external_name(q, len)));
+		return fail(&q->out, fmt("its data is in another file, '%s'; make one of both: qemu-img convert -O raw",
+		    external_name(q, len)));
 	if (needs & EXTENDED)
 		return fail(&q->out, "it has subclusters (extended_l2); use qemu-img convert -O raw");
 	if (needs & ~(uint64_t)(DIRTY | PACKING))
@@ -280,7 +281,8 @@ read_header(struct qcow2 *q)
 	if (n < HEADER_2 || !qcow2_is(h, sizeof(h)))
 		return damaged(q, "it ends too early; is all of it there?");
 	if (q->version != 2 && q->version != 3)
-		return fail(&q->out, fmt("it is of version %u of qcow2, and only 2 and 3 are known here; use qemu-img convert -O raw", q->version));
+		return fail(&q->out, fmt("it is of version %u of qcow2, and only 2 and 3 are known here; use qemu-img convert -O raw",
+		    q->version));
 	if (be32(h + 20) < CLUSTER_LEAST || be32(h + 20) > CLUSTER_MOST)
 		return damaged(q, "its clusters have no sane size");
 	q->bits = (int)be32(h + 20);

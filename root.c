@@ -349,7 +349,8 @@ root_look(const struct plan *p, struct run *r)
 	/* what this run may not write to, whoever says so */
 	r->root_fixed = p->read_only;
 	r->read_only = p->read_only || p->volat == VOLATILE_STATE
-	    || (!p->ephemeral && p->volat <= VOLATILE_NO && (r->image_read_only || (fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY)));
+	    || (!p->ephemeral && p->volat <= VOLATILE_NO &&
+		(r->image_read_only || (fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY)));
 	r->host_release = host_file(release);
 	r->has_tun = access("/dev/net/tun", F_OK) == 0;
 	look_at_nodes(r);

@@ -396,15 +396,13 @@ acl_words(char *s, unsigned int *perm, uint32_t *id, bool *lost)
 	}
 	if (!field[2])
 		return -1;
-	for (*perm = 0, p = field[2]; *p; p++) {
+	for (p = field[2]; *p; p++) {
 		int bit = word_index("x|w|r|-", (char[]){ *p, 0 });
 
 		if (bit < 0)
 			return -1;
 		*perm |= bit < 3 ? 1U << bit : 0;
 	}
-	*id = UINT32_MAX;
-	*lost = false;
 	if (!*field[1])
 		return tags[kind];
 	if (whole_number(field[3] ? field[3] : field[1], UINT32_MAX - 1, &n))
@@ -429,9 +427,9 @@ acl(struct tar *t, bool of_default, char *s)
 		return no_memory(t);
 	le(to, ACL_VERSION, 4);
 	for (; s; s = next) {
-		unsigned int perm;
-		uint32_t id;
-		bool lost;
+		unsigned int perm = 0;
+		uint32_t id = UINT32_MAX;
+		bool lost = false;
 		int tag;
 
 		next = strpbrk(s, ",\n");

@@ -776,7 +776,8 @@ export_format(const struct ask *a)
 	for (i = 0; i < PACK_KINDS; i++)
 		if (streq(a->format, pack_names[i]))
 			return i;
-	die("--format=%s: not one of: %s %s %s %s %s", a->format, pack_names[0], pack_names[1], pack_names[2], pack_names[3], pack_names[4]);
+	die("--format=%s: not one of: %s %s %s %s %s", a->format,
+	    pack_names[0], pack_names[1], pack_names[2], pack_names[3], pack_names[4]);
 }
 
 static int

@@ -75,7 +75,8 @@ is 'a planted call upwards is caught' sh -c \
 	"make -s -C '$tmp/two/in/a/longer/place' layers 2>&1 | grep -qx 'util calls up into nspawn-lite (main)'"
 
 bin=$tmp/one/build/pie/nspawn-lite
-is 'compiles as a static PIE' build one O=build/pie BTRFS=n CFLAGS='-Os -fPIE' LDFLAGS=-static-pie
+# The libraries of our toolchain are not made for it
+is 'compiles as a static PIE' build one O=build/pie BTRFS=n ZLIB=n CFLAGS='-Os -fPIE' LDFLAGS=-static-pie
 is 'a PIE has no text relocations' no_textrel
 is 'a PIE runs' sh -c "'$bin' --version >/dev/null"
 

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Names for guests: whom they ask, and the relay: with a real dnsmasq and real clients
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=net.sh
 . "${0%/*}/net.sh"
 
 need dnsmasq dig socat nc

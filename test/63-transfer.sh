@@ -1,5 +1,6 @@
 #!/bin/sh
 # Import and export: verbs, messages, round trips with others' programs, transfers that run, and what stays of one that does not
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 
 need_root

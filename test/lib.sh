@@ -191,16 +191,15 @@ tree() {
 
 # ours : processes that the program left running: its own, by what they
 # execute and where their state is, and guests, by where their mounts are from.
-# Who has the host's root is none: a test beside this one may have inherited
-# mounts of this one when it took a namespace of its own.
+# A test beside us that has mounts of its own has copies of ours, but the host's root
 ours() {
 	for p in /proc/[0-9]*; do
 		# shellcheck disable=SC3013 # every shell we meet has -ef
 		if [ "$p/exe" -ef "$NL" ] &&
 			tr '\0' '\n' <"$p/environ" | grep -q "^NSPAWN_LITE_ROOT=$T/"; then
 			echo "${p#/proc/}"
-		elif ! [ "$p/root" -ef / ] && ! [ "$p/ns/mnt" -ef "/proc/$$/ns/mnt" ] &&
-			grep -qsF "${T##*/}/" "$p/mountinfo"; then
+		elif ! { [ "$p/root" -ef / ] && [ "$p/ns/pid" -ef "/proc/$$/ns/pid" ]; } &&
+			! [ "$p/ns/mnt" -ef "/proc/$$/ns/mnt" ] && grep -qsF "${T##*/}/" "$p/mountinfo"; then
 			echo "${p#/proc/}"
 		fi 2>/dev/null
 	done
@@ -211,7 +210,8 @@ mounts_below() {
 }
 
 snapshot() {
-	sed 's/^/mount /' /proc/self/mountinfo
+	# but for those of other tests beside us
+	sed -e "\\| ${T%.*}\\.[^ ]* |{ \\|$T|!d; }" -e 's/^/mount /' /proc/self/mountinfo
 	sed -n 's/^ *\(.*\):.*/link \1/p' /proc/net/dev
 	ours | while read -r p; do
 		# One that has ended since is none
@@ -223,9 +223,8 @@ snapshot() {
 	for p in /dev/pts/[0-9]*; do
 		echo "pty $p"
 	done
-	for p in /sys/block/loop*/loop/backing_file; do
-		[ ! -e "$p" ] || echo "loop $p $(cat "$p" 2>/dev/null)"
-	done
+	# of what is ours: others on the host have theirs
+	grep -F "$T/" /sys/block/loop*/loop/backing_file /dev/null 2>/dev/null | sed 's/^/loop /'
 	# The folders that the first command makes stay, and what it knows of the kernel
 	find "$T/root" 2>/dev/null | sed -e "s|^$T/root||" \
 		-e '/^\/run$/d' -e '/^\/var$/d' -e '/^\/var\/lib$/d' -e '/^\/var\/lib\/machines$/d' \
