@@ -59,7 +59,7 @@ make_images() {
 	# more than 32 bits say; ubifs does not tell where holes are, so that all is read
 	blocks=1310720
 	[ "$2" != ubifs ] || blocks=10240
-	printf middle | dd of="$tree/var/sparse" bs=4096 seek=$((blocks / 6 * 5)) 2>/dev/null
+	printf middle | dd of="$tree/var/sparse" bs=4096 seek=$((blocks * 5 / 6)) 2>/dev/null
 	printf end | dd of="$tree/var/sparse" bs=4096 seek=$((blocks - 1)) conv=notrunc 2>/dev/null
 	chown 4000000000:3000000 "$tree/etc/second"
 	touch -d '2200-01-02 03:04:05.678901234' "$tree/var/fifo"
@@ -74,7 +74,7 @@ make_images() {
 	setfattr -n trusted.t -v x "$tree/var"
 	mkdir -p "$tree/$(printf 'directory-with-a-longer-name/%.0s' $(seq 12))"
 	# nor parts of a second
-	[ "$2" != ubifs ] || find "$tree" -depth -exec touch -h -d '2040-01-02 03:04:05' {} +
+	[ "$2" != ubifs ] || find "$tree" -depth -exec touch -h -d '2030-01-02 03:04:05' {} +
 	tar -C "$tree" --format=posix --sparse --xattrs --xattrs-include='trusted.*' --xattrs-include='security.*' --acls --numeric-owner -czf "$images/one.tar.gz" .
 	tar -C "$tree" --format=gnu --sparse --numeric-owner -cf "$images/gnu.tar" .
 	(cd "$images" && sha256sum one.tar.gz >SHA256SUMS)
