@@ -52,7 +52,8 @@ error_text(int error)
 {
 	const char *text = strerror(error);
 
-	return (error == EACCES || error == EPERM) && geteuid() != 0 ? fmt("%s (we are not root)", text) : text;
+	/* a child that speaks by the wire is not who was called: the payload's user need not be root */
+	return wirefd < 0 && (error == EACCES || error == EPERM) && geteuid() != 0 ? fmt("%s (we are not root)", text) : text;
 }
 
 /* One line, at once, whoever speaks. A child hands it to the supervisor: the terminal is not its own */
