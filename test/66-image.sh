@@ -151,7 +151,7 @@ rm -f "$tmp/hostile.raw"
 
 mbr=$tmp/mbr.raw
 truncate -s 40M "$mbr"
-table() { printf 'label: dos\n%s\n' "$1" | sfdisk -q "$mbr"; }
+table() { printf 'label: dos\n%s\n' "$1" | sfdisk -q "$mbr" 2>/dev/null; }
 table 'start=2048, size=8192, type=c
 start=10240, size=32768, type=83'
 ext4 "$mbr" $((10240 * 512)) 16 "$t"
