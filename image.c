@@ -212,7 +212,7 @@ die_unmounted(const struct disk *d, const struct partition *part, const struct f
 		die("mount %s: it is in use: mounted, or part of something else", what);
 	if (errno == EEXIST)
 		die("mount %s: the kernel takes it for another with the same UUID that is mounted already", what);
-	if (errno == EIO || errno == EINVAL || errno == 117 /* EUCLEAN */)
+	if (errno == EIO || errno == EINVAL || errno == EUCLEAN)
 		die("mount %s: its %s is damaged, or has what this kernel does not know (dmesg says more)", what, f->name);
 	die("mount %s, %s:", what, f->name);
 }
@@ -791,17 +791,6 @@ populate(const struct plan *p, const char *path)
 		print(2, "%sPopulated %s from template %s.\n", speaker, path, p->template);
 }
 
-/* without a slash at its end */
-static char *
-trimmed(const char *path)
-{
-	size_t n = strlen(path);
-
-	while (n > 1 && path[n - 1] == '/')
-		n--;
-	return fmt("%.*s", (int)n, path);
-}
-
 /* where it is, and what it is, as far as that is asked of a name */
 static const char *
 choose_path(const struct plan *p, struct image *i)
@@ -811,12 +800,12 @@ choose_path(const struct plan *p, struct image *i)
 	if (!path && p->template && p->ephemeral)
 		return p->template;
 	if (p->template) {
-		path = trimmed(path ? path : fmt("%s/%s", store_dir(p->image_root), p->machine));
+		path = path ? store_dir(path) : fmt("%s/%s", store_dir(p->image_root), p->machine);
 		populate(p, path);
 	}
 	if (!path && p->machine) {
 		if (!store_find(p->image_root, p->machine, i))
-			die("No image for machine '%s'%s.", p->machine, store_called(NULL, p->machine));
+			die("No image for machine '%s'%s.", p->machine, store_called(p->image_root, p->machine));
 		path = i->path;
 	}
 	return path ? path : ".";
@@ -909,7 +898,7 @@ image_take(const struct plan *p, struct run *r)
 	i.fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (p->directory ? O_DIRECTORY : 0));
 	if (i.fd < 0 && errno == ENOTDIR && p->directory && access(path, F_OK) == 0)
 		die("Failed to open tree %s: it is no directory; -i takes disk images", path);
-	if (i.fd < 0 && errno == ENOENT && p->image && !strchr(path, '/') && store_find(NULL, path, &i))
+	if (i.fd < 0 && errno == ENOENT && p->image && !strchr(path, '/') && store_find(p->image_root, path, &i))
 		die("Failed to open image %s: there is no such file here; -M %s runs the image of that name", path, path);
 	if (i.fd < 0 || fstat(i.fd, &st) < 0)
 		die("Failed to open %s %s:", what, path);
@@ -974,21 +963,21 @@ look_for_id(const struct plan *p, struct run *r, const uint8_t random[16])
 		return;
 	}
 	memcpy(r->uuid, random, sizeof(r->uuid));
-	r->uuid[6] = (uint8_t)((r->uuid[6] & 0x0f) | 0x40);  /* RFC 4122, version 4 */
-	r->uuid[8] = (uint8_t)((r->uuid[8] & 0x3f) | 0x80);
 }
 
 void
 image_look(const struct plan *p, struct run *r)
 {
 	uint8_t random[2][16];
-	int fd;
+	int fd, i;
 
 	random_bytes(random, sizeof(random));
+	for (i = 0; i < 2; i++) {  /* RFC 4122, version 4 */
+		random[i][6] = (uint8_t)((random[i][6] & 0x0f) | 0x40);
+		random[i][8] = (uint8_t)((random[i][8] & 0x3f) | 0x80);
+	}
 	look_for_id(p, r, random[0]);
 	memcpy(r->boot_id, random[1], sizeof(r->boot_id));
-	r->boot_id[6] = (uint8_t)((r->boot_id[6] & 0x0f) | 0x40);
-	r->boot_id[8] = (uint8_t)((r->boot_id[8] & 0x3f) | 0x80);
 	if (!p->boot || p->check_os_release == NO)
 		return;
 	fd = sys_open_in(r->tree, "etc/os-release", O_PATH, 0);
