@@ -301,11 +301,19 @@ images_remove(struct ask *a)
 	struct image i;
 	char **w;
 
+	halt_by_signal();
 	for (w = a->words; *w; w++) {
 		find(a, *w, "Could not remove image", &i);
 		store_remove(&i, false);
 	}
 	return 0;
+}
+
+/* in a directory of --image-root, which may be anything: one that is no tree of a system, nor what was pulled */
+static bool
+is_foreign(const struct image *i)
+{
+	return i->kind <= IMAGE_SUBVOLUME && !after(i->name, ".tar-") && access(fmt("%s/usr", i->path), F_OK) < 0;
 }
 
 int
@@ -314,14 +322,22 @@ images_clean(struct ask *a)
 	uint64_t freed = 0;
 	bool known = false;
 	struct image *i;
-	size_t n, removed = 0, before;
+	size_t n, removed = 0, before, foreign;
 
+	halt_by_signal();
 	store_check_pool(a->image_root);
 	store_sweep(a->image_root);
 	do {  /* again, for what clones needed, and for what another of its name hid */
 		before = removed;
-		for (i = store_list(a->image_root, true, &n); n > 0; n--, i++) {
-			if (i->vendor || (*i->name != '.' && !a->all) || !store_remove(i, true))
+		foreign = 0;
+		for (i = store_list(a->image_root, true, &n); n > 0 && !halted; n--, i++) {
+			if (i->vendor || (*i->name != '.' && !a->all))
+				continue;
+			if (a->image_root && is_foreign(i)) {
+				foreign++;
+				continue;
+			}
+			if (!store_remove(i, true))
 				continue;
 			if (i->exclusive != UINT64_MAX) {
 				known = true;
@@ -330,11 +346,15 @@ images_clean(struct ask *a)
 			print(1, "Removed image '%s'\n", i->name);
 			removed++;
 		}
-	} while (removed > before);
+	} while (removed > before && !halted);
+	if (foreign)
+		warn("%zu directories of %s have no /usr, and stay: remove takes those that are named", foreign, a->image_root);
 	print(1, "Removed %zu images in total.", removed);
 	if (known)
 		print(1, " Total freed exclusive disk space: %s.", table_size(freed));
 	print(1, "\n");
+	if (halted)
+		die("interrupted; the next verb that changes images goes on with what was begun");
 	return 0;
 }
 
@@ -344,7 +364,7 @@ images_read_only(struct ask *a)
 	static const char what[] = "Could not mark image read-only";
 	int on = a->words[1] ? parse_bool(a->words[1]) : 1;
 	struct image i;
-	char **clones;
+	char *needed;
 
 	if (on < 0)
 		die("Failed to parse boolean argument: %s", a->words[1]);
@@ -354,9 +374,9 @@ images_read_only(struct ask *a)
 		die("%s: %s", what, strerror(EROFS));
 	if (store_try_lock(&i, true) < 0)
 		die("%s: %s", what, store_reason());
-	clones = on ? NULL : store_clones(&i);
-	if (clones)
-		die("%s: %s must stay as it is for its overlay clones: %s%s", what, i.name, *clones, clones[1] ? ", ..." : "");
+	needed = on ? NULL : store_needed(&i);
+	if (needed)
+		die("%s: %s", what, needed);
 	if (store_set_read_only(&i, on) < 0) {
 		if (errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS)
 			die("%s: %s has no such flag for directories", what, place_type(i.fd));
@@ -376,6 +396,8 @@ images_set_limit(struct ask *a)
 
 	if (!streq(size, "-") && !streq(size, "none") && !parse_size(size, &limit))
 		die("Failed to parse size: %s", size);
+	if (!limit)
+		die("Could not set limit: 0 leaves no room at all; '-' takes a limit away");
 	path = store_dir(a->image_root);
 	if (name) {
 		find(a, name, "Could not set limit", &i);

@@ -505,8 +505,8 @@ store_clones(const struct image *i)
 	return names;
 }
 
-static char *
-needed(const struct image *i)
+char *
+store_needed(const struct image *i)
 {
 	char **names = store_clones(i), *text;
 
@@ -683,10 +683,12 @@ loosen(int dir, const struct image *i, const char *other)
 static void
 stick(int dir, int fd, const char *mark)
 {
-	if (mark && set_immutable(fd, true) < 0)
-		warn("it cannot be made read-only; the next command tries again:");
-	else if (mark)
+	char *file;
+
+	if (mark && set_immutable(fd, true) == 0)
 		unlinkat(dir, mark, 0);
+	else if (mark && read_mark(mark, &file) == STUCK)
+		warn("%s cannot be made read-only; the next verb that changes images tries again:", file);
 }
 
 static void
@@ -744,7 +746,6 @@ sweep_pins(int dir, const char *path, const char *entry, const char *file)
 	while (d && (e = readdir(d))) {
 		if (streq(e->d_name, ".") || streq(e->d_name, "..") || pin_holds(sub, e->d_name, file))
 			continue;
-		/* who makes a clone in another store holds it; who starts it finds it busy, so not without need */
 		if (base < 0 && !alone) {
 			base = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 			alone = base < 0 ? errno == ENOENT : flock(base, LOCK_EX | LOCK_NB) == 0;
@@ -928,14 +929,17 @@ out:
 	flock(m->dir, LOCK_UN);
 }
 
-/* what is in a directory of this end says what else is mounted: only who makes clones writes that, and no archive */
+/*
+ * What is in a directory that ends in .overlay says what else is mounted: only who makes clones writes that, and no
+ * archive. The other ends would make it two images of one name
+ */
 static void
 check_name(const char *name)
 {
-	size_t len = strlen(name), n = strlen(ends[IMAGE_OVERLAY]);
+	const char *base = stem(name, strlen(name));
 
-	if (len > n && streq(name + len - n, ends[IMAGE_OVERLAY]))
-		die("Image name '%s' is invalid: '%s' is the end of overlay clones.", name, ends[IMAGE_OVERLAY]);
+	if (!streq(base, name))
+		die("Image name '%s' is invalid: '%s' says what kind of image it is; say '%s'", name, name + strlen(base), base);
 }
 
 void
@@ -1103,7 +1107,7 @@ take_place(struct making *m, int how, struct image *old, char **loose)
 	if (how == STORE_NEW)
 		store_taken(m->name);
 	store_lock(old, true);
-	why = needed(old);
+	why = store_needed(old);
 	if (why)
 		die("%s", why);
 	*loose = loosen(m->dir, old, how == STORE_REPLACE ? name : base_name(old->path));
@@ -1363,11 +1367,11 @@ take_away(struct image *i)
 	dir = enter(path);
 	if (dir < 0 || (i->fd < 0 && i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0)) {
 		reason = store_reason();
-		why = errno == EBUSY ? needed(i) : NULL;  /* clones that run hold it */
+		why = errno == EBUSY ? store_needed(i) : NULL;  /* clones that run hold it */
 		drop(dir);
 		return why ? why : reason;
 	}
-	why = needed(i);
+	why = store_needed(i);
 	if (why) {
 		i->fd = drop(i->fd);
 		drop(dir);
@@ -1392,7 +1396,8 @@ take_away(struct image *i)
 	}
 	fsync(dir);
 	flock(dir, LOCK_UN);
-	why = erase(dir, gone, &where) < 0 ? fmt("%s/%s/%s: %s", path, gone, where, strerror(errno)) : NULL;
+	why = erase(dir, gone, &where) == 0 ? NULL : halted ? fmt("%s: interrupted; the next verb that changes images goes on", i->name)
+	      : fmt("%s/%s/%s: %s", path, gone, where, strerror(errno));
 	drop(dir);
 	i->fd = drop(i->fd);
 	return why;
@@ -1423,7 +1428,7 @@ store_rename(struct image *i, const char *name)
 		die("Could not rename image: %s", i->vendor ? strerror(EROFS) : store_reason());
 	if (find_in(path, name, &there))
 		die("Could not rename image: %s", strerror(EEXIST));
-	why = needed(i);
+	why = store_needed(i);
 	if (why)
 		die("Could not rename image: %s", why);
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;

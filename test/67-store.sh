@@ -109,6 +109,14 @@ run "$M" clone busy busy
 is 'a clone takes no name that is taken' '1 Could not clone image: File exists' "$rc $err"
 run "$M" clone busy a/b
 is 'nor one that is none' "1 Could not clone image: Image name 'a/b' is invalid." "$rc $err"
+for end in raw squashfs erofs overlay; do
+	run "$M" clone busy "b.$end"
+	is "nor one that would hide what kind it is: .$end" "1 Image name 'b.$end' is invalid: '.$end' says what kind of image it is; say 'b'" "$rc $err"
+done
+run "$M" rename busy b.raw
+is 'by no way' "1 Image name 'b.raw' is invalid: '.raw' says what kind of image it is; say 'b'" "$rc $err"
+run "$M" set-limit busy 0
+is 'no limit leaves nothing' "1 Could not set limit: 0 leaves no room at all; '-' takes a limit away" "$rc $err"
 run "$M" set-limit busy 1M
 is 'directories have no limit' '1 Could not set limit: Operation not supported' "$rc $err"
 run "$M" remove busy no other
@@ -160,7 +168,25 @@ run "$M" clean -a
 is 'or all' 'vendor directory yes,' "$(images)"
 is 'what is not ours to remove stays' './.#left' "$(hidden)"
 rm -rf "$S" "$T/root/usr" "$T/root/etc"
-mkdir -p "$T/root/usr"
+mkdir -p "$T/root/usr" "$T/home/.ssh" "$T/home/data" "$T/home/os/usr" "$T/home/.tar-x"
+run timeout 20 "$NL" --image-root="$T/home" -M os.raw /bin/true
+is 'a name that has the end of a file is corrected' "1 nspawn-lite: No image for machine 'os.raw'; it is called 'os'." "$rc $err"
+run "$M" clean -a --image-root="$T/home"
+is 'elsewhere only what looks like an image is cleaned away' "Removed image '.tar-x' Removed image 'os' Removed 2 images in total. " \
+	"$(echo "$out" | tr '\n' ' ')"
+is 'and the rest is told of' "0 2 directories of $T/home have no /usr, and stay: remove takes those that are named" "$rc $err"
+is 'and stays' '.ssh data ' "$(cd "$T/home" && find . -mindepth 1 -printf '%f\n' | sort | tr '\n' ' ')"
+if command -v strace >/dev/null 2>&1; then
+	mkdir -p "$S/large/1/2" "$S/large/3/4" "$S/large/5/6"
+	run strace -f -o "$T/calls" -e trace=unlinkat -e inject=unlinkat:signal=SIGTERM:when=2 "$M" remove large
+	is 'who ends it is told what becomes of the rest' \
+		'1 Could not remove image: large: interrupted; the next verb that changes images goes on' "$rc $err"
+	run "$M" clean
+	is 'and so it is' '0 ' "$rc $err$(images)$(hidden)"
+	rm -rf "$S"
+else
+	skip 'who ends it is told what becomes of the rest' 'no strace'
+fi
 
 # ---- on each file system ---------------------------------------------------------------------
 
