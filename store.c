@@ -971,7 +971,6 @@ void
 store_beside(struct making *m, const char *suffix, const char *data, size_t len)
 {
 	char *name = marked(fmt("%s%s", m->name, suffix), WITH, identity(m->fd, ""));
-	ssize_t n = 0;
 	int fd;
 
 	/* in one step for who sweeps */
@@ -983,9 +982,7 @@ store_beside(struct making *m, const char *suffix, const char *data, size_t len)
 	if (fd < 0)
 		die("make %s/%s:", m->store, name);
 	grow(&m->with, name);
-	for (n = 0; n >= 0 && len > 0; len -= (size_t)n, data += n)
-		n = write(fd, data, len);
-	if (n < 0 || fsync(fd) < 0)
+	if (write_all(fd, data, len) < 0 || fsync(fd) < 0)
 		die("write %s/%s%s:", m->store, m->name, suffix);
 	/* it stays open, for its lock, until we end */
 }
@@ -1357,49 +1354,45 @@ store_clone(const struct image *from, struct making *m, int how)
 static const char *
 take_away(struct image *i)
 {
-	char *path = dir_name(i->path), *why, *base, *gone, *where;
-	const char *file = base_name(i->path), *reason;
-	char *loose;
+	char *path = dir_name(i->path), *base, *gone, *where, *loose;
+	const char *file = base_name(i->path), *why, *needed;
 	int dir;
 
 	if (i->vendor)
 		return strerror(EROFS);
 	dir = enter(path);
 	if (dir < 0 || (i->fd < 0 && i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0)) {
-		reason = store_reason();
-		why = errno == EBUSY ? store_needed(i) : NULL;  /* clones that run hold it */
+		why = store_reason();
+		needed = errno == EBUSY ? store_needed(i) : NULL;  /* clones that run hold it */
 		drop(dir);
-		return why ? why : reason;
+		return needed ? needed : why;
 	}
 	why = store_needed(i);
-	if (why) {
-		i->fd = drop(i->fd);
-		drop(dir);
-		return why;
-	}
+	if (why)
+		goto out;
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
 	gone = beside(file, GONE);
 	loose = loosen(dir, i, file);
 	if (renameat(dir, file, dir, gone) < 0) {
-		reason = store_reason();
-		drop(dir);
-		return reason;
+		why = store_reason();
+		goto out;
 	}
 	if (loose)
 		unlinkat(dir, loose, 0);
 	if (base)
 		unpin(base, i->name);
 	if (!follow(fmt("%s/%s", path, i->name), NULL, false)) {
-		i->fd = drop(i->fd);
-		drop(dir);
-		return "not all files that belong to it are gone: the next command tries again";
+		why = "not all files that belong to it are gone: the next command tries again";
+		goto out;
 	}
 	fsync(dir);
 	flock(dir, LOCK_UN);
-	why = erase(dir, gone, &where) == 0 ? NULL : halted ? fmt("%s: interrupted; the next verb that changes images goes on", i->name)
-	      : fmt("%s/%s/%s: %s", path, gone, where, strerror(errno));
-	drop(dir);
+	if (erase(dir, gone, &where) < 0)
+		why = halted ? fmt("%s: interrupted; the next verb that changes images goes on", i->name)
+		             : fmt("%s/%s/%s: %s", path, gone, where, strerror(errno));
+out:
 	i->fd = drop(i->fd);
+	drop(dir);
 	return why;
 }
 

@@ -70,6 +70,7 @@ ssize_t read_all(int fd, char *buf, size_t size);
 ssize_t read_at(int dir, const char *path, char *buf, size_t size);  /* a small file: in one read */
 /* write a whole file; made with mode if missing, never through a symlink; -1 with errno */
 int write_at(int dir, const char *path, mode_t mode, const char *text);
+int write_all(int fd, const void *data, size_t len);  /* however many calls it takes; -1 with errno, EINTR: halted */
 int write_open(int dir, const char *path, mode_t mode, const char *text);  /* the same, and exec will close it */
 /* put one value into a file of /proc or a cgroup: one write; -1 with errno */
 int put_at(int dir, const char *path, const char *text);
@@ -78,6 +79,7 @@ char *next_line(char **text);
 int64_t now_ms(void);  /* of a clock that nobody sets */
 void random_bytes(void *buf, size_t size);
 uint64_t siphash24(const void *data, size_t len, const uint8_t key[16]);
+int hex_digit(char c);  /* -1: it is none */
 /* 32 hex digits, dashes allowed, to 16 bytes; false if it is not that */
 bool parse_id128(const char *s, uint8_t id[16]);
 void format_uuid(const uint8_t id[16], char out[37]);
