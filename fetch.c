@@ -165,19 +165,13 @@ resolve(const struct url *u, const char *to)
 static char *
 decode(const char *s)
 {
-	char *out = xalloc(strlen(s) + 1), *to = out, hex[3] = "", *end;
+	char *out = xalloc(strlen(s) + 1), *to = out;
+	int c;
 
 	while (*s) {
-		if (*s == '%' && s[1] && s[2]) {
-			memcpy(hex, s + 1, 2);
-			*to = (char)strtoul(hex, &end, 16);
-			if (!*end && *to) {
-				to++;
-				s += 3;
-				continue;
-			}
-		}
-		*to++ = *s++;
+		c = *s == '%' && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0 ? hex_digit(s[1]) << 4 | hex_digit(s[2]) : 0;
+		*to++ = c ? (char)c : *s;
+		s += c ? 3 : 1;
 	}
 	*to = 0;
 	return out;
@@ -649,8 +643,8 @@ open_file(struct fetch *f, const struct url *u)
 	struct fetch_state *s = f->state;
 	struct stat st;
 
-	s->fd = openat(AT_FDCWD, decode(u->path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	forget(f);
+	s->fd = openat(AT_FDCWD, decode(u->path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	f->status = s->fd < 0 && (errno == ENOENT || errno == ENOTDIR) ? 404 : 200;
 	s->left = 0;
 	s->over = true;
@@ -713,11 +707,10 @@ part(struct fetch *f)
 	struct fetch_state *s = f->state;
 	int status = 0;
 
+	/* that takes what it says */
 	while (s->errfd >= 0)
 		if (await(f, s->errfd, POLLIN) < 0)
 			return -1;
-		else if (s->errfd >= 0)
-			listen_to(s);
 	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	s->pid = 0;
