@@ -424,29 +424,22 @@ static void
 make_file_system(const char *path)
 {
 	static const char *const words[] = { POOL_MKFS };
-	char **argv = NULL;
-	int status = 0;
+	char **argv = NULL, said[256];
 	size_t i;
 	pid_t pid;
 
 	for (i = 0; i < LEN(words); i++)
 		grow(&argv, words[i]);
 	grow(&argv, path);
-	pid = fork();
-	if (pid < 0)
-		die("run %s:", argv[0]);
-	if (pid == 0) {
-		execvp(argv[0], argv);
-		_exit(errno == ENOENT ? NOT_FOUND : CANNOT_EXEC);
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	pid = program_start(argv, -1, -1, 2);
+	if (pid > 0 && program_end(pid, argv[0], said, sizeof(said)) == 0)
 		return;
 	unlink(path);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
+	if (pid < 0 && errno == ENOENT)
 		die("there is no %s here to make the pool's file system; it is in btrfs-progs", argv[0]);
-	die("%s could not make a file system in %s", argv[0], path);
+	if (pid < 0)
+		die("run %s:", argv[0]);
+	die("make a file system in %s: %s", path, said);
 }
 
 static bool
@@ -477,7 +470,7 @@ make_pool(const char *file, uint64_t size)
 		flags |= NO_COW;
 		ioctl(fd, FS_IOC_SETFLAGS, &flags);
 	}
-	if (size > INT64_MAX || ftruncate(fd, (off_t)size) < 0) {
+	if (ftruncate(fd, (off_t)size) < 0) {
 		unlink(half);
 		die("make %s of %s:", half, table_size(size));
 	}
@@ -536,7 +529,7 @@ grow_pool(int fd, const char *file, const char *store, uint64_t size)
 		die("open %s:", store);
 	if (size < (uint64_t)st.st_size)
 		die("%s is %s: it can be made larger, not smaller", file, table_size((uint64_t)st.st_size));
-	if (size > INT64_MAX || ftruncate(fd, (off_t)size) < 0)
+	if (ftruncate(fd, (off_t)size) < 0)
 		die("make %s larger:", file);
 	loop = pool_device(&st);
 	if (loop < 0 || ioctl(loop, SET_CAPACITY, 0) < 0 || ioctl(dir, _IOW(0x94, 3, struct volume_words), &words) < 0)
@@ -557,7 +550,7 @@ images_pool(struct ask *a)
 
 	if (a->image_root)
 		die("--image-root: the pool is for the images in %s", store);
-	if (a->words && a->words[0] && (!parse_size(a->words[0], &size) || !size || size == UINT64_MAX))
+	if (a->words && a->words[0] && (!parse_size(a->words[0], &size) || !size || size > INT64_MAX))
 		die("%s: not a size; such as 20G", a->words[0]);
 	*strrchr(above, '/') = 0;
 	if (run_make_dirs(above, 0755) < 0)

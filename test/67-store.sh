@@ -356,6 +356,14 @@ case $(command -v mkfs.btrfs) in
 *)
 	run env PATH=/nowhere "$M" pool 200M
 	is 'a program that is missing is named' '1 there is no mkfs.btrfs here to make the pool'"'"'s file system; it is in btrfs-progs ' "$rc $err $(find "$T/root/var/lib" -name 'machines.*')"
+	mkdir "$T/bad"
+	printf '#!/bin/sh\nexit 3\n' >"$T/bad/mkfs.btrfs"
+	chmod 755 "$T/bad/mkfs.btrfs"
+	run env PATH="$T/bad" "$M" pool 200M
+	is 'nor is one that fails passed over' "1 make a file system in $S.raw.nl-new: mkfs.btrfs ended with status 3 " \
+		"$rc $err $(find "$T/root/var/lib" -name 'machines.*')"
+	run "$M" pool 16E
+	is 'nor is a size that no file has taken' '1 16E: not a size; such as 20G' "$rc $err"
 	run "$M" pool 200M
 	is 'images can be kept in a file' "0 $S.raw is mounted on $S: 200.0M" "$rc $err"
 	is 'which is sparse' yes "$([ "$(du -m "$S.raw" | cut -f 1)" -lt 100 ] && echo yes)"
