@@ -954,7 +954,8 @@ store_make(struct making *m, const char *root, const char *name, int kind, bool 
 		store_taken(name);
 	halt_by_signal();
 	store_check_pool(root);
-	run_make_dirs(m->store, 0700);
+	if (run_make_dirs(m->store, 0700) < 0)
+		die("make %s:", m->store);
 	m->dir = enter(m->store);
 	if (m->dir < 0)
 		die("open %s:", m->store);

@@ -176,6 +176,11 @@ is 'elsewhere only what looks like an image is cleaned away' "Removed image '.ta
 	"$(echo "$out" | tr '\n' ' ')"
 is 'and the rest is told of' "0 2 directories of $T/home have no /usr, and stay: remove takes those that are named" "$rc $err"
 is 'and stays' '.ssh data ' "$(cd "$T/home" && find . -mindepth 1 -printf '%f\n' | sort | tr '\n' ' ')"
+mkdir "$T/ro"
+mount -t tmpfs -o ro none "$T/ro"
+run "$M" import-fs "$T/home/data" x --image-root="$T/ro/store"
+like 'a store that cannot be made is told so' "1 *make $T/ro/store: Read-only file system" "$rc $err"
+umount "$T/ro"
 if command -v strace >/dev/null 2>&1; then
 	mkdir -p "$S/large/1/2" "$S/large/3/4" "$S/large/5/6"
 	run strace -f -o "$T/calls" -e trace=unlinkat -e inject=unlinkat:signal=SIGTERM:when=2 "$M" remove large
