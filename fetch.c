@@ -197,24 +197,6 @@ base64(const char *s)
 	return out;
 }
 
-/* ---- other programs -------------------------------------------------------------- */
-
-char *
-fetch_program(const char *name)
-{
-	const char *path = getenv("PATH"), *end;
-	char *file;
-
-	for (path = path ? path : "/usr/local/bin:/usr/bin:/bin"; ; path = end + 1) {
-		end = path + strcspn(path, ":");
-		file = fmt("%.*s%s%s", (int)(end - path), path, end > path ? "/" : "./", name);
-		if (access(file, X_OK) == 0)
-			return file;
-		if (!*end)
-			return NULL;
-	}
-}
-
 /* ---- bytes ------------------------------------------------------------------------- */
 
 static int
@@ -877,7 +859,7 @@ open_by_program(struct fetch *f, const struct url *u, bool known)
 	size_t i;
 
 	for (i = 0; i < LEN(names) && !path; i++) {
-		path = fetch_program(names[i]);
+		path = program_find(names[i]);
 		all = fmt("%s%s%s", all, i == 0 ? "" : i + 1 < LEN(names) ? ", " : " or ", names[i]);
 		s->program = names[i];
 	}

@@ -153,7 +153,7 @@ sums_verify(char *list, const char *signature, size_t len, const char *keyring, 
 
 	*said = NULL;
 	*why = "there is no gpgv in PATH";
-	if (!fetch_program("gpgv"))
+	if (!program_find("gpgv"))
 		return -1;
 	home = make_home(path, sizeof(path));
 	*why = fmt("make a directory for gpgv: %s", strerror(errno));

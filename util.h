@@ -277,6 +277,7 @@ int sink_close(struct sink *s);                   /* -1: see sink_why, which sta
 const char *sink_why(const struct sink *s);
 uint64_t sink_written(const struct sink *s);      /* bytes, packed, as far as they went out; after sink_close: all */
 
+char *program_find(const char *name);  /* where it is in PATH; NULL: nowhere */
 /*
  * A program of PATH, which gets these three fds (-1: /dev/null) and no others, and ends with our thread. argv stays
  * unchanged. Its pid, to be waited for; -1 with errno, ENOENT: there is none
@@ -394,7 +395,6 @@ int fetch_open(struct fetch *f);     /* 0 once the answer's head is there, whate
 void fetch_close(struct fetch *f);
 /* a whole small file, ended with 0; -1: *why, status 0 or what it is. Nothing else than 200 is a success */
 ssize_t fetch_small(const char *url, char *buf, size_t size, int *status, const char **why);
-char *fetch_program(const char *name);  /* where it is in PATH; NULL: nowhere */
 
 /* ---- sums.c: lists of sums and their signatures ------------------------------------- */
 
