@@ -492,14 +492,21 @@ pin_holds(const char *dir, const char *pin, const char *file)
 char **
 store_clones(const struct image *i)
 {
-	char *path = pins(i->path), **names = NULL;
+	char *path = pins(i->path), **names = NULL, to[PATH_MAX], *here = real_path(dir_name(i->path));
 	const char *file = base_name(real_path(i->path));
 	DIR *d = opendir(path);
 	struct dirent *e;
+	ssize_t n;
 
 	while (d && (e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, file))
-			grow(&names, xstrdup(e->d_name));
+		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, file)) {
+			n = readlinkat(dirfd(d), e->d_name, to, sizeof(to) - 1);
+			to[n > 0 ? n : 0] = 0;
+			if (*to == '/' && !streq(dir_name(to), here))
+				grow(&names, xstrdup(to));
+			else
+				grow(&names, stem(base_name(to), strlen(base_name(to))));
+		}
 	if (d)
 		closedir(d);
 	return names;
@@ -526,19 +533,32 @@ put_on_disk(int dir, const char *name)
 	return ret;
 }
 
+/* in dir, of the clone at path; one in another store may have the name of one in this, and *store is where that is, or ".." */
+static char *
+pin_path(const char *dir, const char *path, char **store)
+{
+	static const uint8_t key[16];
+	char *name = stem(base_name(path), strlen(base_name(path)));
+
+	*store = real_path(dir_name(path));
+	if (!streq(dir_name(dir), *store))
+		return fmt("%s/%s@%016llx", dir, name, (unsigned long long)siphash24(*store, strlen(*store), key));
+	*store = "..";
+	return fmt("%s/%s", dir, name);
+}
+
 /* before the clone is there; nothing that could be changed needs none */
 static int
 pin(const char *base, const char *path, bool sync)
 {
-	char *dir = pins(base), *name = stem(base_name(path), strlen(base_name(path))), *store = real_path(dir_name(path));
-	char *link = fmt("%s/%s", streq(dir_name(dir), store) ? ".." : store, base_name(path));
+	char *dir = pins(base), *store, *name = pin_path(dir, path, &store), *link = fmt("%s/%s", store, base_name(path));
 	int tries, ret = -1;
 
 	for (tries = 0; ret < 0 && tries < 100; tries++) {  /* who takes another one out takes the directory, too */
 		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 			return errno == EROFS ? 0 : -1;
-		unlink(fmt("%s/%s", dir, name));
-		ret = symlink(link, fmt("%s/%s", dir, name));
+		unlink(name);
+		ret = symlink(link, name);
 		if (ret < 0 && errno != ENOENT)
 			break;
 	}
@@ -546,10 +566,12 @@ pin(const char *base, const char *path, bool sync)
 }
 
 static void
-unpin(const char *base, const char *name)
+unpin(const char *base, const char *path)
 {
-	unlink(fmt("%s/%s", pins(base), name));
-	rmdir(pins(base));
+	char *dir = pins(base), *store;
+
+	unlink(pin_path(dir, path, &store));
+	rmdir(dir);
 }
 
 /* ---- the files that belong to an image -------------------------------------------------- */
@@ -1381,7 +1403,7 @@ take_away(struct image *i)
 	if (loose)
 		unlinkat(dir, loose, 0);
 	if (base)
-		unpin(base, i->name);
+		unpin(base, i->path);
 	if (!follow(fmt("%s/%s", path, i->name), NULL, false)) {
 		why = "not all files that belong to it are gone: the next command tries again";
 		goto out;
@@ -1440,7 +1462,7 @@ store_rename(struct image *i, const char *name)
 	if (all)
 		unlinkat(dir, mark, 0);
 	if (base)
-		unpin(base, i->name);
+		unpin(base, i->path);
 	i->fd = drop(i->fd);
 	drop(dir);
 	if (!all)

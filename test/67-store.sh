@@ -308,11 +308,21 @@ ln -s "$T/elsewhere/box" "$S/one"
 if [ -d "$S/two.overlay" ]; then
 	is 'a clone of what a link leads to lies on that' "$T/elsewhere/box" "$(cat "$S/two.overlay/lower")"
 	run timeout 20 "$NL" -q -M one /bin/true
-	like 'which cannot be started to be written to' "1 *$T/elsewhere/box is what two lies on, and must stay as it is*" "$rc $err"
+	like 'which cannot be started to be written to' "1 *$T/elsewhere/box is what *two* lies on, and must stay as it is*" "$rc $err"
 	run timeout 20 "$NL" -q -D "$T/elsewhere/box" /bin/true
-	like 'by no name' "1 *$T/elsewhere/box is what two lies on, and must stay as it is*" "$rc $err"
+	like 'by no name' "1 *$T/elsewhere/box is what *two* lies on, and must stay as it is*" "$rc $err"
 	run "$M" remove one
 	is 'nor removed' '1 Could not remove image: one must stay as it is for its overlay clones: two' "$rc $err"
+	mkdir "$T/store"
+	ln -s "$T/elsewhere/box" "$T/store/one"
+	run "$M" clone --no-sync --image-root="$T/store" one two
+	run "$M" remove one
+	is 'those in another store are told with it' \
+		"1 two $T/store/two.overlay " "$rc $(echo "${err##*: }" | tr -d , | tr ' ' '\n' | sort -r | tr '\n' ' ')"
+	run "$M" remove --image-root="$T/store" two
+	run "$M" remove one
+	is 'and when they go the others of their name still need it' \
+		'1 Could not remove image: one must stay as it is for its overlay clones: two' "$rc $err"
 	"$M" clone --no-sync other three
 	"$M" clone --no-sync --replace --copy one three
 	run "$M" remove other
