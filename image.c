@@ -552,7 +552,7 @@ mount_layers(const struct image *i, bool write, const char *at, struct owners *o
 	int here = reopen(i, O_RDONLY | O_DIRECTORY), lower;
 	char *below = fmt("%s.l", at);
 
-	if (base->kind == IMAGE_DIRECTORY || base->kind == IMAGE_SUBVOLUME) {
+	if (base->kind <= IMAGE_SUBVOLUME) {
 		lower = reopen(base, O_RDONLY | O_DIRECTORY);
 	} else {
 		if (mkdir(below, 0755) < 0)
@@ -583,7 +583,7 @@ mount_image(const struct image *i, const char *partition, bool write, const char
 
 	if (i->kind == IMAGE_OVERLAY) {
 		mount_layers(i, write, at, o);
-	} else if (i->kind == IMAGE_DIRECTORY || i->kind == IMAGE_SUBVOLUME) {
+	} else if (i->kind <= IMAGE_SUBVOLUME) {
 		fd = reopen(i, O_RDONLY | O_DIRECTORY);
 		if (mount(fmt(FDS "%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
 			die("bind %s:", i->path);
@@ -604,7 +604,7 @@ send_fd(char note, int fd)
 static _Noreturn void
 attach_and_exit(const struct image *i, const char *partition, bool write, bool copy, struct owners *o)
 {
-	char *stage = fmt("%s", run_state_dir()), *at = fmt("%s/i", stage);
+	const char *stage = run_state_dir(), *at = fmt("%s/i", stage);
 	int tree, fd;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || unshare(CLONE_NEWNS) < 0
@@ -698,7 +698,7 @@ image_open_tree(const struct image *from, bool write)
 	struct image i = *from;
 	int fd;
 
-	if (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME) {
+	if (i.kind <= IMAGE_SUBVOLUME) {
 		fd = i.fd >= 0 ? openat(i.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 		               : openat(AT_FDCWD, i.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
@@ -777,7 +777,7 @@ populate(const struct plan *p, const char *path)
 	slash = strrchr(path, '/');
 	dir = slash ? fmt("%.*s", slash == path ? 1 : (int)(slash - path), path) : xstrdup(".");
 	store_make(&m, dir, slash ? slash + 1 : path, IMAGE_DIRECTORY, false);
-	if (from.kind == IMAGE_DIRECTORY || from.kind == IMAGE_SUBVOLUME) {
+	if (from.kind <= IMAGE_SUBVOLUME) {
 		store_clone(&from, &m, STORE_NO_OVERLAY);
 	} else {
 		tree = image_open_tree(&from, false);
@@ -917,9 +917,9 @@ image_take(const struct plan *p, struct run *r)
 	/* who lives in it could make it one the next time, on whatever it likes */
 	if (i.kind <= IMAGE_SUBVOLUME && (has_end(real) || has_end(path)))
 		die("%s has the name of an overlay clone, and is none: rename it", path);
-	if (p->image && (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME))
+	if (p->image && i.kind <= IMAGE_SUBVOLUME)
 		die("%s is a directory: say -D", p->image);
-	if (p->partition && (i.kind < IMAGE_RAW))
+	if (p->partition && i.kind < IMAGE_RAW)
 		die("--partition=%s: %s has no partitions", p->partition, real);
 	/* what makes an image read-only is for those that are images: a tree that is told is what it is */
 	r->image_read_only = searched && i.read_only;
@@ -932,7 +932,7 @@ image_take(const struct plan *p, struct run *r)
 	clones = shared ? NULL : store_clones(&i);
 	if (clones)
 		die("%s is what %s lies on, and must stay as it is: say -x or --read-only, or start that one", real, *clones);
-	if (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME)
+	if (i.kind <= IMAGE_SUBVOLUME)
 		r->tree = i.fd;
 	else
 		take_mounted(p, r, &i, shared);

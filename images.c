@@ -20,8 +20,6 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-static const char UNKNOWN[] = "18446744073709551615";
-
 static void
 find(const struct ask *a, const char *name, const char *what, struct image *i)
 {
@@ -241,9 +239,9 @@ images_show(struct ask *a)
 		table_property(a, "ReadOnly", i.read_only ? "yes" : "no");
 		table_property(a, "CreationTimestamp", i.created ? table_time(i.created) : NULL);
 		table_property(a, "ModificationTimestamp", i.modified ? table_time(i.modified) : NULL);
-		table_property(a, "Usage", i.usage == UINT64_MAX ? UNKNOWN : number(i.usage));
+		table_property(a, "Usage", number(i.usage));
 		table_property(a, "Limit", i.limit == UINT64_MAX ? "infinity" : number(i.limit));
-		table_property(a, "UsageExclusive", i.exclusive == UINT64_MAX ? UNKNOWN : number(i.exclusive));
+		table_property(a, "UsageExclusive", number(i.exclusive));
 		table_property(a, "LimitExclusive", i.exclusive_limit == UINT64_MAX ? "infinity" : number(i.exclusive_limit));
 	}
 	return 0;
@@ -407,7 +405,7 @@ images_set_limit(struct ask *a)
 	if (fd < 0)
 		die("Could not set limit: %s: %s", path, strerror(errno));
 	if (i.kind != IMAGE_SUBVOLUME || !btrfs_is_subvolume(fd))
-		die("Could not set limit: %s", "Operation not supported");
+		die("Could not set limit: Operation not supported");
 	if (btrfs_set_limit(fd, limit) < 0)
 		die("Could not set limit: %s", store_reason());
 	close(fd);
