@@ -864,7 +864,7 @@ lock_store(int dir)
 	while (!halted && flock(dir, LOCK_EX) < 0 && errno == EINTR)
 		;
 	if (halted)
-		die("interrupted");
+		die("interrupted while waiting for a turn in the store");
 }
 
 /* names come and go one at a time: an fd of the store, with its lock; -1 with errno */

@@ -183,6 +183,8 @@ like 'a store that cannot be made is told so' "1 *make $T/ro/store: Read-only fi
 umount "$T/ro"
 if command -v strace >/dev/null 2>&1; then
 	mkdir -p "$S/large/1/2" "$S/large/3/4" "$S/large/5/6"
+	run strace -f -o "$T/calls" -e trace=flock -e inject=flock:signal=SIGTERM:error=EINTR:when=1 "$M" remove large
+	is 'who has not begun is told so' '1 interrupted while waiting for a turn in the store large' "$rc $err $(cd "$S" && echo *)"
 	run strace -f -o "$T/calls" -e trace=unlinkat -e inject=unlinkat:signal=SIGTERM:when=2 "$M" remove large
 	is 'who ends it is told what becomes of the rest' \
 		'1 Could not remove image: large: interrupted; the next verb that changes images goes on' "$rc $err"
