@@ -156,6 +156,10 @@ run "$NL" pull-tar http://127.0.0.1:1/-.tar
 is 'a name that is none' '1 nspawn-lite: Local name - is not a suitable machine name.' "$rc $err"
 run timeout 20 "$NL" pull-tar --verify=no http://127.0.0.1:1/a.tar
 like 'nobody there' '1 *connect to 127.0.0.1 port 1: Connection refused' "$rc $err"
+cp "$T/www/guest.tar.gz" "$T/www/%+1.tar.gz"
+run timeout 60 "$NL" pull-tar --verify=no "file://$T/www/%+1.tar.gz" plus
+is 'what is no hex digit is no byte' 0 "$rc" || note "$err"
+rm -f "$T/www/%+1.tar.gz"
 pull pull-tar "file://$T/www/guest.tar.gz" file
 is 'file: is one way, too' 0 "$rc" || note "$err"
 
