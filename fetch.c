@@ -19,7 +19,7 @@
 #include "util.h"
 #include CONFIG
 
-enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 14, SLICE = 500, TURN = 10000 };
+enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 14, SLICE = 500, TURN = 10000, BREAKS = 1000 };
 
 struct fetch_state {
 	int fd, errfd;        /* socket, file or the fetcher's output; what it says */
@@ -31,7 +31,7 @@ struct fetch_state {
 	uint64_t at, steady;  /* the place of the next byte in the whole; where the last break was */
 	uint64_t total;       /* of the whole; UINT64_MAX: unknown */
 	uint64_t range;       /* begin of what is sent, as Content-Range says it; UINT64_MAX: not said */
-	int tries;
+	int tries, breaks;    /* in a row; of all. Each takes a little memory for good */
 	size_t head;          /* bytes of heads so far */
 	size_t begin, end;    /* what of in is not taken */
 	size_t nsaid;
@@ -1013,6 +1013,10 @@ resume(struct fetch *f)
 
 	if ((!same && (!s->ranges || s->total == UINT64_MAX)) || !s->at)
 		return false;
+	if (s->breaks++ == BREAKS) {
+		f->why = fmt("%s, and it broke %d times before", f->why, BREAKS);
+		return false;
+	}
 	if (s->at - s->steady >= STEADY)
 		s->tries = 0;
 	s->steady = s->at;
@@ -1033,6 +1037,7 @@ resume(struct fetch *f)
 			other = g.state;
 			other->steady = s->steady;
 			other->tries = s->tries;
+			other->breaks = s->breaks;
 			g.state = s;
 			fetch_close(&g);
 			f->state = other;

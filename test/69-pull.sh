@@ -44,6 +44,9 @@ ok 'and it is the same' same cut
 is 'each time from where it was' 'bytes=50000- bytes=100000- bytes=150000-' \
 	"$(tr -d '\r' <"$T/requests" | sed -n 's/^Range: //p' | head -3 | tr '\n' ' ' | sed 's/ $//')"
 like 'if it is still the same' '*If-Range: "0"*' "$(cat "$T/requests")"
+run timeout 60 "$NL" pull-raw -q --verify=no "$odd/frail/20000/disk.raw" frail
+like 'but not without end' '1 *: the connection ended after 20020000 bytes of 67108864, and it broke 1000 times before' "$rc $err"
+: >"$T/requests"
 pull pull-raw "$odd/cut/100000/disk.raw" cutdisk
 is 'a disk image, too' 0 "$rc" || note "$err"
 ok 'and it is the same byte for byte' cmp "$T/www/disk.raw" "$store/cutdisk.raw"
