@@ -83,7 +83,9 @@
 /* 0: without --system-call-filter a machine may make any system call, and with ~ all but those */
 #define WITH_DEFAULT_FILTER 1
 
-/* 0 leaves out: import and export of archives (30 KB with zlib); disk images; pulls from the network */
+/* 0 leaves out, and on x86_64 saves: import and export, and with them pulls: 94 KB, with zlib */
 #define WITH_IMPORT 1
+/* disk images: 12 KB */
 #define WITH_DISK 1
+/* pulls: 37 KB */
 #define WITH_PULL 1

@@ -326,7 +326,7 @@ static int
 copy_data(struct ways *w, int in, int out, const struct look *l, char *buf)
 {
 	off_t size = (off_t)l->size;
-	ssize_t n, put, done;
+	ssize_t n;
 
 	if (size == 0 || ((size >= SMALL || w->all) && clone_data(w, in, out) == 0))
 		return 0;
@@ -335,14 +335,7 @@ copy_data(struct ways *w, int in, int out, const struct look *l, char *buf)
 	do
 		n = read(in, buf, (size_t)size);
 	while (n < 0 && errno == EINTR && !halted);
-	for (done = 0; done < n; done += put) {
-		put = write(out, buf + done, (size_t)(n - done));
-		if (put < 0 && errno == EINTR && !halted)
-			put = 0;
-		if (put < 0)
-			return -1;
-	}
-	return n < 0 ? -1 : 0;
+	return n < 0 ? -1 : write_all(out, buf, (size_t)n);
 }
 
 static struct ways

@@ -19,7 +19,7 @@
 #include "util.h"
 #include CONFIG
 
-enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 14, SLICE = 500, TURN = 10000 };
+enum { ROOM = 1 << 15, HEAD_MOST = 1 << 16, HOPS = 10, STEADY = 1 << 14, SLICE = 500, TURN = 10000, BREAKS = 1000 };
 
 struct fetch_state {
 	int fd, errfd;        /* socket, file or the fetcher's output; what it says */
@@ -31,7 +31,7 @@ struct fetch_state {
 	uint64_t at, steady;  /* the place of the next byte in the whole; where the last break was */
 	uint64_t total;       /* of the whole; UINT64_MAX: unknown */
 	uint64_t range;       /* begin of what is sent, as Content-Range says it; UINT64_MAX: not said */
-	int tries;
+	int tries, breaks;    /* in a row; of all. Each takes a little memory for good */
 	size_t head;          /* bytes of heads so far */
 	size_t begin, end;    /* what of in is not taken */
 	size_t nsaid;
@@ -165,19 +165,13 @@ resolve(const struct url *u, const char *to)
 static char *
 decode(const char *s)
 {
-	char *out = xalloc(strlen(s) + 1), *to = out, hex[3] = "", *end;
+	char *out = xalloc(strlen(s) + 1), *to = out;
+	int c;
 
 	while (*s) {
-		if (*s == '%' && s[1] && s[2]) {
-			memcpy(hex, s + 1, 2);
-			*to = (char)strtoul(hex, &end, 16);
-			if (!*end && *to) {
-				to++;
-				s += 3;
-				continue;
-			}
-		}
-		*to++ = *s++;
+		c = *s == '%' && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0 ? hex_digit(s[1]) << 4 | hex_digit(s[2]) : 0;
+		*to++ = c ? (char)c : *s;
+		s += c ? 3 : 1;
 	}
 	*to = 0;
 	return out;
@@ -201,24 +195,6 @@ base64(const char *s)
 		*to++ = i + 2 < n ? digits[x & 63] : '=';
 	}
 	return out;
-}
-
-/* ---- other programs -------------------------------------------------------------- */
-
-char *
-fetch_program(const char *name)
-{
-	const char *path = getenv("PATH"), *end;
-	char *file;
-
-	for (path = path ? path : "/usr/local/bin:/usr/bin:/bin"; ; path = end + 1) {
-		end = path + strcspn(path, ":");
-		file = fmt("%.*s%s%s", (int)(end - path), path, end > path ? "/" : "./", name);
-		if (access(file, X_OK) == 0)
-			return file;
-		if (!*end)
-			return NULL;
-	}
 }
 
 /* ---- bytes ------------------------------------------------------------------------- */
@@ -649,8 +625,8 @@ open_file(struct fetch *f, const struct url *u)
 	struct fetch_state *s = f->state;
 	struct stat st;
 
-	s->fd = openat(AT_FDCWD, decode(u->path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	forget(f);
+	s->fd = openat(AT_FDCWD, decode(u->path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	f->status = s->fd < 0 && (errno == ENOENT || errno == ENOTDIR) ? 404 : 200;
 	s->left = 0;
 	s->over = true;
@@ -713,11 +689,10 @@ part(struct fetch *f)
 	struct fetch_state *s = f->state;
 	int status = 0;
 
+	/* that takes what it says */
 	while (s->errfd >= 0)
 		if (await(f, s->errfd, POLLIN) < 0)
 			return -1;
-		else if (s->errfd >= 0)
-			listen_to(s);
 	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	s->pid = 0;
@@ -884,7 +859,7 @@ open_by_program(struct fetch *f, const struct url *u, bool known)
 	size_t i;
 
 	for (i = 0; i < LEN(names) && !path; i++) {
-		path = fetch_program(names[i]);
+		path = program_find(names[i]);
 		all = fmt("%s%s%s", all, i == 0 ? "" : i + 1 < LEN(names) ? ", " : " or ", names[i]);
 		s->program = names[i];
 	}
@@ -1038,6 +1013,10 @@ resume(struct fetch *f)
 
 	if ((!same && (!s->ranges || s->total == UINT64_MAX)) || !s->at)
 		return false;
+	if (s->breaks++ == BREAKS) {
+		f->why = fmt("%s, and it broke %d times before", f->why, BREAKS);
+		return false;
+	}
 	if (s->at - s->steady >= STEADY)
 		s->tries = 0;
 	s->steady = s->at;
@@ -1058,6 +1037,7 @@ resume(struct fetch *f)
 			other = g.state;
 			other->steady = s->steady;
 			other->tries = s->tries;
+			other->breaks = s->breaks;
 			g.state = s;
 			fetch_close(&g);
 			f->state = other;

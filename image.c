@@ -212,7 +212,7 @@ die_unmounted(const struct disk *d, const struct partition *part, const struct f
 		die("mount %s: it is in use: mounted, or part of something else", what);
 	if (errno == EEXIST)
 		die("mount %s: the kernel takes it for another with the same UUID that is mounted already", what);
-	if (errno == EIO || errno == EINVAL || errno == 117 /* EUCLEAN */)
+	if (errno == EIO || errno == EINVAL || errno == EUCLEAN)
 		die("mount %s: its %s is damaged, or has what this kernel does not know (dmesg says more)", what, f->name);
 	die("mount %s, %s:", what, f->name);
 }
@@ -552,7 +552,7 @@ mount_layers(const struct image *i, bool write, const char *at, struct owners *o
 	int here = reopen(i, O_RDONLY | O_DIRECTORY), lower;
 	char *below = fmt("%s.l", at);
 
-	if (base->kind == IMAGE_DIRECTORY || base->kind == IMAGE_SUBVOLUME) {
+	if (base->kind <= IMAGE_SUBVOLUME) {
 		lower = reopen(base, O_RDONLY | O_DIRECTORY);
 	} else {
 		if (mkdir(below, 0755) < 0)
@@ -583,7 +583,7 @@ mount_image(const struct image *i, const char *partition, bool write, const char
 
 	if (i->kind == IMAGE_OVERLAY) {
 		mount_layers(i, write, at, o);
-	} else if (i->kind == IMAGE_DIRECTORY || i->kind == IMAGE_SUBVOLUME) {
+	} else if (i->kind <= IMAGE_SUBVOLUME) {
 		fd = reopen(i, O_RDONLY | O_DIRECTORY);
 		if (mount(fmt(FDS "%d", fd), at, NULL, MS_BIND | MS_REC, NULL) < 0)
 			die("bind %s:", i->path);
@@ -604,7 +604,7 @@ send_fd(char note, int fd)
 static _Noreturn void
 attach_and_exit(const struct image *i, const char *partition, bool write, bool copy, struct owners *o)
 {
-	char *stage = fmt("%s", run_state_dir()), *at = fmt("%s/i", stage);
+	const char *stage = run_state_dir(), *at = fmt("%s/i", stage);
 	int tree, fd;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || unshare(CLONE_NEWNS) < 0
@@ -698,7 +698,7 @@ image_open_tree(const struct image *from, bool write)
 	struct image i = *from;
 	int fd;
 
-	if (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME) {
+	if (i.kind <= IMAGE_SUBVOLUME) {
 		fd = i.fd >= 0 ? openat(i.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 		               : openat(AT_FDCWD, i.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
@@ -777,7 +777,7 @@ populate(const struct plan *p, const char *path)
 	slash = strrchr(path, '/');
 	dir = slash ? fmt("%.*s", slash == path ? 1 : (int)(slash - path), path) : xstrdup(".");
 	store_make(&m, dir, slash ? slash + 1 : path, IMAGE_DIRECTORY, false);
-	if (from.kind == IMAGE_DIRECTORY || from.kind == IMAGE_SUBVOLUME) {
+	if (from.kind <= IMAGE_SUBVOLUME) {
 		store_clone(&from, &m, STORE_NO_OVERLAY);
 	} else {
 		tree = image_open_tree(&from, false);
@@ -791,17 +791,6 @@ populate(const struct plan *p, const char *path)
 		print(2, "%sPopulated %s from template %s.\n", speaker, path, p->template);
 }
 
-/* without a slash at its end */
-static char *
-trimmed(const char *path)
-{
-	size_t n = strlen(path);
-
-	while (n > 1 && path[n - 1] == '/')
-		n--;
-	return fmt("%.*s", (int)n, path);
-}
-
 /* where it is, and what it is, as far as that is asked of a name */
 static const char *
 choose_path(const struct plan *p, struct image *i)
@@ -811,12 +800,12 @@ choose_path(const struct plan *p, struct image *i)
 	if (!path && p->template && p->ephemeral)
 		return p->template;
 	if (p->template) {
-		path = trimmed(path ? path : fmt("%s/%s", store_dir(p->image_root), p->machine));
+		path = path ? store_dir(path) : fmt("%s/%s", store_dir(p->image_root), p->machine);
 		populate(p, path);
 	}
 	if (!path && p->machine) {
 		if (!store_find(p->image_root, p->machine, i))
-			die("No image for machine '%s'%s.", p->machine, store_called(NULL, p->machine));
+			die("No image for machine '%s'%s.", p->machine, store_called(p->image_root, p->machine));
 		path = i->path;
 	}
 	return path ? path : ".";
@@ -909,7 +898,7 @@ image_take(const struct plan *p, struct run *r)
 	i.fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (p->directory ? O_DIRECTORY : 0));
 	if (i.fd < 0 && errno == ENOTDIR && p->directory && access(path, F_OK) == 0)
 		die("Failed to open tree %s: it is no directory; -i takes disk images", path);
-	if (i.fd < 0 && errno == ENOENT && p->image && !strchr(path, '/') && store_find(NULL, path, &i))
+	if (i.fd < 0 && errno == ENOENT && p->image && !strchr(path, '/') && store_find(p->image_root, path, &i))
 		die("Failed to open image %s: there is no such file here; -M %s runs the image of that name", path, path);
 	if (i.fd < 0 || fstat(i.fd, &st) < 0)
 		die("Failed to open %s %s:", what, path);
@@ -928,9 +917,9 @@ image_take(const struct plan *p, struct run *r)
 	/* who lives in it could make it one the next time, on whatever it likes */
 	if (i.kind <= IMAGE_SUBVOLUME && (has_end(real) || has_end(path)))
 		die("%s has the name of an overlay clone, and is none: rename it", path);
-	if (p->image && (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME))
+	if (p->image && i.kind <= IMAGE_SUBVOLUME)
 		die("%s is a directory: say -D", p->image);
-	if (p->partition && (i.kind < IMAGE_RAW))
+	if (p->partition && i.kind < IMAGE_RAW)
 		die("--partition=%s: %s has no partitions", p->partition, real);
 	/* what makes an image read-only is for those that are images: a tree that is told is what it is */
 	r->image_read_only = searched && i.read_only;
@@ -943,7 +932,7 @@ image_take(const struct plan *p, struct run *r)
 	clones = shared ? NULL : store_clones(&i);
 	if (clones)
 		die("%s is what %s lies on, and must stay as it is: say -x or --read-only, or start that one", real, *clones);
-	if (i.kind == IMAGE_DIRECTORY || i.kind == IMAGE_SUBVOLUME)
+	if (i.kind <= IMAGE_SUBVOLUME)
 		r->tree = i.fd;
 	else
 		take_mounted(p, r, &i, shared);
@@ -974,21 +963,21 @@ look_for_id(const struct plan *p, struct run *r, const uint8_t random[16])
 		return;
 	}
 	memcpy(r->uuid, random, sizeof(r->uuid));
-	r->uuid[6] = (uint8_t)((r->uuid[6] & 0x0f) | 0x40);  /* RFC 4122, version 4 */
-	r->uuid[8] = (uint8_t)((r->uuid[8] & 0x3f) | 0x80);
 }
 
 void
 image_look(const struct plan *p, struct run *r)
 {
 	uint8_t random[2][16];
-	int fd;
+	int fd, i;
 
 	random_bytes(random, sizeof(random));
+	for (i = 0; i < 2; i++) {  /* RFC 4122, version 4 */
+		random[i][6] = (uint8_t)((random[i][6] & 0x0f) | 0x40);
+		random[i][8] = (uint8_t)((random[i][8] & 0x3f) | 0x80);
+	}
 	look_for_id(p, r, random[0]);
 	memcpy(r->boot_id, random[1], sizeof(r->boot_id));
-	r->boot_id[6] = (uint8_t)((r->boot_id[6] & 0x0f) | 0x40);
-	r->boot_id[8] = (uint8_t)((r->boot_id[8] & 0x3f) | 0x80);
 	if (!p->boot || p->check_os_release == NO)
 		return;
 	fd = sys_open_in(r->tree, "etc/os-release", O_PATH, 0);

@@ -20,8 +20,6 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-static const char UNKNOWN[] = "18446744073709551615";
-
 static void
 find(const struct ask *a, const char *name, const char *what, struct image *i)
 {
@@ -241,9 +239,9 @@ images_show(struct ask *a)
 		table_property(a, "ReadOnly", i.read_only ? "yes" : "no");
 		table_property(a, "CreationTimestamp", i.created ? table_time(i.created) : NULL);
 		table_property(a, "ModificationTimestamp", i.modified ? table_time(i.modified) : NULL);
-		table_property(a, "Usage", i.usage == UINT64_MAX ? UNKNOWN : number(i.usage));
+		table_property(a, "Usage", number(i.usage));
 		table_property(a, "Limit", i.limit == UINT64_MAX ? "infinity" : number(i.limit));
-		table_property(a, "UsageExclusive", i.exclusive == UINT64_MAX ? UNKNOWN : number(i.exclusive));
+		table_property(a, "UsageExclusive", number(i.exclusive));
 		table_property(a, "LimitExclusive", i.exclusive_limit == UINT64_MAX ? "infinity" : number(i.exclusive_limit));
 	}
 	return 0;
@@ -301,11 +299,19 @@ images_remove(struct ask *a)
 	struct image i;
 	char **w;
 
+	halt_by_signal();
 	for (w = a->words; *w; w++) {
 		find(a, *w, "Could not remove image", &i);
 		store_remove(&i, false);
 	}
 	return 0;
+}
+
+/* in a directory of --image-root, which may be anything: one that is no tree of a system, nor what was pulled */
+static bool
+is_foreign(const struct image *i)
+{
+	return i->kind <= IMAGE_SUBVOLUME && !after(i->name, ".tar-") && access(fmt("%s/usr", i->path), F_OK) < 0;
 }
 
 int
@@ -314,14 +320,22 @@ images_clean(struct ask *a)
 	uint64_t freed = 0;
 	bool known = false;
 	struct image *i;
-	size_t n, removed = 0, before;
+	size_t n, removed = 0, before, foreign;
 
+	halt_by_signal();
 	store_check_pool(a->image_root);
 	store_sweep(a->image_root);
 	do {  /* again, for what clones needed, and for what another of its name hid */
 		before = removed;
-		for (i = store_list(a->image_root, true, &n); n > 0; n--, i++) {
-			if (i->vendor || (*i->name != '.' && !a->all) || !store_remove(i, true))
+		foreign = 0;
+		for (i = store_list(a->image_root, true, &n); n > 0 && !halted; n--, i++) {
+			if (i->vendor || (*i->name != '.' && !a->all))
+				continue;
+			if (a->image_root && is_foreign(i)) {
+				foreign++;
+				continue;
+			}
+			if (!store_remove(i, true))
 				continue;
 			if (i->exclusive != UINT64_MAX) {
 				known = true;
@@ -330,11 +344,15 @@ images_clean(struct ask *a)
 			print(1, "Removed image '%s'\n", i->name);
 			removed++;
 		}
-	} while (removed > before);
+	} while (removed > before && !halted);
+	if (foreign)
+		warn("%zu directories of %s have no /usr, and stay: remove takes those that are named", foreign, a->image_root);
 	print(1, "Removed %zu images in total.", removed);
 	if (known)
 		print(1, " Total freed exclusive disk space: %s.", table_size(freed));
 	print(1, "\n");
+	if (halted)
+		die("interrupted; the next verb that changes images goes on with what was begun");
 	return 0;
 }
 
@@ -344,7 +362,7 @@ images_read_only(struct ask *a)
 	static const char what[] = "Could not mark image read-only";
 	int on = a->words[1] ? parse_bool(a->words[1]) : 1;
 	struct image i;
-	char **clones;
+	char *needed;
 
 	if (on < 0)
 		die("Failed to parse boolean argument: %s", a->words[1]);
@@ -354,9 +372,9 @@ images_read_only(struct ask *a)
 		die("%s: %s", what, strerror(EROFS));
 	if (store_try_lock(&i, true) < 0)
 		die("%s: %s", what, store_reason());
-	clones = on ? NULL : store_clones(&i);
-	if (clones)
-		die("%s: %s must stay as it is for its overlay clones: %s%s", what, i.name, *clones, clones[1] ? ", ..." : "");
+	needed = on ? NULL : store_needed(&i);
+	if (needed)
+		die("%s: %s", what, needed);
 	if (store_set_read_only(&i, on) < 0) {
 		if (errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS)
 			die("%s: %s has no such flag for directories", what, place_type(i.fd));
@@ -376,6 +394,8 @@ images_set_limit(struct ask *a)
 
 	if (!streq(size, "-") && !streq(size, "none") && !parse_size(size, &limit))
 		die("Failed to parse size: %s", size);
+	if (!limit)
+		die("Could not set limit: 0 leaves no room at all; '-' takes a limit away");
 	path = store_dir(a->image_root);
 	if (name) {
 		find(a, name, "Could not set limit", &i);
@@ -385,7 +405,7 @@ images_set_limit(struct ask *a)
 	if (fd < 0)
 		die("Could not set limit: %s: %s", path, strerror(errno));
 	if (i.kind != IMAGE_SUBVOLUME || !btrfs_is_subvolume(fd))
-		die("Could not set limit: %s", "Operation not supported");
+		die("Could not set limit: Operation not supported");
 	if (btrfs_set_limit(fd, limit) < 0)
 		die("Could not set limit: %s", store_reason());
 	close(fd);
@@ -402,29 +422,22 @@ static void
 make_file_system(const char *path)
 {
 	static const char *const words[] = { POOL_MKFS };
-	char **argv = NULL;
-	int status = 0;
+	char **argv = NULL, said[256];
 	size_t i;
 	pid_t pid;
 
 	for (i = 0; i < LEN(words); i++)
 		grow(&argv, words[i]);
 	grow(&argv, path);
-	pid = fork();
-	if (pid < 0)
-		die("run %s:", argv[0]);
-	if (pid == 0) {
-		execvp(argv[0], argv);
-		_exit(errno == ENOENT ? NOT_FOUND : CANNOT_EXEC);
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	pid = program_start(argv, -1, -1, 2);
+	if (pid > 0 && program_end(pid, argv[0], said, sizeof(said)) == 0)
 		return;
 	unlink(path);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
+	if (pid < 0 && errno == ENOENT)
 		die("there is no %s here to make the pool's file system; it is in btrfs-progs", argv[0]);
-	die("%s could not make a file system in %s", argv[0], path);
+	if (pid < 0)
+		die("run %s:", argv[0]);
+	die("make a file system in %s: %s", path, said);
 }
 
 static bool
@@ -455,7 +468,7 @@ make_pool(const char *file, uint64_t size)
 		flags |= NO_COW;
 		ioctl(fd, FS_IOC_SETFLAGS, &flags);
 	}
-	if (size > INT64_MAX || ftruncate(fd, (off_t)size) < 0) {
+	if (ftruncate(fd, (off_t)size) < 0) {
 		unlink(half);
 		die("make %s of %s:", half, table_size(size));
 	}
@@ -514,7 +527,7 @@ grow_pool(int fd, const char *file, const char *store, uint64_t size)
 		die("open %s:", store);
 	if (size < (uint64_t)st.st_size)
 		die("%s is %s: it can be made larger, not smaller", file, table_size((uint64_t)st.st_size));
-	if (size > INT64_MAX || ftruncate(fd, (off_t)size) < 0)
+	if (ftruncate(fd, (off_t)size) < 0)
 		die("make %s larger:", file);
 	loop = pool_device(&st);
 	if (loop < 0 || ioctl(loop, SET_CAPACITY, 0) < 0 || ioctl(dir, _IOW(0x94, 3, struct volume_words), &words) < 0)
@@ -535,7 +548,7 @@ images_pool(struct ask *a)
 
 	if (a->image_root)
 		die("--image-root: the pool is for the images in %s", store);
-	if (a->words && a->words[0] && (!parse_size(a->words[0], &size) || !size || size == UINT64_MAX))
+	if (a->words && a->words[0] && (!parse_size(a->words[0], &size) || !size || size > INT64_MAX))
 		die("%s: not a size; such as 20G", a->words[0]);
 	*strrchr(above, '/') = 0;
 	if (run_make_dirs(above, 0755) < 0)

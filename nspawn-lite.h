@@ -456,7 +456,8 @@ struct image *store_list(const char *root, bool hidden, size_t *n);  /* sorted b
 /* open and lock it: alone, or with others. Dies, "Directory tree %s is currently busy."; wait: no */
 void store_lock(struct image *i, bool alone);
 int store_try_lock(struct image *i, bool alone);         /* -1 with errno; EBUSY: somebody else has it */
-char **store_clones(const struct image *i);              /* overlay clones of it: they need it as it is; NULL: none */
+char **store_clones(const struct image *i);              /* overlay clones that need it as it is, by name, or path; NULL: none */
+char *store_needed(const struct image *i);               /* the same as a sentence */
 char *store_base(const struct image *i);                 /* path of what an IMAGE_OVERLAY lies on; NULL: it does not say */
 
 /* something that is made beside its place, and is there all at once or not at all */

@@ -198,6 +198,7 @@ get_beside(void)
 			continue;
 		if (pull.list && !sums_find(pull.list, last_name(url), digest)) {
 			warn("%s: left out, for the list of sums does not have it", url);
+			free(b->data);
 			continue;
 		}
 		if (pull.list && !sum_is(b->data, b->len, digest))

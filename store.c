@@ -492,21 +492,28 @@ pin_holds(const char *dir, const char *pin, const char *file)
 char **
 store_clones(const struct image *i)
 {
-	char *path = pins(i->path), **names = NULL;
+	char *path = pins(i->path), **names = NULL, to[PATH_MAX], *here = real_path(dir_name(i->path));
 	const char *file = base_name(real_path(i->path));
 	DIR *d = opendir(path);
 	struct dirent *e;
+	ssize_t n;
 
 	while (d && (e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, file))
-			grow(&names, xstrdup(e->d_name));
+		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, file)) {
+			n = readlinkat(dirfd(d), e->d_name, to, sizeof(to) - 1);
+			to[n > 0 ? n : 0] = 0;
+			if (*to == '/' && !streq(dir_name(to), here))
+				grow(&names, xstrdup(to));
+			else
+				grow(&names, stem(base_name(to), strlen(base_name(to))));
+		}
 	if (d)
 		closedir(d);
 	return names;
 }
 
-static char *
-needed(const struct image *i)
+char *
+store_needed(const struct image *i)
 {
 	char **names = store_clones(i), *text;
 
@@ -526,19 +533,32 @@ put_on_disk(int dir, const char *name)
 	return ret;
 }
 
+/* in dir, of the clone at path; one in another store may have the name of one in this, and *store is where that is, or ".." */
+static char *
+pin_path(const char *dir, const char *path, char **store)
+{
+	static const uint8_t key[16];
+	char *name = stem(base_name(path), strlen(base_name(path)));
+
+	*store = real_path(dir_name(path));
+	if (!streq(dir_name(dir), *store))
+		return fmt("%s/%s@%016llx", dir, name, (unsigned long long)siphash24(*store, strlen(*store), key));
+	*store = "..";
+	return fmt("%s/%s", dir, name);
+}
+
 /* before the clone is there; nothing that could be changed needs none */
 static int
 pin(const char *base, const char *path, bool sync)
 {
-	char *dir = pins(base), *name = stem(base_name(path), strlen(base_name(path))), *store = real_path(dir_name(path));
-	char *link = fmt("%s/%s", streq(dir_name(dir), store) ? ".." : store, base_name(path));
+	char *dir = pins(base), *store, *name = pin_path(dir, path, &store), *link = fmt("%s/%s", store, base_name(path));
 	int tries, ret = -1;
 
 	for (tries = 0; ret < 0 && tries < 100; tries++) {  /* who takes another one out takes the directory, too */
 		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 			return errno == EROFS ? 0 : -1;
-		unlink(fmt("%s/%s", dir, name));
-		ret = symlink(link, fmt("%s/%s", dir, name));
+		unlink(name);
+		ret = symlink(link, name);
 		if (ret < 0 && errno != ENOENT)
 			break;
 	}
@@ -546,10 +566,12 @@ pin(const char *base, const char *path, bool sync)
 }
 
 static void
-unpin(const char *base, const char *name)
+unpin(const char *base, const char *path)
 {
-	unlink(fmt("%s/%s", pins(base), name));
-	rmdir(pins(base));
+	char *dir = pins(base), *store;
+
+	unlink(pin_path(dir, path, &store));
+	rmdir(dir);
 }
 
 /* ---- the files that belong to an image -------------------------------------------------- */
@@ -683,10 +705,12 @@ loosen(int dir, const struct image *i, const char *other)
 static void
 stick(int dir, int fd, const char *mark)
 {
-	if (mark && set_immutable(fd, true) < 0)
-		warn("it cannot be made read-only; the next command tries again:");
-	else if (mark)
+	char *file;
+
+	if (mark && set_immutable(fd, true) == 0)
 		unlinkat(dir, mark, 0);
+	else if (mark && read_mark(mark, &file) == STUCK)
+		warn("%s cannot be made read-only; the next verb that changes images tries again:", file);
 }
 
 static void
@@ -744,7 +768,6 @@ sweep_pins(int dir, const char *path, const char *entry, const char *file)
 	while (d && (e = readdir(d))) {
 		if (streq(e->d_name, ".") || streq(e->d_name, "..") || pin_holds(sub, e->d_name, file))
 			continue;
-		/* who makes a clone in another store holds it; who starts it finds it busy, so not without need */
 		if (base < 0 && !alone) {
 			base = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 			alone = base < 0 ? errno == ENOENT : flock(base, LOCK_EX | LOCK_NB) == 0;
@@ -841,7 +864,7 @@ lock_store(int dir)
 	while (!halted && flock(dir, LOCK_EX) < 0 && errno == EINTR)
 		;
 	if (halted)
-		die("interrupted");
+		die("interrupted while waiting for a turn in the store");
 }
 
 /* names come and go one at a time: an fd of the store, with its lock; -1 with errno */
@@ -928,14 +951,17 @@ out:
 	flock(m->dir, LOCK_UN);
 }
 
-/* what is in a directory of this end says what else is mounted: only who makes clones writes that, and no archive */
+/*
+ * What is in a directory that ends in .overlay says what else is mounted: only who makes clones writes that, and no
+ * archive. The other ends would make it two images of one name
+ */
 static void
 check_name(const char *name)
 {
-	size_t len = strlen(name), n = strlen(ends[IMAGE_OVERLAY]);
+	const char *base = stem(name, strlen(name));
 
-	if (len > n && streq(name + len - n, ends[IMAGE_OVERLAY]))
-		die("Image name '%s' is invalid: '%s' is the end of overlay clones.", name, ends[IMAGE_OVERLAY]);
+	if (!streq(base, name))
+		die("Image name '%s' is invalid: '%s' says what kind of image it is; say '%s'", name, name + strlen(base), base);
 }
 
 void
@@ -950,7 +976,8 @@ store_make(struct making *m, const char *root, const char *name, int kind, bool 
 		store_taken(name);
 	halt_by_signal();
 	store_check_pool(root);
-	run_make_dirs(m->store, 0700);
+	if (run_make_dirs(m->store, 0700) < 0)
+		die("make %s:", m->store);
 	m->dir = enter(m->store);
 	if (m->dir < 0)
 		die("open %s:", m->store);
@@ -967,7 +994,6 @@ void
 store_beside(struct making *m, const char *suffix, const char *data, size_t len)
 {
 	char *name = marked(fmt("%s%s", m->name, suffix), WITH, identity(m->fd, ""));
-	ssize_t n = 0;
 	int fd;
 
 	/* in one step for who sweeps */
@@ -979,9 +1005,7 @@ store_beside(struct making *m, const char *suffix, const char *data, size_t len)
 	if (fd < 0)
 		die("make %s/%s:", m->store, name);
 	grow(&m->with, name);
-	for (n = 0; n >= 0 && len > 0; len -= (size_t)n, data += n)
-		n = write(fd, data, len);
-	if (n < 0 || fsync(fd) < 0)
+	if (write_all(fd, data, len) < 0 || fsync(fd) < 0)
 		die("write %s/%s%s:", m->store, m->name, suffix);
 	/* it stays open, for its lock, until we end */
 }
@@ -1103,7 +1127,7 @@ take_place(struct making *m, int how, struct image *old, char **loose)
 	if (how == STORE_NEW)
 		store_taken(m->name);
 	store_lock(old, true);
-	why = needed(old);
+	why = store_needed(old);
 	if (why)
 		die("%s", why);
 	*loose = loosen(m->dir, old, how == STORE_REPLACE ? name : base_name(old->path));
@@ -1353,48 +1377,45 @@ store_clone(const struct image *from, struct making *m, int how)
 static const char *
 take_away(struct image *i)
 {
-	char *path = dir_name(i->path), *why, *base, *gone, *where;
-	const char *file = base_name(i->path), *reason;
-	char *loose;
+	char *path = dir_name(i->path), *base, *gone, *where, *loose;
+	const char *file = base_name(i->path), *why, *needed;
 	int dir;
 
 	if (i->vendor)
 		return strerror(EROFS);
 	dir = enter(path);
 	if (dir < 0 || (i->fd < 0 && i->kind != IMAGE_BLOCK && store_try_lock(i, true) < 0)) {
-		reason = store_reason();
-		why = errno == EBUSY ? needed(i) : NULL;  /* clones that run hold it */
+		why = store_reason();
+		needed = errno == EBUSY ? store_needed(i) : NULL;  /* clones that run hold it */
 		drop(dir);
-		return why ? why : reason;
+		return needed ? needed : why;
 	}
-	why = needed(i);
-	if (why) {
-		i->fd = drop(i->fd);
-		drop(dir);
-		return why;
-	}
+	why = store_needed(i);
+	if (why)
+		goto out;
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
 	gone = beside(file, GONE);
 	loose = loosen(dir, i, file);
 	if (renameat(dir, file, dir, gone) < 0) {
-		reason = store_reason();
-		drop(dir);
-		return reason;
+		why = store_reason();
+		goto out;
 	}
 	if (loose)
 		unlinkat(dir, loose, 0);
 	if (base)
-		unpin(base, i->name);
+		unpin(base, i->path);
 	if (!follow(fmt("%s/%s", path, i->name), NULL, false)) {
-		i->fd = drop(i->fd);
-		drop(dir);
-		return "not all files that belong to it are gone: the next command tries again";
+		why = "not all files that belong to it are gone: the next command tries again";
+		goto out;
 	}
 	fsync(dir);
 	flock(dir, LOCK_UN);
-	why = erase(dir, gone, &where) < 0 ? fmt("%s/%s/%s: %s", path, gone, where, strerror(errno)) : NULL;
-	drop(dir);
+	if (erase(dir, gone, &where) < 0)
+		why = halted ? fmt("%s: interrupted; the next verb that changes images goes on", i->name)
+		             : fmt("%s/%s/%s: %s", path, gone, where, strerror(errno));
+out:
 	i->fd = drop(i->fd);
+	drop(dir);
 	return why;
 }
 
@@ -1423,7 +1444,7 @@ store_rename(struct image *i, const char *name)
 		die("Could not rename image: %s", i->vendor ? strerror(EROFS) : store_reason());
 	if (find_in(path, name, &there))
 		die("Could not rename image: %s", strerror(EEXIST));
-	why = needed(i);
+	why = store_needed(i);
 	if (why)
 		die("Could not rename image: %s", why);
 	base = i->kind == IMAGE_OVERLAY ? store_base(i) : NULL;
@@ -1441,7 +1462,7 @@ store_rename(struct image *i, const char *name)
 	if (all)
 		unlinkat(dir, mark, 0);
 	if (base)
-		unpin(base, i->name);
+		unpin(base, i->path);
 	i->fd = drop(i->fd);
 	drop(dir);
 	if (!all)

@@ -156,26 +156,33 @@ become(void *arg)
 	_exit(errno == ENOENT ? NOT_FOUND : CANNOT_EXEC);
 }
 
-pid_t
-program_start(char *const argv[], int in, int out, int err)
+char *
+program_find(const char *name)
 {
-	struct start s = { .argv = argv, .fds = { in, out, err }, .parent = getpid() };
 	const char *at = getenv("PATH");
-	char path[4096];
+	char *path;
 	size_t n;
-	pid_t pid;
 
 	for (at = at ? at : "/usr/sbin:/usr/bin:/sbin:/bin"; ; at += n + 1) {
 		n = strcspn(at, ":");
-		snprintf(path, sizeof(path), "%.*s/%s", (int)n, at, argv[0]);
+		path = fmt("%.*s/%s", (int)n, at, name);
 		if (n > 0 && access(path, X_OK) == 0)
-			break;
-		if (!at[n]) {
-			errno = ENOENT;
-			return -1;
-		}
+			return path;
+		if (!at[n])
+			return NULL;
 	}
-	s.path = path;
+}
+
+pid_t
+program_start(char *const argv[], int in, int out, int err)
+{
+	struct start s = { .argv = argv, .fds = { in, out, err }, .parent = getpid(), .path = program_find(argv[0]) };
+	pid_t pid;
+
+	if (!s.path) {
+		errno = ENOENT;
+		return -1;
+	}
 	pid = fork();
 	if (pid == 0)
 		become(&s);

@@ -7,19 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "util.h"
 
 enum { PATIENCE = 60000, SLICE = 500 };  /* ms for gpgv, and until a signal is seen */
-
-static int
-digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* 64 hex digits; what is behind them, or NULL */
 static const char *
@@ -28,8 +21,8 @@ parse_digest(const char *s, uint8_t digest[32])
 	int i, high, low;
 
 	for (i = 0; i < 32; i++, s += 2) {
-		high = digit(s[0]);
-		low = high < 0 ? -1 : digit(s[1]);
+		high = hex_digit(s[0]);
+		low = high < 0 ? -1 : hex_digit(s[1]);
 		if (low < 0)
 			return NULL;
 		digest[i] = (uint8_t)(high << 4 | low);
@@ -140,19 +133,14 @@ ask_gpgv(int home, const char *path, char *list, const char *signature, const ch
 	return ret;
 }
 
-static int
-write_file(int dir, const char *name, const char *data, size_t len)
+static bool
+put(int dir, const char *name, const char *data, size_t len)
 {
 	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ssize_t n = 0;
+	bool done = fd >= 0 && write_all(fd, data, len) == 0;
 
-	while (fd >= 0 && len > 0 && (n = write(fd, data, len)) >= 0) {
-		data += n;
-		len -= (size_t)n;
-	}
-	if (fd < 0 || n < 0)
-		return fd < 0 ? -1 : drop(fd);
-	return close(fd);
+	drop(fd);
+	return done;
 }
 
 int
@@ -165,16 +153,15 @@ sums_verify(char *list, const char *signature, size_t len, const char *keyring, 
 
 	*said = NULL;
 	*why = "there is no gpgv in PATH";
-	if (!fetch_program("gpgv"))
+	if (!program_find("gpgv"))
 		return -1;
 	home = make_home(path, sizeof(path));
 	*why = fmt("make a directory for gpgv: %s", strerror(errno));
 	if (home < 0)
 		return -1;
-	errno = EIO;
-	if (write_file(home, "list", list, strlen(list)) == 0 && (!signature || write_file(home, "signature", signature, len) == 0))
+	if (put(home, "list", list, strlen(list)) && (!signature || put(home, "signature", signature, len)))
 		ret = ask_gpgv(home, path, list, signature, keyring, said);
-	*why = fmt("run gpgv: %s", strerror(errno));
+	*why = fmt("let gpgv look at it: %s", strerror(errno));
 	for (i = 0; i < LEN(files); i++)
 		unlinkat(home, files[i], 0);
 	drop(home);

@@ -287,15 +287,6 @@ piece(struct tar *t, uint64_t offset, uint64_t size)
 	return add(&t->map, &p, sizeof(p)) ? 0 : no_memory(t);
 }
 
-static int
-hex(char c)
-{
-	static const char signs[] = "0123456789abcdefABCDEF";
-	const char *p = c ? strchr(signs, c) : NULL;
-
-	return !p ? -1 : p - signs < 16 ? (int)(p - signs) : (int)(p - signs) - 6;
-}
-
 /* %XX in place: of all bytes, or as GNU tar only of "%" and "=" */
 static void
 unpercent(char *s, bool all)
@@ -303,7 +294,7 @@ unpercent(char *s, bool all)
 	char *to = s;
 
 	while (*s) {
-		int c = *s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0 ? hex(s[1]) * 16 + hex(s[2]) : -1;
+		int c = *s == '%' && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0 ? hex_digit(s[1]) * 16 + hex_digit(s[2]) : -1;
 
 		if (c > 0 && (all || c == '%' || c == '=')) {
 			*to++ = (char)c;

@@ -430,22 +430,6 @@ set_xattrs(struct unpack *u, int fd, int dir, const char *name, const struct tar
 
 /* ---- directories, at the end -------------------------------------------------------------------------- */
 
-static int
-write_all(int fd, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-	ssize_t n;
-
-	for (; len > 0; p += n, len -= (size_t)n) {
-		n = write(fd, p, len);
-		if (n < 0 && errno == EINTR && !halted)
-			n = 0;
-		if (n < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* a file that nobody else can name */
 static int
 nameless(int dir)

@@ -480,6 +480,22 @@ write_whole(int fd, const char *text)
 	return n == (ssize_t)len ? 0 : -1;
 }
 
+int
+write_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	ssize_t n;
+
+	for (; len > 0; p += n, len -= (size_t)n) {
+		n = write(fd, p, len);
+		if (n < 0 && errno == EINTR && !halted)
+			n = 0;
+		if (n < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 open_new(int dir, const char *path, mode_t mode)
 {
@@ -639,8 +655,8 @@ siphash24(const void *data, size_t len, const uint8_t key[16])
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static int
-hex(char c)
+int
+hex_digit(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
 	     : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -657,8 +673,8 @@ parse_id128(const char *s, uint8_t id[16])
 	for (i = 0; i < 16; i++) {
 		if (dashes && (i == 4 || i == 6 || i == 8 || i == 10) && *s++ != '-')
 			return false;
-		hi = hex(*s++);
-		lo = hi < 0 ? -1 : hex(*s++);
+		hi = hex_digit(*s++);
+		lo = hi < 0 ? -1 : hex_digit(*s++);
 		if (lo < 0)
 			return false;
 		id[i] = (uint8_t)(hi << 4 | lo);

@@ -70,6 +70,7 @@ ssize_t read_all(int fd, char *buf, size_t size);
 ssize_t read_at(int dir, const char *path, char *buf, size_t size);  /* a small file: in one read */
 /* write a whole file; made with mode if missing, never through a symlink; -1 with errno */
 int write_at(int dir, const char *path, mode_t mode, const char *text);
+int write_all(int fd, const void *data, size_t len);  /* however many calls it takes; -1 with errno, EINTR: halted */
 int write_open(int dir, const char *path, mode_t mode, const char *text);  /* the same, and exec will close it */
 /* put one value into a file of /proc or a cgroup: one write; -1 with errno */
 int put_at(int dir, const char *path, const char *text);
@@ -78,6 +79,7 @@ char *next_line(char **text);
 int64_t now_ms(void);  /* of a clock that nobody sets */
 void random_bytes(void *buf, size_t size);
 uint64_t siphash24(const void *data, size_t len, const uint8_t key[16]);
+int hex_digit(char c);  /* -1: it is none */
 /* 32 hex digits, dashes allowed, to 16 bytes; false if it is not that */
 bool parse_id128(const char *s, uint8_t id[16]);
 void format_uuid(const uint8_t id[16], char out[37]);
@@ -275,6 +277,7 @@ int sink_close(struct sink *s);                   /* -1: see sink_why, which sta
 const char *sink_why(const struct sink *s);
 uint64_t sink_written(const struct sink *s);      /* bytes, packed, as far as they went out; after sink_close: all */
 
+char *program_find(const char *name);  /* where it is in PATH; NULL: nowhere */
 /*
  * A program of PATH, which gets these three fds (-1: /dev/null) and no others, and ends with our thread. argv stays
  * unchanged. Its pid, to be waited for; -1 with errno, ENOENT: there is none
@@ -392,7 +395,6 @@ int fetch_open(struct fetch *f);     /* 0 once the answer's head is there, whate
 void fetch_close(struct fetch *f);
 /* a whole small file, ended with 0; -1: *why, status 0 or what it is. Nothing else than 200 is a success */
 ssize_t fetch_small(const char *url, char *buf, size_t size, int *status, const char **why);
-char *fetch_program(const char *name);  /* where it is in PATH; NULL: nowhere */
 
 /* ---- sums.c: lists of sums and their signatures ------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nspawn-lite.h"
+#include CONFIG
 
 #define FLAG(f)   A_FLAG, offsetof(struct ask, f), NULL
 #define STR(f, arg)  A_STR, offsetof(struct ask, f), arg
@@ -37,11 +38,15 @@ static const struct option {
 	{ "replace",          0,  FLAG(replace),             "the same, and keep that as NAME.old" },
 	{ "read-only",        0,  FLAG(read_only),           "make it read-only" },
 	{ "copy",             0,  FLAG(copy),                "clone: a copy that shares nothing" },
+#if WITH_IMPORT
 	{ "format",           0,  STR(format, "FORMAT"),     "export: uncompressed, gzip, xz, bzip2 or zstd" },
 	{ "level",            0,  STR(level, "N"),           "export: of gzip, 1 (fast) to 9 (small)" },
+#if WITH_PULL
 	{ "verify",           0,  WORD(verify, "no|checksum|signature"), "pull: what is checked (signature)" },
 	{ "keep-download",    0,  WORD(keep_download, "yes|no"), "pull: keep what was fetched, hidden, too" },
+#endif
 	{ "progress",         0,  STR(progress, "yes|no|auto"), "progress on stderr; auto: at a terminal" },
+#endif
 	{ "no-sync",          0,  FLAG(no_sync),             "do not wait until all is on the disk" },
 	{ "class",            0,  STR(class, "machine"),     "machine is the only class there is" },
 	{ NULL,              'm', IGNORED(NULL),             NULL },

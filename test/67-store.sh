@@ -109,6 +109,14 @@ run "$M" clone busy busy
 is 'a clone takes no name that is taken' '1 Could not clone image: File exists' "$rc $err"
 run "$M" clone busy a/b
 is 'nor one that is none' "1 Could not clone image: Image name 'a/b' is invalid." "$rc $err"
+for end in raw squashfs erofs overlay; do
+	run "$M" clone busy "b.$end"
+	is "nor one that would hide what kind it is: .$end" "1 Image name 'b.$end' is invalid: '.$end' says what kind of image it is; say 'b'" "$rc $err"
+done
+run "$M" rename busy b.raw
+is 'by no way' "1 Image name 'b.raw' is invalid: '.raw' says what kind of image it is; say 'b'" "$rc $err"
+run "$M" set-limit busy 0
+is 'no limit leaves nothing' "1 Could not set limit: 0 leaves no room at all; '-' takes a limit away" "$rc $err"
 run "$M" set-limit busy 1M
 is 'directories have no limit' '1 Could not set limit: Operation not supported' "$rc $err"
 run "$M" remove busy no other
@@ -160,7 +168,32 @@ run "$M" clean -a
 is 'or all' 'vendor directory yes,' "$(images)"
 is 'what is not ours to remove stays' './.#left' "$(hidden)"
 rm -rf "$S" "$T/root/usr" "$T/root/etc"
-mkdir -p "$T/root/usr"
+mkdir -p "$T/root/usr" "$T/home/.ssh" "$T/home/data" "$T/home/os/usr" "$T/home/.tar-x"
+run timeout 20 "$NL" --image-root="$T/home" -M os.raw /bin/true
+is 'a name that has the end of a file is corrected' "1 nspawn-lite: No image for machine 'os.raw'; it is called 'os'." "$rc $err"
+run "$M" clean -a --image-root="$T/home"
+is 'elsewhere only what looks like an image is cleaned away' "Removed image '.tar-x' Removed image 'os' Removed 2 images in total. " \
+	"$(echo "$out" | tr '\n' ' ')"
+is 'and the rest is told of' "0 2 directories of $T/home have no /usr, and stay: remove takes those that are named" "$rc $err"
+is 'and stays' './.ssh ./data ' "$(cd "$T/home" && find . -mindepth 1 | sort | tr '\n' ' ')"
+mkdir "$T/ro"
+mount -t tmpfs -o ro none "$T/ro"
+run "$M" import-fs "$T/home/data" x --image-root="$T/ro/store"
+like 'a store that cannot be made is told so' "1 *make $T/ro/store: Read-only file system" "$rc $err"
+umount "$T/ro"
+if command -v strace >/dev/null 2>&1; then
+	mkdir -p "$S/large/1/2" "$S/large/3/4" "$S/large/5/6"
+	run strace -f -o "$T/calls" -e trace=flock -e inject=flock:signal=SIGTERM:error=EINTR:when=1 "$M" remove large
+	is 'who has not begun is told so' '1 interrupted while waiting for a turn in the store large' "$rc $err $(cd "$S" && echo *)"
+	run strace -f -o "$T/calls" -e trace=unlinkat -e inject=unlinkat:signal=SIGTERM:when=2 "$M" remove large
+	is 'who ends it is told what becomes of the rest' \
+		'1 Could not remove image: large: interrupted; the next verb that changes images goes on' "$rc $err"
+	run "$M" clean
+	is 'and so it is' '0 ' "$rc $err$(images)$(hidden)"
+	rm -rf "$S"
+else
+	skip 'who ends it is told what becomes of the rest' 'no strace'
+fi
 
 # ---- on each file system ---------------------------------------------------------------------
 
@@ -277,11 +310,21 @@ ln -s "$T/elsewhere/box" "$S/one"
 if [ -d "$S/two.overlay" ]; then
 	is 'a clone of what a link leads to lies on that' "$T/elsewhere/box" "$(cat "$S/two.overlay/lower")"
 	run timeout 20 "$NL" -q -M one /bin/true
-	like 'which cannot be started to be written to' "1 *$T/elsewhere/box is what two lies on, and must stay as it is*" "$rc $err"
+	like 'which cannot be started to be written to' "1 *$T/elsewhere/box is what *two* lies on, and must stay as it is*" "$rc $err"
 	run timeout 20 "$NL" -q -D "$T/elsewhere/box" /bin/true
-	like 'by no name' "1 *$T/elsewhere/box is what two lies on, and must stay as it is*" "$rc $err"
+	like 'by no name' "1 *$T/elsewhere/box is what *two* lies on, and must stay as it is*" "$rc $err"
 	run "$M" remove one
 	is 'nor removed' '1 Could not remove image: one must stay as it is for its overlay clones: two' "$rc $err"
+	mkdir "$T/store"
+	ln -s "$T/elsewhere/box" "$T/store/one"
+	run "$M" clone --no-sync --image-root="$T/store" one two
+	run "$M" remove one
+	is 'those in another store are told with it' \
+		"1 two $T/store/two.overlay " "$rc $(echo "${err##*: }" | tr -d , | tr ' ' '\n' | sort -r | tr '\n' ' ')"
+	run "$M" remove --image-root="$T/store" two
+	run "$M" remove one
+	is 'and when they go the others of their name still need it' \
+		'1 Could not remove image: one must stay as it is for its overlay clones: two' "$rc $err"
 	"$M" clone --no-sync other three
 	"$M" clone --no-sync --replace --copy one three
 	run "$M" remove other
@@ -330,6 +373,14 @@ case $(command -v mkfs.btrfs) in
 *)
 	run env PATH=/nowhere "$M" pool 200M
 	is 'a program that is missing is named' '1 there is no mkfs.btrfs here to make the pool'"'"'s file system; it is in btrfs-progs ' "$rc $err $(find "$T/root/var/lib" -name 'machines.*')"
+	mkdir "$T/bad"
+	printf '#!/bin/sh\nexit 3\n' >"$T/bad/mkfs.btrfs"
+	chmod 755 "$T/bad/mkfs.btrfs"
+	run env PATH="$T/bad" "$M" pool 200M
+	is 'nor is one that fails passed over' "1 make a file system in $S.raw.nl-new: mkfs.btrfs ended with status 3 " \
+		"$rc $err $(find "$T/root/var/lib" -name 'machines.*')"
+	run "$M" pool 16E
+	is 'nor is a size that no file has taken' '1 16E: not a size; such as 20G' "$rc $err"
 	run "$M" pool 200M
 	is 'images can be kept in a file' "0 $S.raw is mounted on $S: 200.0M" "$rc $err"
 	is 'which is sparse' yes "$([ "$(du -m "$S.raw" | cut -f 1)" -lt 100 ] && echo yes)"

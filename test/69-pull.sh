@@ -44,6 +44,9 @@ ok 'and it is the same' same cut
 is 'each time from where it was' 'bytes=50000- bytes=100000- bytes=150000-' \
 	"$(tr -d '\r' <"$T/requests" | sed -n 's/^Range: //p' | head -3 | tr '\n' ' ' | sed 's/ $//')"
 like 'if it is still the same' '*If-Range: "0"*' "$(cat "$T/requests")"
+run timeout 60 "$NL" pull-raw -q --verify=no "$odd/frail/20000/disk.raw" frail
+like 'but not without end' '1 *: the connection ended after 20020000 bytes of 67108864, and it broke 1000 times before' "$rc $err"
+: >"$T/requests"
 pull pull-raw "$odd/cut/100000/disk.raw" cutdisk
 is 'a disk image, too' 0 "$rc" || note "$err"
 ok 'and it is the same byte for byte' cmp "$T/www/disk.raw" "$store/cutdisk.raw"
@@ -156,6 +159,10 @@ run "$NL" pull-tar http://127.0.0.1:1/-.tar
 is 'a name that is none' '1 nspawn-lite: Local name - is not a suitable machine name.' "$rc $err"
 run timeout 20 "$NL" pull-tar --verify=no http://127.0.0.1:1/a.tar
 like 'nobody there' '1 *connect to 127.0.0.1 port 1: Connection refused' "$rc $err"
+cp "$T/www/guest.tar.gz" "$T/www/%+1.tar.gz"
+run timeout 60 "$NL" pull-tar --verify=no "file://$T/www/%+1.tar.gz" plus
+is 'what is no hex digit is no byte' 0 "$rc" || note "$err"
+rm -f "$T/www/%+1.tar.gz"
 pull pull-tar "file://$T/www/guest.tar.gz" file
 is 'file: is one way, too' 0 "$rc" || note "$err"
 

@@ -124,6 +124,8 @@ serve(int fd, const char *dir, const char *request)
 	}
 	len = (long)fread(data, 1, sizeof(data), f);
 	fclose(f);
+	if (strcmp(how, "frail") == 0)
+		len = 1 << 26;
 	times = strcmp(last, path) == 0 ? times + 1 : 0;
 	strcpy(last, path);
 	range = strstr(request, "\r\nRange: bytes=");
@@ -161,7 +163,7 @@ serve(int fd, const char *dir, const char *request)
 		most = 0;
 	if (!most || most > len - from)
 		most = len - from;
-	put(fd, data + from, strcmp(how, "late") == 0 ? 100 : (size_t)most);
+	put(fd, data + (strcmp(how, "frail") == 0 ? 0 : from), strcmp(how, "late") == 0 ? 100 : (size_t)most);
 	if (strcmp(how, "late") == 0)
 		while (recv(fd, head, sizeof(head), 0) > 0)
 			;

@@ -24,6 +24,13 @@ program_start(char *const argv[], int in, int out, int err)
 	return -1;
 }
 
+char *
+program_find(const char *name)
+{
+	(void)name;
+	return NULL;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

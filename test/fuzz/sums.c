@@ -28,7 +28,7 @@ program_start(char *const argv[], int in, int out, int err)
 }
 
 char *
-fetch_program(const char *name)
+program_find(const char *name)
 {
 	(void)name;
 	return NULL;
