@@ -45,7 +45,7 @@ struct tar {
 	uint8_t head[BLOCK];
 	struct text global, local, longname, longlink, map;
 	uint8_t *acl[2];
-	char name[256], link[101];
+	char name[257], link[101];  /* prefix, "/", name, and a 0 */
 	struct tar_xattr xattr[XATTRS_MOST];
 	struct tar_entry e;
 	/* what extended headers say of a sparse file; map has the pieces */

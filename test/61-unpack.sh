@@ -198,6 +198,15 @@ else
 	skip 'GNU tar: extended attributes, ACLs, capabilities' 'the file system, or the programs, have none'
 fi
 
+# The longest name that a header of its own has room for; what follows it there is where a link leads to
+dir=$(printf '%0155d' 1)
+name=$(printf '%0100d' 2)
+mkdir "$T/full" "$T/full/$dir" && ln -s leads/there "$T/full/$dir/$name"
+tar --format=ustar -cf "$T/t.tar" -C "$T/full" "$dir/$name"
+unpacked "$T/t.tar" "$T" >"$T/said"
+is 'a name that fills its header ends there' leads/there "$(cat "$T/said"; readlink "$T/out/$dir/$name")"
+rm -rf "$T/full"
+
 # What stands there twice: the later wins
 mkdir "$T/one" "$T/two"
 echo 1 >"$T/one/file"; ln -s file "$T/one/link"; mkdir "$T/one/dir" "$T/one/dir2"; echo 1 >"$T/one/dir/a"; ln -s dir "$T/one/dlink"; mkfifo "$T/one/p"
