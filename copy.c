@@ -342,7 +342,10 @@ copy_data(struct ways *w, int in, int out, const struct look *l, char *buf)
 		if (put < 0)
 			return -1;
 	}
-	return n < 0 ? -1 : 0;
+	if (n < 0)
+		return -1;
+	/* cut meanwhile, or told in parts */
+	return n < size ? copy_sparse(w, in, out, size, buf) : 0;
 }
 
 static struct ways
@@ -460,17 +463,15 @@ stopped(struct copy *c)
 	return c->error;
 }
 
-static bool layer;  /* COPY_LAYER, of the copy that is made */
-
 /* what an overlay wrote for itself means something else elsewhere, and xfs shows ACLs a second time */
 static int
-copy_xattr(int in, int out, const char *from, const char *to, const char *name)
+copy_xattr(int in, int out, const char *from, const char *to, const char *name, int flags)
 {
 	char small[256], *value = small;
 	ssize_t n;
 	int ret;
 
-	if ((!layer && after(name, "trusted.overlay.")) || after(name, "trusted.SGI_ACL_"))
+	if ((!(flags & COPY_LAYER) && after(name, "trusted.overlay.")) || after(name, "trusted.SGI_ACL_"))
 		return 0;
 	n = from ? lgetxattr(from, name, value, sizeof(small)) : fgetxattr(in, name, value, sizeof(small));
 	if (n < 0 && errno == ERANGE) {
@@ -487,9 +488,12 @@ copy_xattr(int in, int out, const char *from, const char *to, const char *name)
 	return ret;
 }
 
-/* what the new file system does not know of stays behind. By paths for what cannot be opened */
+/*
+ * What the new file system does not know of stays behind. By paths for what cannot be opened. E2BIG: there are more than
+ * the kernel lists
+ */
 static int
-copy_xattrs(int in, int out, const char *from, const char *to)
+copy_xattrs(int in, int out, const char *from, const char *to, int flags)
 {
 	char small[1024], *names = small, *name;
 	ssize_t n = from ? llistxattr(from, names, sizeof(small)) : flistxattr(in, names, sizeof(small));
@@ -501,8 +505,10 @@ copy_xattrs(int in, int out, const char *from, const char *to)
 			return -1;
 		n = from ? llistxattr(from, names, XATTR_LIST_MAX) : flistxattr(in, names, XATTR_LIST_MAX);
 	}
+	if (n < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != ENOENT)
+		ret = -1;
 	for (name = names; ret == 0 && n > 0 && name < names + n; name += strlen(name) + 1)
-		ret = copy_xattr(in, out, from, to, name);
+		ret = copy_xattr(in, out, from, to, name, flags);
 	if (names != small)
 		free(names);
 	return ret;
@@ -521,18 +527,34 @@ first_mode(const struct copy *c, const struct look *l)
 	return is_own(c, l) && !(l->mode & (S_ISUID | S_ISGID)) ? l->mode & 07777 : l->mode & 0700;
 }
 
-/* the owner first: a change of it takes set-user-ID and capabilities away */
 static int
-set_attributes(const struct copy *c, int in, int out, const struct look *l, mode_t mode)
+copy_rest(int in, int out, const struct look *l, int flags)
 {
 	const struct timespec times[2] = {
 		{ .tv_sec = (time_t)l->read_sec, .tv_nsec = (long)l->read_nsec },
 		{ .tv_sec = (time_t)l->sec, .tv_nsec = (long)l->nsec },
 	};
 
+	return copy_xattrs(in, out, NULL, NULL, flags) < 0 ? -1 : futimens(out, times);
+}
+
+/* the owner first: a change of it takes set-user-ID and capabilities away */
+static int
+set_attributes(const struct copy *c, int in, int out, const struct look *l, mode_t mode)
+{
 	if ((!is_own(c, l) && fchown(out, l->uid, l->gid) < 0) || ((l->mode & 07777) != mode && fchmod(out, l->mode & 07777) < 0))
 		return -1;
-	return copy_xattrs(in, out, NULL, NULL) < 0 ? -1 : futimens(out, times);
+	return copy_rest(in, out, l, c->flags);
+}
+
+int
+copy_attributes(int from, int to)
+{
+	struct look l;
+
+	if (sys_look(from, "", &l) < 0 || fchown(to, l.uid, l.gid) < 0 || fchmod(to, l.mode & 07777) < 0)
+		return -1;
+	return copy_rest(from, to, &l, 0);
 }
 
 /* ---- what is in a directory ------------------------------------------------------- */
@@ -684,7 +706,7 @@ copy_special(const struct copy *c, const struct dir *d, const char *name)
 		return -1;
 	snprintf(from, sizeof(from), "/proc/self/fd/%d/%s", d->from, name);
 	snprintf(to, sizeof(to), "/proc/self/fd/%d/%s", d->to, name);
-	if (copy_xattrs(-1, -1, from, to) < 0)
+	if (copy_xattrs(-1, -1, from, to, c->flags) < 0)
 		return -1;
 	times[0] = (struct timespec){ .tv_sec = (time_t)l.read_sec, .tv_nsec = (long)l.read_nsec };
 	times[1] = (struct timespec){ .tv_sec = (time_t)l.sec, .tv_nsec = (long)l.nsec };
@@ -1047,7 +1069,6 @@ copy_tree(int from, int to, int flags, char **where)
 	pthread_t thread;
 	bool threads;
 
-	layer = flags & COPY_LAYER;
 	c.walk = walk_begin();
 	c.buf = malloc(BUFFER);
 	if (!c.walk || !c.buf || prepare(&c, from) < 0) {

@@ -220,6 +220,7 @@ enum {
 int copy_tree(int from, int to, int flags, char **where);
 /* the data of a file, shared where the file system can (FICLONE), else its holes kept; to is empty. -1 with errno */
 int copy_contents(int from, int to, int flags);
+int copy_attributes(int from, int to);  /* owner, mode, xattrs, times of a file or directory; -1 with errno */
 /*
  * Remove name in dir, with all below it, however deep; nothing that is mounted there, nor what a link leads to. -1 with
  * errno, EBUSY: something is mounted in it; *where as above. No error: it was not there
