@@ -1261,46 +1261,51 @@ has_mounts(int dir, const char *name)
 	return found;
 }
 
-int
-remove_tree(int dir, const char *name, char **where)
+static int
+remove_all(struct walk *w, int dir, const char *name, const struct entry **e)
 {
-	struct walk *w;
-	const struct entry *e = NULL;
-	int ret, tries = 0;
+	int ret = remove_entry(w, dir, name, DT_DIR), tries = 0;
 	bool failed;
 
-	*where = xstrdup(".");
-	if (has_mounts(dir, name)) {
-		errno = EBUSY;
-		return -1;
-	}
-	if (unlink_at(dir, name, 0) == 0)
-		return 0;
-	if (errno != EISDIR)
-		return -1;
-	w = walk_begin();
-	ret = w ? remove_entry(w, dir, name, DT_DIR) : -1;
 	while (ret == 0 && w->depth) {
-		e = next_entry(w, &failed);
+		*e = next_entry(w, &failed);
 		if (halted)
 			errno = EINTR;
-		if (halted || (!e && failed))
+		if (halted || (!*e && failed))
 			ret = -1;
-		else if (e)
-			ret = remove_entry(w, level_open(w, w->depth - 1)->fd, e->name, e->type);
+		else if (*e)
+			ret = remove_entry(w, level_open(w, w->depth - 1)->fd, (*e)->name, (*e)->type);
 		else
 			ret = remove_left(w, &tries);
 	}
-	if (ret == 0)
-		ret = remove_dir(dir, name);
-	else if (w) {
-		int saved = errno;
-		char *s = place(w->path, w->beyond, e ? e->name : "");
+	return ret < 0 ? -1 : remove_dir(dir, name);
+}
 
-		*where = xstrdup(s ? s : ".");
-		free(s);
-		errno = saved;
+int
+remove_tree(int dir, const char *name, char **where)
+{
+	const struct entry *e = NULL;
+	struct walk *w = NULL;
+	char *s = NULL;
+	int ret, saved;
+
+	if (has_mounts(dir, name)) {
+		errno = EBUSY;
+		ret = -1;
+	} else {
+		ret = unlink_at(dir, name, 0);
+		if (ret < 0 && errno == EISDIR) {
+			w = walk_begin();
+			ret = w ? remove_all(w, dir, name, &e) : -1;
+		}
 	}
+	saved = errno;
+	if (ret < 0) {
+		s = w ? place(w->path, w->beyond, e ? e->name : "") : NULL;
+		*where = xstrdup(s ? s : ".");
+	}
+	free(s);
 	walk_end(w);
+	errno = saved;
 	return ret;
 }

@@ -713,9 +713,9 @@ erase(int dir, const char *name, char **where)
 {
 	int fd;
 
-	*where = xstrdup(".");
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 		return 0;
+	*where = ".";
 	fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;

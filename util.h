@@ -223,7 +223,7 @@ int copy_contents(int from, int to, int flags);
 int copy_attributes(int from, int to);  /* owner, mode, xattrs, times of a file or directory; -1 with errno */
 /*
  * Remove name in dir, with all below it, however deep; nothing that is mounted there, nor what a link leads to. -1 with
- * errno, EBUSY: something is mounted in it; *where as above. No error: it was not there
+ * errno, EBUSY: something is mounted in it, and *where as above, which else is left alone. No error: it was not there
  */
 int remove_tree(int dir, const char *name, char **where);
 
