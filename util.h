@@ -314,7 +314,8 @@ int tar_finish(struct sink *s);                     /* the end of the archive */
 
 /* ---- unpack.c: an archive becomes a tree --------------------------------------- */
 
-enum { UNPACK_WHITEOUTS = 1 };  /* .wh.NAME and .wh..wh..opq of OCI layers take away what is there */
+/* it is a layer of an OCI image: .wh.NAME and .wh..wh..opq take away what is there, and default ACLs there hand nothing down */
+enum { UNPACK_WHITEOUTS = 1 };
 /*
  * All of it below dir, an open directory, from where nothing leads out whatever it says. -1: *why is a sentence that names
  * the entry. Free space and inodes are looked at on the way.
