@@ -24,7 +24,7 @@ O ?= build$(TARGET:%=/%)
 
 # The rooms from bottom to top: each uses only what stands before it, and
 # make layers proves it.
-rooms := util sys sha256 tree work btrfs copy stream tar unpack pack raw disk fetch sums netlink dhcp nft firewall run share cgroup limit device \
+rooms := util sys sha256 walk tree work btrfs copy stream tar unpack pack raw disk fetch sums netlink dhcp nft firewall run share cgroup limit device \
 	net move address forward dns resolver lend relay port machine place mount mntns spare root userns user seccomp console payload halt \
 	verb table store image images transfer pull settings plan nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
@@ -88,8 +88,8 @@ programs: $(programs)
 $(O)/unit: $(filter-out %/nspawn-lite.o,$(obj))
 $(O)/test-untar: $(filter-out %/nspawn-lite.o,$(obj))
 $(O)/test-same: $(addprefix $(O)/,util.o)
-$(O)/test-shift: $(addprefix $(O)/,util.o sys.o tree.o)
-$(O)/test-copy: $(addprefix $(O)/,util.o sys.o btrfs.o copy.o)
+$(O)/test-shift: $(addprefix $(O)/,util.o sys.o walk.o tree.o)
+$(O)/test-copy: $(addprefix $(O)/,util.o sys.o walk.o btrfs.o copy.o)
 $(O)/test-stream: $(addprefix $(O)/,util.o sys.o sha256.o stream.o)
 $(O)/test-dhcp: $(addprefix $(O)/,util.o dhcp.o)
 $(O)/unit $(O)/pty: $(O)/%: test/%.c $(O)/flags

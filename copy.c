@@ -26,197 +26,7 @@
 #define FICLONE _IOW(0x94, 9, int)  /* 4.5; btrfs before */
 #endif
 
-enum { WINDOW = 16, BATCH = 8192, BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096 };
-
-/* ---- the way down and up ------------------------------------------------------ */
-
-/* of the kernel */
-struct entry {
-	uint64_t ino;
-	int64_t next;
-	uint16_t size;
-	uint8_t type;
-	char name[];
-};
-
-/* a directory on the way down: where it is read on, and who it and its copy must be when we come back */
-struct level {
-	uint64_t dev, ino, copy;
-	int64_t next;
-};
-
-/* the innermost of them are open; those above are found again by ".." */
-struct open {
-	int fd;
-	struct dir *dir;   /* of a copy */
-	size_t last, at, end;
-	uint64_t batch[BATCH / sizeof(uint64_t)];
-};
-
-struct walk {
-	struct look top;
-	struct level *level;
-	size_t depth, room;
-	char path[PATH_MAX];   /* of where we are; what is longer is not told */
-	size_t len, beyond;    /* so many levels have not found room in it */
-	struct open open[WINDOW];
-};
-
-static struct open *
-level_open(struct walk *w, size_t depth)
-{
-	return &w->open[depth % WINDOW];
-}
-
-static struct walk *
-walk_begin(void)
-{
-	struct walk *w = calloc(1, sizeof(*w));
-	int i;
-
-	for (i = 0; w && i < WINDOW; i++)
-		w->open[i].fd = -1;
-	return w;
-}
-
-static void
-walk_end(struct walk *w)
-{
-	int i;
-
-	for (i = 0; w && i < WINDOW; i++)
-		drop(w->open[i].fd);
-	if (w)
-		free(w->level);
-	free(w);
-}
-
-/* fd is ours from now on */
-static int
-go_down(struct walk *w, int fd, const struct look *l, const char *name)
-{
-	struct open *o = level_open(w, w->depth);
-	size_t n = strlen(name);
-	struct level *more;
-
-	if (w->depth == w->room) {
-		more = realloc(w->level, (w->room + 64) * 2 * sizeof(*more));
-		if (!more)
-			return drop(fd);
-		w->level = more;
-		w->room = (w->room + 64) * 2;
-	}
-	if (w->beyond || w->len + n + 2 > sizeof(w->path))
-		w->beyond++;
-	else if (w->depth)
-		w->len += (size_t)snprintf(w->path + w->len, sizeof(w->path) - w->len, "%s%s", w->len ? "/" : "", name);
-	w->level[w->depth++] = (struct level){ l->dev, l->ino, 0, 0 };
-	drop(o->fd);
-	o->fd = fd;
-	o->dir = NULL;
-	o->last = o->at = o->end = 0;
-	return 0;
-}
-
-/* to read does not change when it was read, where we may have it so */
-static int
-open_source(int dir, const char *name, int flags)
-{
-	int fd = openat(dir, name, flags | O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NOATIME);
-
-	if (fd < 0 && errno == EPERM)
-		fd = openat(dir, name, flags | O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
-	return fd;
-}
-
-/* the directory above, which must be what it was */
-static int
-open_above(int fd, const struct level *v, uint64_t ino, struct look *l)
-{
-	int above = open_source(fd, "..", O_DIRECTORY);
-
-	if (above < 0 || sys_look(above, "", l) < 0)
-		return drop(above);
-	if (l->ino != ino || (v && l->dev != v->dev)) {  /* somebody moves what we walk in */
-		errno = ESTALE;
-		return drop(above);
-	}
-	return above;
-}
-
-/* the fd of where we were is the caller's now, if it is not -1 */
-static int
-go_up(struct walk *w, int *left)
-{
-	struct open *o = level_open(w, --w->depth);
-	const struct level *v;
-	struct look l;
-
-	*left = o->fd;
-	o->fd = -1;
-	if (w->beyond)
-		w->beyond--;
-	else
-		while (w->len > 0 && w->path[--w->len] != '/')
-			;
-	w->path[w->len] = 0;
-	if (w->depth == 0)
-		return 0;
-	v = &w->level[w->depth - 1];
-	o = level_open(w, w->depth - 1);
-	if (o->fd >= 0)
-		return 0;
-	o->fd = open_above(*left, v, v->ino, &l);
-	o->last = o->at = o->end = 0;
-	return o->fd < 0 || lseek(o->fd, v->next, SEEK_SET) < 0 ? -1 : 0;
-}
-
-/* the next name where we are; NULL at its end, or with *failed */
-static const struct entry *
-next_entry(struct walk *w, bool *failed)
-{
-	struct open *o = level_open(w, w->depth - 1);
-	const struct entry *e;
-	long n;
-
-	do {
-		if (o->at == o->end) {
-			n = syscall(SYS_getdents64, o->fd, o->batch, sizeof(o->batch));
-			*failed = n < 0 && errno != ENOENT;  /* removed while we read */
-			o->at = 0;
-			o->end = n > 0 ? (size_t)n : 0;
-			if (n <= 0)
-				return NULL;
-		}
-		e = (const struct entry *)(const void *)((char *)o->batch + o->at);
-		o->last = o->at;
-		o->at += e->size;
-		w->level[w->depth - 1].next = e->next;
-	} while (streq(e->name, ".") || streq(e->name, ".."));
-	return e;
-}
-
-static bool
-is_mount(const struct look *top, const struct look *l)
-{
-	enum { SUBVOLUME = 256 };
-
-	if (l->mount && top->mount)
-		return l->mount != top->mount;
-	/* of what is no directory, an overlay says where it has it from; a subvolume of btrfs has a number of its own */
-	return S_ISDIR(l->mode) && l->dev != top->dev && l->ino != SUBVOLUME;
-}
-
-/* fresh, for people: "." and "a/b", ".../b" of what is very deep */
-static char *
-place(const char *path, bool beyond, const char *name)
-{
-	char *s;
-	int n = asprintf(&s, "%s%s%s", beyond ? "..." : path, (*path || beyond) && *name ? "/" : "",
-	                 *name || *path || beyond ? name : ".");
-
-	return n < 0 ? NULL : s;
-}
+enum { BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096 };
 
 /* ---- data ---------------------------------------------------------------------- */
 
@@ -335,7 +145,10 @@ copy_data(struct ways *w, int in, int out, const struct look *l, char *buf)
 	do
 		n = read(in, buf, (size_t)size);
 	while (n < 0 && errno == EINTR && !halted);
-	return n < 0 ? -1 : write_all(out, buf, (size_t)n);
+	if (n < 0 || write_all(out, buf, (size_t)n) < 0)
+		return -1;
+	/* cut meanwhile, or told in parts */
+	return n < size ? copy_sparse(w, in, out, size, buf) : 0;
 }
 
 static struct ways
@@ -438,7 +251,7 @@ fail(struct copy *c, const char *path, bool beyond, const char *name)
 	lock(c);
 	if (!c->error) {
 		c->error = error ? error : EIO;
-		c->where = place(path, beyond, name);
+		c->where = walk_place(path, beyond, name);
 	}
 	unlock(c);
 }
@@ -453,17 +266,15 @@ stopped(struct copy *c)
 	return c->error;
 }
 
-static bool layer;  /* COPY_LAYER, of the copy that is made */
-
 /* what an overlay wrote for itself means something else elsewhere, and xfs shows ACLs a second time */
 static int
-copy_xattr(int in, int out, const char *from, const char *to, const char *name)
+copy_xattr(int in, int out, const char *from, const char *to, const char *name, int flags)
 {
 	char small[256], *value = small;
 	ssize_t n;
 	int ret;
 
-	if ((!layer && after(name, "trusted.overlay.")) || after(name, "trusted.SGI_ACL_"))
+	if ((!(flags & COPY_LAYER) && after(name, "trusted.overlay.")) || after(name, "trusted.SGI_ACL_"))
 		return 0;
 	n = from ? lgetxattr(from, name, value, sizeof(small)) : fgetxattr(in, name, value, sizeof(small));
 	if (n < 0 && errno == ERANGE) {
@@ -480,9 +291,12 @@ copy_xattr(int in, int out, const char *from, const char *to, const char *name)
 	return ret;
 }
 
-/* what the new file system does not know of stays behind. By paths for what cannot be opened */
+/*
+ * What the new file system does not know of stays behind. By paths for what cannot be opened. E2BIG: there are more than
+ * the kernel lists
+ */
 static int
-copy_xattrs(int in, int out, const char *from, const char *to)
+copy_xattrs(int in, int out, const char *from, const char *to, int flags)
 {
 	char small[1024], *names = small, *name;
 	ssize_t n = from ? llistxattr(from, names, sizeof(small)) : flistxattr(in, names, sizeof(small));
@@ -494,8 +308,10 @@ copy_xattrs(int in, int out, const char *from, const char *to)
 			return -1;
 		n = from ? llistxattr(from, names, XATTR_LIST_MAX) : flistxattr(in, names, XATTR_LIST_MAX);
 	}
+	if (n < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != ENOENT)
+		ret = -1;
 	for (name = names; ret == 0 && n > 0 && name < names + n; name += strlen(name) + 1)
-		ret = copy_xattr(in, out, from, to, name);
+		ret = copy_xattr(in, out, from, to, name, flags);
 	if (names != small)
 		free(names);
 	return ret;
@@ -514,18 +330,34 @@ first_mode(const struct copy *c, const struct look *l)
 	return is_own(c, l) && !(l->mode & (S_ISUID | S_ISGID)) ? l->mode & 07777 : l->mode & 0700;
 }
 
-/* the owner first: a change of it takes set-user-ID and capabilities away */
 static int
-set_attributes(const struct copy *c, int in, int out, const struct look *l, mode_t mode)
+copy_rest(int in, int out, const struct look *l, int flags)
 {
 	const struct timespec times[2] = {
 		{ .tv_sec = (time_t)l->read_sec, .tv_nsec = (long)l->read_nsec },
 		{ .tv_sec = (time_t)l->sec, .tv_nsec = (long)l->nsec },
 	};
 
+	return copy_xattrs(in, out, NULL, NULL, flags) < 0 ? -1 : futimens(out, times);
+}
+
+/* the owner first: a change of it takes set-user-ID and capabilities away */
+static int
+set_attributes(const struct copy *c, int in, int out, const struct look *l, mode_t mode)
+{
 	if ((!is_own(c, l) && fchown(out, l->uid, l->gid) < 0) || ((l->mode & 07777) != mode && fchmod(out, l->mode & 07777) < 0))
 		return -1;
-	return copy_xattrs(in, out, NULL, NULL) < 0 ? -1 : futimens(out, times);
+	return copy_rest(in, out, l, c->flags);
+}
+
+int
+copy_attributes(int from, int to)
+{
+	struct look l;
+
+	if (sys_look(from, "", &l) < 0 || fchown(to, l.uid, l.gid) < 0 || fchmod(to, l.mode & 07777) < 0)
+		return -1;
+	return copy_rest(from, to, &l, 0);
 }
 
 /* ---- what is in a directory ------------------------------------------------------- */
@@ -626,14 +458,14 @@ copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const s
 static int
 copy_regular(struct copy *c, const struct dir *d, const char *name, char *buf)
 {
-	int in = open_source(d->from, name, O_NONBLOCK), ret = 0;
+	int in = walk_source(d->from, name, O_NONBLOCK), ret = 0;
 	struct look l;
 
 	if (in < 0)
 		return vanished() ? 0 : -1;
 	if (sys_look(in, "", &l) < 0)
 		return drop(in);
-	if (!S_ISREG(l.mode) || is_mount(&c->walk->top, &l)) {
+	if (!S_ISREG(l.mode) || walk_is_mount(c->walk, &l)) {
 		ret = 0;
 	} else if (l.nlink < 2) {
 		ret = copy_open_file(c, d, name, in, &l, buf);
@@ -659,7 +491,7 @@ copy_special(const struct copy *c, const struct dir *d, const char *name)
 
 	if (sys_look(d->from, name, &l) < 0)
 		return vanished() ? 0 : -1;
-	if (S_ISREG(l.mode) || S_ISDIR(l.mode) || is_mount(&c->walk->top, &l))
+	if (S_ISREG(l.mode) || S_ISDIR(l.mode) || walk_is_mount(c->walk, &l))
 		return 0;
 	if (S_ISLNK(l.mode)) {
 		n = readlinkat(d->from, name, target, sizeof(target) - 1);
@@ -677,7 +509,7 @@ copy_special(const struct copy *c, const struct dir *d, const char *name)
 		return -1;
 	snprintf(from, sizeof(from), "/proc/self/fd/%d/%s", d->from, name);
 	snprintf(to, sizeof(to), "/proc/self/fd/%d/%s", d->to, name);
-	if (copy_xattrs(-1, -1, from, to) < 0)
+	if (copy_xattrs(-1, -1, from, to, c->flags) < 0)
 		return -1;
 	times[0] = (struct timespec){ .tv_sec = (time_t)l.read_sec, .tv_nsec = (long)l.read_nsec };
 	times[1] = (struct timespec){ .tv_sec = (time_t)l.sec, .tv_nsec = (long)l.nsec };
@@ -833,7 +665,7 @@ static int
 dir_open(struct copy *c, int to, const struct look *l)
 {
 	struct walk *w = c->walk;
-	struct open *o = level_open(w, w->depth - 1);
+	struct walk_open *o = walk_at(w, w->depth - 1);
 	size_t n = w->beyond ? 0 : w->len;
 	struct dir *d = calloc(1, sizeof(*d) + n + 1);
 	int from = d ? fcntl(o->fd, F_DUPFD_CLOEXEC, 0) : -1;
@@ -848,7 +680,7 @@ dir_open(struct copy *c, int to, const struct look *l)
 	d->look = *l;
 	d->beyond = w->beyond > 0;
 	memcpy(d->path, w->path, n);
-	o->dir = d;
+	o->own = d;
 	return 0;
 }
 
@@ -857,17 +689,18 @@ static int
 evict(struct copy *c)
 {
 	struct walk *w = c->walk;
-	struct open *o = level_open(w, w->depth);
+	struct walk_open *o = walk_at(w, w->depth);
+	struct dir *d = o->own;
 	struct look l;
 
-	if (!o->dir)
+	if (!d)
 		return 0;
-	settle(c, o->dir);
-	if (sys_look(o->dir->to, "", &l) < 0)
+	settle(c, d);
+	if (sys_look(d->to, "", &l) < 0)
 		return -1;
-	w->level[w->depth - WINDOW].copy = l.ino;
-	let_go(c, o->dir);
-	o->dir = NULL;
+	w->level[w->depth - WALK_WINDOW].keep = l.ino;
+	o->own = NULL;
+	let_go(c, d);
 	return 0;
 }
 
@@ -875,26 +708,26 @@ static int
 enter(struct copy *c, const char *name)
 {
 	struct walk *w = c->walk;
-	struct dir *above = w->depth ? level_open(w, w->depth - 1)->dir : NULL;
+	struct dir *above = w->depth ? walk_at(w, w->depth - 1)->own : NULL;
 	int from, to;
 	struct look l;
 
 	if (sys_look(above->from, name, &l) < 0)
 		return vanished() ? 0 : -1;
-	if (is_mount(&w->top, &l))
+	if (walk_is_mount(w, &l))
 		return S_ISDIR(l.mode) ? mkdirat(above->to, name, 0755) : 0;
-	from = open_source(above->from, name, O_DIRECTORY);
+	from = walk_source(above->from, name, O_DIRECTORY);
 	if (from < 0)
 		return vanished() ? 0 : -1;
 	if (sys_look(from, "", &l) < 0)
 		return drop(from);
 	/* what we make is not to be copied, too */
-	if (is_mount(&w->top, &l) || (l.dev == c->copy.dev && l.ino == c->copy.ino))
+	if (walk_is_mount(w, &l) || (l.dev == c->copy.dev && l.ino == c->copy.ino))
 		return drop(from), 0;
 	if (mkdirat(above->to, name, 0700) < 0)
 		return drop(from);
 	to = openat(above->to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (to < 0 || evict(c) < 0 || go_down(w, from, &l, name) < 0)
+	if (to < 0 || evict(c) < 0 || walk_down(w, from, &l, name) < 0)
 		return drop(to);
 	return dir_open(c, to, &l);
 }
@@ -903,18 +736,18 @@ static int
 leave(struct copy *c)
 {
 	struct walk *w = c->walk;
-	struct dir *d = level_open(w, w->depth - 1)->dir;
+	struct dir *d = walk_at(w, w->depth - 1)->own;
 	int left, to, ret;
-	struct open *o;
+	struct walk_open *o;
 	struct look l;
 
 	hand_out(c, d);
-	level_open(w, w->depth - 1)->dir = NULL;
-	ret = go_up(w, &left);
+	walk_at(w, w->depth - 1)->own = NULL;
+	ret = walk_up(w, &left);
 	drop(left);
-	o = w->depth ? level_open(w, w->depth - 1) : NULL;
-	if (ret == 0 && o && !o->dir) {
-		to = open_above(d->to, NULL, w->level[w->depth - 1].copy, &l);
+	o = w->depth ? walk_at(w, w->depth - 1) : NULL;
+	if (ret == 0 && o && !o->own) {
+		to = walk_above(d->to, WALK_ANY, w->level[w->depth - 1].keep);
 		ret = to < 0 || sys_look(o->fd, "", &l) < 0 ? drop(to) : dir_open(c, to, &l);
 	}
 	d->done = true;
@@ -923,9 +756,9 @@ leave(struct copy *c)
 }
 
 static int
-copy_entry(struct copy *c, const struct entry *e)
+copy_entry(struct copy *c, const struct walk_entry *e)
 {
-	struct dir *d = level_open(c->walk, c->walk->depth - 1)->dir;
+	struct dir *d = walk_at(c->walk, c->walk->depth - 1)->own;
 	uint8_t type = e->type;
 	struct look l;
 
@@ -941,21 +774,21 @@ static void
 copy_walk(struct copy *c)
 {
 	struct walk *w = c->walk;
-	const struct entry *e;
+	const struct walk_entry *e;
 	bool failed;
 
 	while (w->depth && !stopped(c)) {
-		e = next_entry(w, &failed);
+		e = walk_next(w, &failed);
 		if (e ? copy_entry(c, e) < 0 : failed || leave(c) < 0)
 			fail(c, w->path, w->beyond, e ? e->name : "");
 	}
 	/* after an error */
 	for (; w->depth > 0; w->depth--) {
-		struct open *o = level_open(w, w->depth - 1);
+		struct walk_open *o = walk_at(w, w->depth - 1);
 
-		if (o->dir)
-			let_go(c, o->dir);
-		o->dir = NULL;
+		if (o->own)
+			let_go(c, o->own);
+		o->own = NULL;
 	}
 }
 
@@ -963,7 +796,7 @@ copy_walk(struct copy *c)
 static int
 prepare(struct copy *c, int from)
 {
-	int top = open_source(from, ".", O_DIRECTORY), to = openat(c->to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int top = walk_source(from, ".", O_DIRECTORY), to = openat(c->to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (top < 0 || to < 0 || sys_look(top, "", &c->walk->top) < 0 || sys_look(to, "", &c->copy) < 0) {
 		drop(to);
@@ -971,7 +804,7 @@ prepare(struct copy *c, int from)
 	}
 	fremovexattr(to, "system.posix_acl_default");
 	if ((!is_own(c, &c->copy) && fchown(to, c->uid, c->gid) < 0) || fchmod(to, 0700) < 0
-	    || go_down(c->walk, top, &c->walk->top, "") < 0)
+	    || walk_down(c->walk, top, &c->walk->top, "") < 0)
 		return drop(to);
 	return dir_open(c, to, &c->walk->top);
 }
@@ -1040,7 +873,6 @@ copy_tree(int from, int to, int flags, char **where)
 	pthread_t thread;
 	bool threads;
 
-	layer = flags & COPY_LAYER;
 	c.walk = walk_begin();
 	c.buf = malloc(BUFFER);
 	if (!c.walk || !c.buf || prepare(&c, from) < 0) {
@@ -1125,7 +957,7 @@ descend(struct walk *w, int dir, const char *name)
 		return drop(fd);
 	if (!w->depth)
 		w->top = l;
-	if (is_mount(&w->top, &l)) {
+	if (walk_is_mount(w, &l)) {
 		errno = EBUSY;
 		return drop(fd);
 	}
@@ -1134,7 +966,7 @@ descend(struct walk *w, int dir, const char *name)
 			return drop(fd), 0;
 		btrfs_set_read_only(fd, false);
 	}
-	return go_down(w, fd, &l, name);
+	return walk_down(w, fd, &l, name);
 }
 
 static int
@@ -1161,21 +993,21 @@ remove_entry(struct walk *w, int dir, const char *name, uint8_t type)
 static int
 remove_left(struct walk *w, int *tries)
 {
-	struct open *o;
-	struct entry *e;
+	struct walk_open *o;
+	struct walk_entry *e;
 	int left;
 
 	w->level[w->depth - 1].next = 0;
 	if (w->depth > 1)
 		w->level[w->depth - 2].next = 0;
-	if (go_up(w, &left) < 0)
+	if (walk_up(w, &left) < 0)
 		return drop(left);
 	drop(left);
 	if (!w->depth)
 		return 0;
-	o = level_open(w, w->depth - 1);
+	o = walk_at(w, w->depth - 1);
 	if (o->end) {
-		e = (struct entry *)(void *)((char *)o->batch + o->last);
+		e = (struct walk_entry *)(void *)((char *)o->batch + o->last);
 		if (remove_dir(o->fd, e->name) == 0)
 			return 0;
 		if ((errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR) || ++*tries > 1000)
@@ -1233,46 +1065,51 @@ has_mounts(int dir, const char *name)
 	return found;
 }
 
-int
-remove_tree(int dir, const char *name, char **where)
+static int
+remove_all(struct walk *w, int dir, const char *name, const struct walk_entry **e)
 {
-	struct walk *w;
-	const struct entry *e = NULL;
-	int ret, tries = 0;
+	int ret = remove_entry(w, dir, name, DT_DIR), tries = 0;
 	bool failed;
 
-	*where = xstrdup(".");
-	if (has_mounts(dir, name)) {
-		errno = EBUSY;
-		return -1;
-	}
-	if (unlink_at(dir, name, 0) == 0)
-		return 0;
-	if (errno != EISDIR)
-		return -1;
-	w = walk_begin();
-	ret = w ? remove_entry(w, dir, name, DT_DIR) : -1;
 	while (ret == 0 && w->depth) {
-		e = next_entry(w, &failed);
+		*e = walk_next(w, &failed);
 		if (halted)
 			errno = EINTR;
-		if (halted || (!e && failed))
+		if (halted || (!*e && failed))
 			ret = -1;
-		else if (e)
-			ret = remove_entry(w, level_open(w, w->depth - 1)->fd, e->name, e->type);
+		else if (*e)
+			ret = remove_entry(w, walk_at(w, w->depth - 1)->fd, (*e)->name, (*e)->type);
 		else
 			ret = remove_left(w, &tries);
 	}
-	if (ret == 0)
-		ret = remove_dir(dir, name);
-	else if (w) {
-		int saved = errno;
-		char *s = place(w->path, w->beyond, e ? e->name : "");
+	return ret < 0 ? -1 : remove_dir(dir, name);
+}
 
-		*where = xstrdup(s ? s : ".");
-		free(s);
-		errno = saved;
+int
+remove_tree(int dir, const char *name, char **where)
+{
+	const struct walk_entry *e = NULL;
+	struct walk *w = NULL;
+	char *s = NULL;
+	int ret, saved;
+
+	if (has_mounts(dir, name)) {
+		errno = EBUSY;
+		ret = -1;
+	} else {
+		ret = unlink_at(dir, name, 0);
+		if (ret < 0 && errno == EISDIR) {
+			w = walk_begin();
+			ret = w ? remove_all(w, dir, name, &e) : -1;
+		}
 	}
+	saved = errno;
+	if (ret < 0) {
+		s = w ? walk_place(w->path, w->beyond, e ? e->name : "") : NULL;
+		*where = xstrdup(s ? s : ".");
+	}
+	free(s);
 	walk_end(w);
+	errno = saved;
 	return ret;
 }

@@ -271,7 +271,7 @@ images_clone(struct ask *a)
 	if (m.kind == IMAGE_OVERLAY && i.kind > IMAGE_OVERLAY) {
 		tree = image_open_tree(&m.from, false);
 		upper = openat(m.fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (store_dress(tree, upper) < 0)
+		if (copy_attributes(tree, upper) < 0)
 			die("%s: %s", what, store_reason());
 		drop(upper);
 		drop(tree);

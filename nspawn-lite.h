@@ -489,7 +489,6 @@ enum { STORE_ANY, STORE_COPY, STORE_NO_OVERLAY };
  * copied, or an image that is locked
  */
 void store_clone(const struct image *from, struct making *m, int how);
-int store_dress(int from, int to);                       /* give a directory owner, mode and xattrs of another; -1 with errno */
 bool store_remove(struct image *i, bool quiet);
 void store_rename(struct image *i, const char *name);    /* the same; in its directory. Dies */
 int store_set_read_only(const struct image *i, bool on); /* which is open; -1 with errno */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -16,33 +15,9 @@
 #include "util.h"
 
 enum {
-	WINDOW = 16, BATCH = 8192,     /* directories that are open at once; names of each */
 	ROOM = 1 << 17,                /* data at a time */
 	PIECES_MOST = 32768,           /* of a sparse file: what follows is taken as data */
 	ATTRIBUTE_MOST = 65536,
-};
-
-/* of the kernel */
-struct entry {
-	uint64_t ino;
-	int64_t next;
-	uint16_t size;
-	uint8_t type;
-	char name[];
-};
-
-/* a directory on the way down: where it is read on, who it must be when we come back, where its path ends */
-struct level {
-	uint64_t dev, ino;
-	int64_t next;
-	size_t path;
-};
-
-/* the innermost of them are open; those above are found again by ".." */
-struct open {
-	int fd;
-	size_t at, end;
-	uint64_t batch[BATCH / sizeof(uint64_t)];
 };
 
 /* a file of several names: the first of them, until all were met */
@@ -57,10 +32,7 @@ struct pack {
 	void (*on)(uint64_t bytes);
 	const char *why;
 	uint64_t bytes, changed;
-	struct look top;
-	struct level *level;
-	size_t depth, room;
-	struct open open[WINDOW];
+	struct walk *walk;       /* keep of its levels: where their path ends */
 	struct twin *twin;       /* a hash table, at most three quarters full */
 	size_t ntwins, twins;    /* used, and all: a power of 2 */
 	char *path;              /* of what is packed now: "./..." */
@@ -450,49 +422,6 @@ set_path(struct pack *p, size_t at, const char *name, const char *end)
 	return true;
 }
 
-static int
-go_down(struct pack *p, int fd, const struct look *l)
-{
-	struct open *o;
-
-	if (!grow_to(&p->level, &p->room, p->depth + 1, sizeof(*p->level)))
-		return drop(fd), fail(p, "read");
-	p->level[p->depth] = (struct level){ l->dev, l->ino, 0, strlen(p->path) };
-	o = &p->open[p->depth++ % WINDOW];
-	drop(o->fd);
-	o->fd = fd;
-	o->at = o->end = 0;
-	return 0;
-}
-
-static int
-go_up(struct pack *p)
-{
-	struct open *o = &p->open[--p->depth % WINDOW];
-	int from = o->fd;
-	struct level *v;
-	struct look l;
-
-	o->fd = -1;
-	if (p->depth == 0)
-		return drop(from), 0;
-	v = &p->level[p->depth - 1];
-	o = &p->open[(p->depth - 1) % WINDOW];
-	p->path[v->path] = 0;
-	if (o->fd < 0) {
-		o->fd = openat(from, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		o->at = o->end = 0;
-		if (o->fd < 0 || sys_look(o->fd, "", &l) < 0 || lseek(o->fd, v->next, SEEK_SET) < 0)
-			return drop(from), fail(p, "read");
-		if (l.dev != v->dev || l.ino != v->ino) {  /* somebody moves what we walk in */
-			errno = ESTALE;
-			return drop(from), fail(p, "read");
-		}
-	}
-	drop(from);
-	return 0;
-}
-
 /* the directory itself, and it is gone into; takes the fd */
 static int
 pack_directory(struct pack *p, int fd, const struct stat *st)
@@ -508,27 +437,18 @@ pack_directory(struct pack *p, int fd, const struct stat *st)
 		drop(fd);
 		return fail_sink(p);
 	}
-	if (l.mount && p->top.mount ? l.mount != p->top.mount : l.dev != p->top.dev) {
-		drop(fd);
-		return 0;
-	}
-	return go_down(p, fd, &l);
-}
-
-/* without a change of its time where we may. A FIFO or device is not waited for, if it has become one */
-static int
-open_quietly(int dir, const char *name, int flags)
-{
-	enum { FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
-	int fd = openat(dir, name, FLAGS | O_NOATIME | flags);
-
-	return fd < 0 && errno == EPERM ? openat(dir, name, FLAGS | flags) : fd;
+	if (p->walk->depth && walk_is_mount(p->walk, &l))
+		return drop(fd), 0;
+	if (walk_down(p->walk, fd, &l, "") < 0)
+		return fail(p, "read");
+	p->walk->level[p->walk->depth - 1].keep = strlen(p->path);
+	return 0;
 }
 
 static int
-pack_entry(struct pack *p, int dir, const struct entry *e)
+pack_entry(struct pack *p, int dir, const struct walk_entry *e)
 {
-	size_t at = p->level[p->depth - 1].path;
+	size_t at = (size_t)p->walk->level[p->walk->depth - 1].keep;
 	struct stat st = { .st_mode = DTTOIF(e->type) };
 	int fd, ret;
 
@@ -540,7 +460,8 @@ pack_entry(struct pack *p, int dir, const struct entry *e)
 		if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 			return pack_special(p, dir, e->name, &st);
 	}
-	fd = open_quietly(dir, e->name, S_ISDIR(st.st_mode) ? O_DIRECTORY : 0);
+	/* a FIFO or device is not waited for, if it has become one */
+	fd = walk_source(dir, e->name, O_NONBLOCK | (S_ISDIR(st.st_mode) ? O_DIRECTORY : 0));
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO))
 		return has_changed(p), 0;
 	if (fd < 0)
@@ -564,34 +485,30 @@ pack_entry(struct pack *p, int dir, const struct entry *e)
 static int
 walk(struct pack *p)
 {
-	const struct entry *e;
-	struct open *o;
-	long n;
+	struct walk *w = p->walk;
+	const struct walk_entry *e;
+	bool failed;
+	int left;
 
-	while (p->depth) {
+	while (w->depth) {
 		if (halted) {
 			errno = EINTR;
 			return fail(p, "read");
 		}
-		o = &p->open[(p->depth - 1) % WINDOW];
-		if (o->at == o->end) {
-			p->path[p->level[p->depth - 1].path] = 0;
-			n = syscall(SYS_getdents64, o->fd, o->batch, sizeof(o->batch));
-			if (n < 0 && errno == ENOENT)  /* removed while we read */
-				n = 0;
-			if (n < 0)
-				return fail(p, "read");
-			o->at = 0;
-			o->end = (size_t)n;
-			if (n == 0 && go_up(p) < 0)
+		e = walk_next(w, &failed);
+		if (e) {
+			if (pack_entry(p, walk_at(w, w->depth - 1)->fd, e) < 0)
 				return -1;
 			continue;
 		}
-		e = (const struct entry *)(const void *)((char *)o->batch + o->at);
-		o->at += e->size;
-		p->level[p->depth - 1].next = e->next;
-		if (!streq(e->name, ".") && !streq(e->name, "..") && pack_entry(p, o->fd, e) < 0)
-			return -1;
+		p->path[w->level[w->depth - 1].keep] = 0;
+		if (failed)
+			return fail(p, "read");
+		if (walk_up(w, &left) < 0) {
+			drop(left);
+			return fail(p, "read");
+		}
+		drop(left);
 	}
 	return 0;
 }
@@ -605,7 +522,7 @@ pack_all(struct pack *p, int dir)
 	if (!set_path(p, 0, "./", ""))
 		return fail(p, "read");
 	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || sys_look(fd, "", &p->top) < 0) {
+	if (fd < 0 || fstat(fd, &st) < 0) {
 		drop(fd);
 		return fail(p, "read");
 	}
@@ -618,26 +535,27 @@ int
 pack_tree(int dir, struct sink *to, void (*on)(uint64_t bytes), const char **why)
 {
 	struct pack *p = calloc(1, sizeof(*p));
+	struct walk *w = walk_begin();
 	size_t i;
 	int ret;
 
 	*why = "out of memory";
-	if (!p)
+	if (!p || !w) {
+		walk_end(w);
+		free(p);
 		return -1;
+	}
 	p->to = to;
 	p->on = on;
-	for (i = 0; i < WINDOW; i++)
-		p->open[i].fd = -1;
+	p->walk = w;
 	ret = pack_all(p, dir);
 	*why = p->why;
 	if (ret == 0 && p->changed)
 		*why = fmt("%llu files changed while they were read, the first is %s", (unsigned long long)p->changed, p->first_changed);
-	for (i = 0; i < WINDOW; i++)
-		drop(p->open[i].fd);
+	walk_end(w);
 	for (i = 0; i < p->twins; i++)
 		free(p->twin[i].path);
 	free(p->twin);
-	free(p->level);
 	free(p->path);
 	free(p->xattr);
 	free(p->attributes);

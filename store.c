@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -168,7 +167,8 @@ store_derive_name(const char *path)
 const char *
 store_reason(void)
 {
-	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported" : error_text(errno);
+	return errno == EBUSY ? "Device or resource busy" : errno == EOPNOTSUPP ? "Operation not supported"
+	    : errno == E2BIG ? "it has more extended attributes than can be listed" : error_text(errno);
 }
 
 const char *
@@ -737,9 +737,9 @@ erase(int dir, const char *name, char **where)
 {
 	int fd;
 
-	*where = xstrdup(".");
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 		return 0;
+	*where = ".";
 	fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
@@ -1252,24 +1252,6 @@ can_overlay(const struct making *m, const struct image *from)
 	return drop(fd) < 0 && fd >= 0;
 }
 
-int
-store_dress(int from, int to)
-{
-	char names[4096], value[4096], *name;
-	ssize_t n, len;
-	struct stat st;
-
-	if (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
-		return -1;
-	n = flistxattr(from, names, sizeof(names));
-	for (name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
-		len = after(name, "trusted.overlay.") ? -1 : fgetxattr(from, name, value, sizeof(value));
-		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 && errno != EOPNOTSUPP)
-			return -1;
-	}
-	return futimens(to, (struct timespec[]){ st.st_atim, st.st_mtim });
-}
-
 static _Noreturn void
 cannot(const char *where)
 {
@@ -1289,7 +1271,7 @@ overlay(struct making *m, const struct image *from)
 	if (!can_overlay(m, from))
 		return false;
 	upper = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (upper < 0 || (from->kind <= IMAGE_SUBVOLUME && store_dress(from->fd, upper) < 0)
+	if (upper < 0 || (from->kind <= IMAGE_SUBVOLUME && copy_attributes(from->fd, upper) < 0)
 	    || write_at(m->fd, "lower", 0644, fmt("%s\n", lower)) < 0)
 		cannot(NULL);
 	m->synced = fsync(upper) == 0 && put_on_disk(m->fd, "lower") == 0 && fsync(m->fd) == 0;

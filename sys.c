@@ -87,21 +87,21 @@ openat2_in(int dir, const char *path, int flags)
 }
 
 /* The walk by hand: every step by fd and without following, ".." by our own memory of the way down */
-struct walk {
+struct way {
 	int fd[40];
 	int depth, links;
 	char rest[PATH_MAX];
 };
 
 static void
-walk_up(struct walk *w, int depth)
+walk_back(struct way *w, int depth)
 {
 	while (w->depth > depth)
 		close(w->fd[w->depth--]);
 }
 
 static int
-walk_link(struct walk *w, const char *name, const char *tail)
+walk_link(struct way *w, const char *name, const char *tail)
 {
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(w->fd[w->depth], name, target, sizeof(target) - 1);
@@ -117,12 +117,12 @@ walk_link(struct walk *w, const char *name, const char *tail)
 	memcpy(w->rest, target, (size_t)n);
 	w->rest[n] = '/';
 	if (target[0] == '/')
-		walk_up(w, 0);
+		walk_back(w, 0);
 	return 0;
 }
 
 static int
-walk_step(struct walk *w, int flags, bool *last)
+walk_step(struct way *w, int flags, bool *last)
 {
 	char *name = w->rest + strspn(w->rest, "/");
 	size_t n = strcspn(name, "/");
@@ -140,7 +140,7 @@ walk_step(struct walk *w, int flags, bool *last)
 	step[n] = 0;
 	if (n == 0 || streq(step, ".") || streq(step, "..")) {
 		if (n == 2 && w->depth > 0)
-			walk_up(w, w->depth - 1);
+			walk_back(w, w->depth - 1);
 		memmove(w->rest, tail, strlen(tail) + 1);
 		return *last ? openat(w->fd[w->depth], ".", flags | O_CLOEXEC) : -2;
 	}
@@ -163,7 +163,7 @@ walk_step(struct walk *w, int flags, bool *last)
 static int
 walk_in(int dir, const char *path, int flags)
 {
-	struct walk w = { .fd = { dir } };
+	struct way w = { .fd = { dir } };
 	bool last;
 	int fd;
 
@@ -178,7 +178,7 @@ walk_in(int dir, const char *path, int flags)
 	{
 		int saved = errno;
 
-		walk_up(&w, 0);
+		walk_back(&w, 0);
 		errno = saved;
 	}
 	return fd;

@@ -45,7 +45,7 @@ struct tar {
 	uint8_t head[BLOCK];
 	struct text global, local, longname, longlink, map;
 	uint8_t *acl[2];
-	char name[256], link[101];
+	char name[257], link[101];  /* prefix, "/", name, and a 0 */
 	struct tar_xattr xattr[XATTRS_MOST];
 	struct tar_entry e;
 	/* what extended headers say of a sparse file; map has the pieces */
@@ -105,10 +105,10 @@ add(struct text *x, const void *data, size_t len)
 static int
 take(struct tar *t, void *to, size_t n)
 {
-	ssize_t got = stream_read(t->s, to, n);
+	ssize_t got = halted ? -1 : stream_read(t->s, to, n);
 
 	if (got < 0)
-		return fail(t, stream_why(t->s));
+		return fail(t, halted ? "interrupted" : stream_why(t->s));
 	t->at += (uint64_t)got;
 	return (size_t)got == n ? 0 : fail(t, "the archive ends too early");
 }
@@ -220,7 +220,7 @@ hold(struct tar *t, struct text *x, size_t most)
 {
 	int64_t size;
 
-	if (!number(t->head, SIZE, &size) || size < 0 || (uint64_t)size > most - x->len)
+	if (!number(t->head, SIZE, &size) || size < 0 || (uint64_t)size + x->len > most)
 		return fail(t, "a name or an extended header is longer than anything needs");
 	if (sizes(t, (uint64_t)size) < 0)
 		return -1;
@@ -770,7 +770,7 @@ tar_open(struct stream *s)
 int
 tar_next(struct tar *t, struct tar_entry **e)
 {
-	size_t from;
+	size_t from, had;
 	int ret;
 
 	if (t->why || pass_over(t) < 0)
@@ -802,10 +802,11 @@ tar_next(struct tar *t, struct tar_entry **e)
 			break;
 		case 'g':
 			ret = hold(t, &t->local, TEXT_MOST);
+			had = t->global.len;
 			if (ret == 0)
 				ret = records(t, &t->local, from, &t->global);
 			t->local.len = from;
-			if (ret == 0 && !add(&t->local, t->global.at, t->global.len))
+			if (ret == 0 && t->global.len > had && !add(&t->local, t->global.at + had, t->global.len - had))
 				ret = no_memory(t);
 			break;
 		case 'V':

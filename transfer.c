@@ -542,7 +542,7 @@ move_up(int dir, int below, const char *name)
 	while (look_into(below, one) > 0)
 		if (renameat(below, one, dir, one) < 0)
 			return -1;
-	if (unlinkat(dir, own, AT_REMOVEDIR) < 0 || store_dress(below, dir) < 0)
+	if (unlinkat(dir, own, AT_REMOVEDIR) < 0 || copy_attributes(below, dir) < 0)
 		return -1;
 	return futimens(dir, (struct timespec[]){ st.st_atim, st.st_mtim });
 }
@@ -743,7 +743,7 @@ transfer_import_fs(struct ask *a)
 	if (from.kind == IMAGE_SUBVOLUME)
 		store_clone(&from, &m, STORE_NO_OVERLAY);
 	else if (copy_tree(fd, m.fd, 0, &where) < 0 || halted)
-		transfer_fail(a->words[0], fmt("copy %s: %s", where, strerror(errno)));
+		transfer_fail(a->words[0], fmt("copy %s: %s", where, store_reason()));
 	commit(a, &m);
 	transfer_end(&import);
 	return 0;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -17,29 +16,7 @@
 #define JOURNAL_FILE ".nspawn-lite-shift"    /* the same where the file system has no such attributes */
 #define CAPS "security.capability"
 
-enum { WINDOW = 16, BATCH = 4096, ATTRIBUTE = 65536, KEPT = 16 };
-
-/* of the kernel */
-struct entry {
-	uint64_t ino;
-	int64_t next;
-	uint16_t size;
-	uint8_t type;
-	char name[];
-};
-
-/* a directory on the way down: where it is read on, and who it must be when we come back */
-struct level {
-	uint64_t dev, ino;
-	int64_t next;
-};
-
-/* the innermost of them are open; those above are found again by ".." */
-struct open {
-	int fd;
-	size_t at, end;
-	uint64_t batch[BATCH / sizeof(uint64_t)];
-};
+enum { ATTRIBUTE = 65536, KEPT = 16 };
 
 /*
  * A change of owners takes the setuid and setgid bits and the capabilities of a file away. So they
@@ -55,12 +32,9 @@ struct kept {
 struct shift {
 	int root;
 	uint32_t base;
-	struct look top;
+	struct walk *walk;
 	int fd;                   /* what is shifted now, by O_PATH */
 	char self[32];            /* and its path, for what cannot be done by such an fd */
-	struct level *level;
-	size_t depth, room;
-	struct open open[WINDOW];
 	struct kept kept[KEPT];   /* those that were left, and behind them the one of now */
 	size_t nkept;             /* how many were left */
 	bool journal, by_file;    /* there is one; it is a file */
@@ -146,7 +120,7 @@ journal_write(struct shift *s)
 static int
 journal_end(struct shift *s)
 {
-	struct timespec as_it_was[2] = { { 0, UTIME_OMIT }, { s->top.sec, s->top.nsec } };
+	struct timespec as_it_was[2] = { { 0, UTIME_OMIT }, { s->walk->top.sec, s->walk->top.nsec } };
 
 	if (!s->journal)
 		return 0;
@@ -302,91 +276,15 @@ shift_fd(struct shift *s, int fd, const struct look *l)
 
 /* ---- the walk ----------------------------------------------------------------- */
 
-static ssize_t
-path_of_fd(int fd, char path[4096])
-{
-	ssize_t n = readlink(fmt("/proc/self/fd/%d", fd), path, 4095);
-
-	if (n >= 0)
-		path[n] = 0;
-	return n;
-}
-
-/* the path of a name in a directory; the kernel knows none above 4096 bytes */
+/* of a name where we are */
 static char *
-path_of(const struct shift *s, int dir, const char *name)
+path_of(const struct shift *s, const char *name)
 {
-	char path[4096], top[4096], *whole;
-	const char *below = NULL;
 	int saved = errno;
+	char *path = walk_place(s->walk->path, s->walk->beyond, name);
 
-	if (path_of_fd(dir, path) > 0 && path_of_fd(s->root, top) > 0)
-		below = after(path, streq(top, "/") ? "" : top);
-	if (!below)
-		whole = fmt(".../%s", name);
-	else if (!*below || !below[1])
-		whole = xstrdup(*name ? name : ".");
-	else
-		whole = fmt("%s%s%s", below + 1, *name ? "/" : "", name);
 	errno = saved;
-	return whole;
-}
-
-static bool
-is_mount(const struct shift *s, const struct look *l)
-{
-	if (l->mount && s->top.mount)
-		return l->mount != s->top.mount;
-	/* of what is no directory, an overlay says where it has it from */
-	return S_ISDIR(l->mode) && l->dev != s->top.dev;
-}
-
-static int
-go_down(struct shift *s, int fd, const struct look *l)
-{
-	struct level *more;
-	struct open *o;
-
-	if (s->depth == s->room) {
-		more = realloc(s->level, (s->room + 64) * 2 * sizeof(*more));
-		if (!more)
-			return drop(fd);
-		s->level = more;
-		s->room = (s->room + 64) * 2;
-	}
-	s->level[s->depth] = (struct level){ l->dev, l->ino, 0 };
-	o = &s->open[s->depth++ % WINDOW];
-	drop(o->fd);
-	o->fd = fd;
-	o->at = o->end = 0;
-	return 0;
-}
-
-static int
-go_up(struct shift *s)
-{
-	struct open *o = &s->open[--s->depth % WINDOW];
-	int from = o->fd;
-	struct level *v;
-	struct look l;
-
-	o->fd = -1;
-	if (s->depth == 0)
-		return drop(from), 0;
-	v = &s->level[s->depth - 1];
-	o = &s->open[(s->depth - 1) % WINDOW];
-	if (o->fd < 0) {
-		o->fd = openat(from, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		o->at = o->end = 0;
-		if (o->fd < 0 || sys_look(o->fd, "", &l) < 0 || lseek(o->fd, v->next, SEEK_SET) < 0)
-			return drop(from);
-		if (l.dev != v->dev || l.ino != v->ino) {  /* somebody moves what we walk in */
-			errno = ESTALE;
-			return drop(from);
-		}
-	}
-	drop(from);
-	return 0;
+	return path;
 }
 
 static int
@@ -395,11 +293,14 @@ shift_entry(struct shift *s, int dir, const char *name)
 	struct look l;
 	int fd;
 
+	/* ours as long as it is there: the next of us would not know it by another owner */
+	if (s->by_file && s->walk->depth == 1 && streq(name, JOURNAL_FILE))
+		return 0;
 	if (sys_look(dir, name, &l) < 0)
 		return errno == ENOENT ? 0 : -1;
-	if (is_mount(s, &l)) {
+	if (walk_is_mount(s->walk, &l)) {
 		if (!s->mounted)
-			s->mounted = path_of(s, dir, name);
+			s->mounted = path_of(s, name);
 		return 0;
 	}
 	if (!S_ISDIR(l.mode) && is_done(s, &l))
@@ -407,44 +308,36 @@ shift_entry(struct shift *s, int dir, const char *name)
 	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
-	if (sys_look(fd, "", &l) < 0 || (!is_mount(s, &l) && !is_done(s, &l) && shift_fd(s, fd, &l) < 0))
+	if (sys_look(fd, "", &l) < 0 || (!walk_is_mount(s->walk, &l) && !is_done(s, &l) && shift_fd(s, fd, &l) < 0))
 		return drop(fd);
-	if (!S_ISDIR(l.mode) || is_mount(s, &l))
+	if (!S_ISDIR(l.mode) || walk_is_mount(s->walk, &l))
 		return drop(fd), 0;
 	dir = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	drop(fd);
-	return dir < 0 ? -1 : go_down(s, dir, &l);
+	return dir < 0 ? -1 : walk_down(s->walk, dir, &l, name);
 }
 
 /* all but the root: depth first, a batch of names at a time */
 static int
 walk(struct shift *s, char **where)
 {
-	const struct entry *e;
-	struct open *o;
-	long n;
+	struct walk *w = s->walk;
+	const struct walk_entry *e;
+	bool failed;
+	int left, ret;
 
-	while (s->depth) {
-		o = &s->open[(s->depth - 1) % WINDOW];
-		if (o->at == o->end) {
-			n = syscall(SYS_getdents64, o->fd, o->batch, sizeof(o->batch));
-			if (n < 0 && errno == ENOENT)  /* removed while we read */
-				n = 0;
-			o->at = 0;
-			o->end = n > 0 ? (size_t)n : 0;
-			if (n < 0 || (n == 0 && go_up(s) < 0)) {
-				*where = path_of(s, o->fd, "");
-				return -1;
-			}
-			continue;
+	while (w->depth) {
+		e = walk_next(w, &failed);
+		if (e) {
+			ret = shift_entry(s, walk_at(w, w->depth - 1)->fd, e->name);
+		} else if (!failed) {
+			ret = walk_up(w, &left);
+			drop(left);
+		} else {
+			ret = -1;
 		}
-		e = (const struct entry *)(const void *)((char *)o->batch + o->at);
-		o->at += e->size;
-		s->level[s->depth - 1].next = e->next;
-		if (streq(e->name, ".") || streq(e->name, ".."))
-			continue;
-		if (shift_entry(s, o->fd, e->name) < 0) {
-			*where = path_of(s, o->fd, e->name);
+		if (ret < 0) {
+			*where = path_of(s, e ? e->name : "");
 			return -1;
 		}
 	}
@@ -455,14 +348,15 @@ static int
 shift_all(struct shift *s, char **where)
 {
 	int fd = openat(s->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct look top;
 
-	if (fd < 0 || sys_look(fd, "", &s->top) < 0)
+	if (fd < 0 || sys_look(fd, "", &top) < 0)
 		return drop(fd);
 	journal_read(s);
-	if (go_down(s, fd, &s->top) < 0 || walk(s, where) < 0)
+	if (walk_down(s->walk, fd, &top, "") < 0 || walk(s, where) < 0)
 		return -1;
 	/* the root is last: when it is right, all is */
-	if (journal_end(s) < 0 || shift_fd(s, s->root, &s->top) < 0)
+	if (journal_end(s) < 0 || shift_fd(s, s->root, &top) < 0)
 		return -1;
 	*where = s->mounted;
 	return 0;
@@ -472,24 +366,25 @@ int
 tree_shift(int dir, uint32_t base, char **where)
 {
 	struct shift *s;
-	int ret, i;
+	int ret;
 
 	*where = NULL;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -1;
 	s->base = base;
-	for (i = 0; i < WINDOW; i++)
-		s->open[i].fd = -1;
+	s->walk = walk_begin();
 	s->root = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	errno = EINVAL;
-	ret = base & 0xffff || base == 0xffff0000 ? -1 : shift_all(s, where);  /* an id of all ones is none */
+	if (base & 0xffff || base == 0xffff0000) {  /* an id of all ones is none */
+		errno = EINVAL;
+		ret = -1;
+	} else {
+		ret = s->walk ? shift_all(s, where) : -1;
+	}
 	if (ret < 0 && !*where)
 		*where = xstrdup(".");
-	for (i = 0; i < WINDOW; i++)
-		drop(s->open[i].fd);
+	walk_end(s->walk);
 	drop(s->root);
-	free(s->level);
 	free(s);
 	return ret;
 }

@@ -107,9 +107,19 @@ here(const struct unpack *u, const struct chain *c)
 	return c->last >= 0 ? c->last : c->n > 0 ? c->fd[c->n - 1] : u->top;
 }
 
+/* an ACL that a directory of a layer below hands down to what is made in it: a right of another layer. The mode is next */
+static void
+disinherit(const struct unpack *u, int fd)
+{
+	if (!(u->flags & UNPACK_WHITEOUTS))
+		return;
+	fremovexattr(fd, "system.posix_acl_access");
+	fremovexattr(fd, "system.posix_acl_default");
+}
+
 /* one step down, into what is a directory; it is made, when make */
 static int
-step(int at, const char *name, bool make)
+step(const struct unpack *u, int at, const char *name, bool make)
 {
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -118,7 +128,11 @@ step(int at, const char *name, bool make)
 	/* one that has no entry of its own */
 	if (mkdirat(at, name, 0755) < 0)
 		return -1;
-	return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	disinherit(u, fd);
+	return fchmod(fd, 0755) < 0 ? drop(fd) : fd;
 }
 
 /* go to a directory, a clean path of len bytes. -1 with errno, and c is somewhere above */
@@ -160,7 +174,7 @@ chain_go(struct unpack *u, struct chain *c, const char *path, size_t len, bool m
 			;
 		c->path[end] = 0;
 		at = here(u, c);
-		fd = step(at, c->path + i, make);
+		fd = step(u, at, c->path + i, make);
 		if (end < len)
 			c->path[end] = '/';
 		if (fd < 0)
@@ -330,13 +344,13 @@ whiteout(struct unpack *u, char *path, size_t dirlen, const char *name)
 		char *whole = malloc(dirlen + strlen(hidden) + 2);
 
 		if (!whole)
-			return fail_errno(u, name);
+			return fail_errno(u, hidden);
 		sprintf(whole, "%s%s%s", path, *path ? "/" : "", hidden);
 		ret = seen(u, whole, strlen(whole)) ? 0 : remove_tree(dir, hidden, &where);
 		free(whole);
 	}
 	if (ret < 0 && errno != ENOENT)
-		return fail_errno(u, name);
+		return fail_errno(u, hidden);
 	chain_reset(u);
 	return 1;
 }
@@ -530,8 +544,11 @@ finish_one(struct unpack *u, struct reader *r, const struct later *l, char *path
 	fd = chain_go(u, &u->in, path, l->len, false);
 	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
 		return fail_errno(u, path);
-	if (fd >= 0 && (fchown(fd, l->uid, l->gid) < 0 || fchmod(fd, l->mode) < 0))
-		return fail_errno(u, path);
+	if (fd >= 0) {
+		disinherit(u, fd);
+		if (fchown(fd, l->uid, l->gid) < 0 || fchmod(fd, l->mode) < 0)
+			return fail_errno(u, path);
+	}
 	for (i = 0; ret == 0 && i < l->nxattr; i++) {
 		if (again(r, lens, sizeof(lens)) != 1)
 			return -1;
@@ -677,7 +694,8 @@ make_file(struct unpack *u, int dir, const char *path, const char *name, const s
 	/* the owner first: a change of it takes set-user-ID and capabilities away */
 	if (ret == 0 && (e->uid != u->uid || e->gid != u->gid))
 		ret = fchown(fd, e->uid, e->gid);
-	if (ret == 0 && e->mode & 07000)
+	disinherit(u, fd);
+	if (ret == 0 && (e->mode & 07000 || u->flags & UNPACK_WHITEOUTS))
 		ret = fchmod(fd, e->mode);
 	if (ret == 0 && e->nxattr > 0 && set_xattrs(u, fd, -1, path, e->xattr, e->nxattr) < 0)
 		return drop(fd);
@@ -717,6 +735,24 @@ target_at(struct unpack *u, int dir, const char *path, size_t len)
 	return chain_go(u, &u->target, path, len, false);
 }
 
+/* where a file may have no more names, the next is a file of its own */
+static int
+link_or_copy(int target, const char *base, int dir, const char *name)
+{
+	int in, out, ret;
+
+	if (linkat(target, base, dir, name, 0) == 0)
+		return 0;
+	if (errno != EMLINK)
+		return -1;
+	in = openat(target, base, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+	out = in < 0 ? -1 : openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	ret = out < 0 || copy_contents(in, out, 0) < 0 || copy_attributes(in, out) < 0 ? -1 : 0;
+	drop(out);
+	drop(in);
+	return ret;
+}
+
 static int
 make_link(struct unpack *u, int dir, const char *path, const char *name, struct tar_entry *e)
 {
@@ -733,7 +769,7 @@ make_link(struct unpack *u, int dir, const char *path, const char *name, struct 
 		return fail(u, path, fmt("a link to %.200s, which is not in the archive before it", e->link));
 	if (S_ISDIR(to.st_mode))
 		return fail(u, path, fmt("a link to %.200s, a directory", e->link));
-	if (linkat(target, base, dir, name, 0) == 0)
+	if (link_or_copy(target, base, dir, name) == 0)
 		return 0;
 	if (errno != EEXIST || fstatat(dir, name, &from, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(u, path);
@@ -743,7 +779,7 @@ make_link(struct unpack *u, int dir, const char *path, const char *name, struct 
 		return -1;
 	/* that may have closed it */
 	target = target_at(u, dir, e->link, (size_t)len);
-	return target < 0 || linkat(target, base, dir, name, 0) < 0 ? fail_errno(u, path) : 0;
+	return target < 0 || link_or_copy(target, base, dir, name) < 0 ? fail_errno(u, path) : 0;
 }
 
 static int
@@ -837,8 +873,9 @@ unpack_tree(struct tar *t, int dir, int flags, const char **why)
 
 	random_bytes(u.key, sizeof(u.key));
 	u.later = xalloc(LATER_ROOM);
-	/* of the directory it stands in, which means nothing to what was packed elsewhere */
-	fremovexattr(dir, "system.posix_acl_default");
+	/* of the directory it stands in, which means nothing to what was packed elsewhere; or of the layer before */
+	if (!(flags & UNPACK_WHITEOUTS))
+		fremovexattr(dir, "system.posix_acl_default");
 	while ((ret = tar_next(t, &e)) > 0)
 		if (entry(&u, e) < 0)
 			break;

@@ -172,6 +172,36 @@ void sha256_begin(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t len);
 void sha256_end(struct sha256 *s, uint8_t digest[32]);
 
+/* ---- walk.c: the way through a tree ---------------------------------------- */
+
+enum { WALK_WINDOW = 16, WALK_BATCH = 8192, WALK_PATH = 4096 };
+#define WALK_ANY UINT64_MAX
+struct walk_entry { uint64_t ino; int64_t next; uint16_t size; uint8_t type; char name[]; };  /* of the kernel */
+/* a directory on the way down: who it must be when we come back, where it is read on; keep is the walker's */
+struct walk_level { uint64_t dev, ino, keep; int64_t next; };
+/* the innermost of them are open; those above are found again by "..". own is the walker's, NULL when it is opened */
+struct walk_open { int fd; void *own; size_t last, at, end; uint64_t batch[WALK_BATCH / sizeof(uint64_t)]; };
+struct walk {
+	struct look top;
+	struct walk_level *level;
+	size_t depth, room;
+	char path[WALK_PATH];  /* of where we are; what is longer is not told */
+	size_t len, beyond;    /* so many levels have not found room in it */
+	struct walk_open open[WALK_WINDOW];
+};
+struct walk *walk_begin(void);  /* NULL with errno */
+void walk_end(struct walk *w);
+/* into a directory: the first is the top. fd is its own, whatever happens. -1 with errno */
+int walk_down(struct walk *w, int fd, const struct look *l, const char *name);
+/* out of it, and left is the caller's, if it is not -1. -1 with errno; ESTALE: what is above now is another */
+int walk_up(struct walk *w, int *left);
+const struct walk_entry *walk_next(struct walk *w, bool *failed);  /* NULL at the end of where we are, or failed with errno */
+struct walk_open *walk_at(struct walk *w, size_t depth);  /* depth - 1: where we are; the same place for each WALK_WINDOW */
+bool walk_is_mount(const struct walk *w, const struct look *l);  /* of what is where we are; of a file, any thread may ask */
+char *walk_place(const char *path, bool beyond, const char *name);  /* fresh, for people: ".", "a/b", of what is deep ".../b" */
+int walk_source(int dir, const char *name, int flags);  /* to read; that does not change when it was read, where we may have it so */
+int walk_above(int fd, uint64_t dev, uint64_t ino);  /* the directory above, which must be this; dev may be WALK_ANY */
+
 /* ---- tree.c: trees at rest ---------------------------------------------- */
 
 /*
@@ -222,9 +252,10 @@ enum {
 int copy_tree(int from, int to, int flags, char **where);
 /* the data of a file, shared where the file system can (FICLONE), else its holes kept; to is empty. -1 with errno */
 int copy_contents(int from, int to, int flags);
+int copy_attributes(int from, int to);  /* owner, mode, xattrs, times of a file or directory; -1 with errno */
 /*
  * Remove name in dir, with all below it, however deep; nothing that is mounted there, nor what a link leads to. -1 with
- * errno, EBUSY: something is mounted in it; *where as above. No error: it was not there
+ * errno, EBUSY: something is mounted in it, and *where as above, which else is left alone. No error: it was not there
  */
 int remove_tree(int dir, const char *name, char **where);
 
@@ -316,7 +347,8 @@ int tar_finish(struct sink *s);                     /* the end of the archive */
 
 /* ---- unpack.c: an archive becomes a tree --------------------------------------- */
 
-enum { UNPACK_WHITEOUTS = 1 };  /* .wh.NAME and .wh..wh..opq of OCI layers take away what is there */
+/* it is a layer of an OCI image: .wh.NAME and .wh..wh..opq take away what is there, and default ACLs there hand nothing down */
+enum { UNPACK_WHITEOUTS = 1 };
 /*
  * All of it below dir, an open directory, from where nothing leads out whatever it says. -1: *why is a sentence that names
  * the entry. Free space and inodes are looked at on the way.

@@ -198,6 +198,15 @@ else
 	skip 'GNU tar: extended attributes, ACLs, capabilities' 'the file system, or the programs, have none'
 fi
 
+# The longest name that a header of its own has room for; what follows it there is where a link leads to
+dir=$(printf '%0155d' 1)
+name=$(printf '%0100d' 2)
+mkdir "$T/full" "$T/full/$dir" && ln -s leads/there "$T/full/$dir/$name"
+tar --format=ustar -cf "$T/t.tar" -C "$T/full" "$dir/$name"
+unpacked "$T/t.tar" "$T" >"$T/said"
+is 'a name that fills its header ends there' leads/there "$(cat "$T/said"; readlink "$T/out/$dir/$name")"
+rm -rf "$T/full"
+
 # What stands there twice: the later wins
 mkdir "$T/one" "$T/two"
 echo 1 >"$T/one/file"; ln -s file "$T/one/link"; mkdir "$T/one/dir" "$T/one/dir2"; echo 1 >"$T/one/dir/a"; ln -s dir "$T/one/dlink"; mkfifo "$T/one/p"
@@ -233,6 +242,36 @@ opq/new -
 opq/sub d
 opq/sub/new -
 was -" "$("$same" -tomxhi "$T/out" | cut -d' ' -f1-2)"
+
+if command -v setfacl >/dev/null && setfacl -d -m u:1234:rwx "$T/low" "$T/low/keep" 2>/dev/null; then
+	rm -rf "$T/out" && mkdir "$T/out"
+	tar --acls -cf - -C "$T/low" . | "$untar" -w "$T/out"
+	mkdir -p "$T/up/keep/implied" && : >"$T/up/keep/implied/file"
+	chmod 640 "$T/up/keep/c"
+	chmod 600 "$T/up/was"
+	tar -cf - -C "$T/up" ./keep/c ./keep/implied/file ./was | "$untar" -w "$T/out"
+	is 'ACLs of a layer are not handed down to the next, and stay where they are' "default:user:1234:rwx
+default:user:1234:rwx
+640 600 644 755" "$(cd "$T/out" && getfacl -np keep/c keep/implied keep/implied/file was keep . | grep 1234
+		stat -c %a keep/c was keep/implied/file keep/implied | tr '\n' ' ' | sed 's/ $//')"
+else
+	skip 'ACLs of a layer are not handed down to the next' 'none here'
+fi
+
+if command -v strace >/dev/null; then
+	rm -rf "$T/one" "$T/out" && mkdir "$T/one" "$T/out"
+	echo one >"$T/one/a"
+	chown 7:8 "$T/one/a"
+	chmod 4751 "$T/one/a"
+	ln "$T/one/a" "$T/one/b"
+	tar -cf "$T/t.tar" -C "$T/one" ./a ./b
+	is 'where a file may have no more names, the next is a copy' '1 7 8 4751 one' "$(
+		strace -o /dev/null -e inject=linkat:error=EMLINK "$untar" "$T/out" <"$T/t.tar" 2>&1
+		stat -c '%h %u %g %a' "$T/out/b" | tr '\n' ' '; cat "$T/out/b")"
+	is 'of the same age' '' "$(find "$T/out" -newer "$T/out/a" -name b; find "$T/out" -newer "$T/out/b" -name a)"
+else
+	skip 'where a file may have no more names, the next is a copy' 'no strace'
+fi
 
 # Many directories: the memory stays
 mkdir "$T/many"

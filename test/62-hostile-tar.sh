@@ -165,6 +165,8 @@ refused 'a zero byte in a path' '*zero byte*' pax path 'a\000b' file a x
 refused 'an extended header of 1 GB' '*longer than anything*' raw x p 10000000000 x
 refused 'a name of 1 GB' '*longer than anything*' raw L p 10000000000 x
 refused 'global headers without end' '*longer than anything*' times 300 raw g @ 00000000024 '20 path=abcdefghijk\012' file a x
+refused 'and one that is too long behind many of them' '*longer than anything*' times 200 raw g @ 00000000024 \
+	'20 path=abcdefghijk\012' times 300 raw g @ 00000000000 '' raw x p 10000000000 x
 taken 'comments without end' 'a -' times 3000 raw g @ 00000000031 '25 comment=abcdefghijklm\012' file a x
 taken 'records of sizes that contradict each other: the last' 'a -' pax size 3 pax size 1 file a x
 refused 'an archive of several volumes' '*several volumes*' raw M a 00000000001 x

@@ -164,6 +164,18 @@ for flags in 0 1; do
 	rm -rf "$T/mnt/full"/*
 done
 
+# more attributes than the kernel lists: they are not left out in silence
+mkdir "$T/mnt/tmpfs/rich" "$T/mnt/tmpfs/poor"
+echo rich >"$T/mnt/tmpfs/rich/file"
+awk 'BEGIN { print "# file: file"; for (i = 0; i < 300; i++) printf "user.%0245d=\"x\"\n", i }' >"$T/attributes"
+if (cd "$T/mnt/tmpfs/rich" && setfattr --restore="$T/attributes") 2>/dev/null && ! getfattr "$T/mnt/tmpfs/rich/file" >/dev/null 2>&1; then
+	run "$copy" tree "$T/mnt/tmpfs/rich" "$T/mnt/tmpfs/poor"
+	is 'more attributes than can be listed are an error' '1 nspawn-lite: file: Argument list too long' "$rc $err"
+else
+	skip 'more attributes than can be listed are an error' 'none here can have so many'
+fi
+rm -rf "$T/mnt/tmpfs/rich" "$T/mnt/tmpfs/poor"
+
 # ---- memory, fds, time: of a directory, a depth, a file ---------------------------------
 
 at=$T/mnt/tmpfs
