@@ -48,20 +48,22 @@ take_number(struct transfer *t)
 	bool taken;
 	int fd;
 
+	/* where there are no locks there is no list */
 	for (t->id = 1; t->id <= TRANSFERS_MOST; t->id++) {
 		t->path = transfer_path(t->id);
 		do {
 			fd = run_open_state(t->path);
 			if (fd < 0)
 				return -1;
-			errno = 0;
-			if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_named(fd, t->path)) {
+			taken = flock(fd, LOCK_EX | LOCK_NB) < 0;
+			if (taken && errno != EWOULDBLOCK)
+				return drop(fd);
+			if (!taken && is_named(fd, t->path)) {
 				if (lseek(fd, 0, SEEK_END) == 0)
 					return fd;
 				/* of one that was killed: whose number it says may be somebody else's now */
 				unlink(t->path);
 			}
-			taken = errno == EWOULDBLOCK;
 			drop(fd);
 		} while (!taken);
 	}
