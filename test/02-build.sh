@@ -109,7 +109,7 @@ sed 's/^#define \(WITH_[A-Z_]*\) .*/#define \1 0/' config.h >"$tmp/least.h"
 is 'compiles with all switches off, without a warning' build one O=build/least CONFIG="$tmp/least.h" ZLIB=n BTRFS=n
 bin=$tmp/one/build/least/nspawn-lite
 is 'the least is at most 372 KB' no_larger 380928
-is 'the least has no options for what it leaves out' 0 "$("$bin" help | grep -c -e --verify -e --level)"
+is 'the least has no options for what it leaves out' sh -c "! '$bin' help | grep -e --verify -e --level"
 is 'the least runs' sh -c "'$bin' settings /dev/null >/dev/null"
 is 'a config.h that is not there is an error' sh -c \
 	"! make -s -C '$tmp/one' CONFIG=nowhere.h 2>/dev/null"
