@@ -369,7 +369,7 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 static int
 empty_directory(int tree, const char *path)
 {
-	int fd = sys_open_in(tree, path, O_RDONLY, IN_DIR), again = fd < 0 ? -1 : dup(fd);
+	int fd = sys_open_in(tree, path, O_RDONLY, IN_DIR), again = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	DIR *dir = again < 0 ? NULL : fdopendir(again);
 	struct dirent *e;
 	bool empty = dir;
