@@ -394,6 +394,7 @@ bool port_sweep(const char *note, int held);               /* "TABLE=..." of ker
 /* ---- verb.c: options of verbs ---------------------------------------------- */
 
 extern const char *verb_called;  /* for messages like getopt's */
+_Noreturn void verb_misuse(const char *text);  /* getopt's sentences, as the original prints them: the name comes first */
 enum { VERIFY_NO = 1, VERIFY_CHECKSUM, VERIFY_SIGNATURE };
 enum { OUT_TABLE, OUT_JSON, OUT_JSON_PRETTY };
 /* what was asked of a verb: its words, and options that may stand anywhere among them */

@@ -294,15 +294,6 @@ field(const struct plan *p, const struct option *o)
 	return (char *)(uintptr_t)p + o->field;
 }
 
-/* getopt's sentences, as the original prints them: the name comes first whatever we are called */
-static _Noreturn void
-misuse(const char *text)
-{
-	if (*speaker)
-		die("%s; %s --help lists all options", text, verb_called);
-	die("%s: %s", verb_called, text);
-}
-
 /* the row of a long option, or of an unambiguous beginning of one */
 static const struct option *
 find(const char *name, size_t len)
@@ -322,7 +313,7 @@ find(const char *name, size_t len)
 			found = &options[i];
 	}
 	if (others)
-		misuse(fmt("option '--%.*s' is ambiguous; possibilities: %s", (int)len, name, others));
+		verb_misuse(fmt("option '--%.*s' is ambiguous; possibilities: %s", (int)len, name, others));
 	return found;
 }
 
@@ -456,7 +447,7 @@ must_find(const char *name, size_t len)
 
 	if (o)
 		return o;
-	misuse(fmt("unrecognized option '--%s'", name));
+	verb_misuse(fmt("unrecognized option '--%s'", name));
 }
 
 static void
@@ -470,10 +461,10 @@ parse_long(struct plan *p, char ***words)
 	if (takes_argument(o) && !value) {
 		value = *++*words;
 		if (!value)
-			misuse(fmt("option '--%s' requires an argument", o->name));
+			verb_misuse(fmt("option '--%s' requires an argument", o->name));
 	}
 	if (value && o->kind != O_FLAG && o->kind != O_BARE && o->kind != O_OPT && !takes_argument(o))
-		misuse(fmt("option '--%s' doesn't allow an argument", o->name));
+		verb_misuse(fmt("option '--%s' doesn't allow an argument", o->name));
 	set(p, o, value);
 }
 
@@ -484,7 +475,7 @@ must_find_letter(char c)
 
 	if (o)
 		return o;
-	misuse(fmt("invalid option -- '%c'", c));
+	verb_misuse(fmt("invalid option -- '%c'", c));
 }
 
 /* a cluster: -bD DIR, -bDDIR */
@@ -501,7 +492,7 @@ parse_short(struct plan *p, char ***words)
 		if (takes_argument(o)) {
 			value = c[1] ? c + 1 : *++*words;
 			if (!value)
-				misuse(fmt("option requires an argument -- '%c'", *c));
+				verb_misuse(fmt("option requires an argument -- '%c'", *c));
 			set(p, o, value);
 			return;
 		}

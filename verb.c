@@ -60,11 +60,11 @@ static const struct option {
 
 const char *verb_called = "nspawn-lite";
 
-static _Noreturn void
-misuse(const char *text)
+_Noreturn void
+verb_misuse(const char *text)
 {
 	if (*speaker)
-		die("%s; %s help lists all options", text, verb_called);
+		die("%s; %s --help lists all options", text, verb_called);
 	die("%s: %s", verb_called, text);
 }
 
@@ -80,12 +80,12 @@ find(const char *name, size_t len)
 		if (strlen(options[i].name) == len)
 			return &options[i];
 		if (found)
-			misuse(fmt("option '--%.*s' is ambiguous; possibilities: '--%s' '--%s'", (int)len, name, found->name,
+			verb_misuse(fmt("option '--%.*s' is ambiguous; possibilities: '--%s' '--%s'", (int)len, name, found->name,
 			           options[i].name));
 		found = &options[i];
 	}
 	if (!found)
-		misuse(fmt("unrecognized option '--%s'", name));
+		verb_misuse(fmt("unrecognized option '--%s'", name));
 	return found;
 }
 
@@ -97,7 +97,7 @@ find_letter(char c)
 	for (i = 0; i < LEN(options); i++)
 		if (options[i].letter == c)
 			return &options[i];
-	misuse(fmt("invalid option -- '%c'", c));
+	verb_misuse(fmt("invalid option -- '%c'", c));
 }
 
 static bool
@@ -146,11 +146,11 @@ parse_long(struct ask *a, char ***words)
 
 	value = word[len] ? word + len + 1 : NULL;
 	if (value && !takes_argument(o))
-		misuse(fmt("option '--%s' doesn't allow an argument", o->name));
+		verb_misuse(fmt("option '--%s' doesn't allow an argument", o->name));
 	if (!value && takes_argument(o)) {
 		value = *++*words;
 		if (!value)
-			misuse(fmt("option '--%s' requires an argument", o->name));
+			verb_misuse(fmt("option '--%s' requires an argument", o->name));
 	}
 	set(a, o, value);
 }
@@ -169,7 +169,7 @@ parse_short(struct ask *a, char ***words)
 		}
 		value = c[1] ? c + 1 : *++*words;
 		if (!value)
-			misuse(fmt("option requires an argument -- '%c'", *c));
+			verb_misuse(fmt("option requires an argument -- '%c'", *c));
 		set(a, o, value);
 		return;
 	}
