@@ -7,7 +7,8 @@
 /* and those for machines of a certain name: a pattern as in the shell, and words */
 #define MACHINES \
 	/* { "router*", { "--read-only", "--private-network" } }, */ \
-	{ NULL, { NULL } }
+	/* { "web", { "--network-zone=web", "--port=80" }, true },  true: start --all starts it */ \
+	{ NULL, { NULL }, false }
 
 /* where things are; NSPAWN_LITE_ROOT in the environment goes before each */
 #define STATE_DIR "/run/nspawn-lite"  /* all of it may vanish while no machine runs */
@@ -74,6 +75,22 @@
 #define RELAY_MOST 256
 #define RELAY_FDS 4096
 #define RELAY_IDLE 30
+
+/* of each console the last so many bytes are kept in STATE_DIR, which is memory */
+#define LOG_SIZE (64 << 10)
+/* --log=PATH: a file that grew so large becomes PATH.1 */
+#define LOG_FILE_SIZE (1 << 20)
+/* seconds until a machine that was asked to power off is killed */
+#define STOP_SECONDS 90
+/* --restart: the first pause before it begins again, and the longest, in seconds; one that ran so long begins with the first again */
+#define RESTART_FIRST 1
+#define RESTART_MOST 60
+#define RESTART_RESET 60
+/* --wait-for: seconds until it gives up */
+#define WAIT_SECONDS 60
+/* a program that is called with pre-start, up, down and post-stop, and with NAME, PID, IF and ADDR in its environment; NULL: none */
+#define HOOK NULL
+#define HOOK_SECONDS 30
 
 /* seconds that the stub of -a gives the other processes when it is told to end */
 #define STUB_PATIENCE 10

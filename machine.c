@@ -106,12 +106,36 @@ sweep_leftovers(int fd, int held)
 	return all;
 }
 
-/* the whole file anew; what may be left behind by kill -9 stands in it before it is made */
+/* a word in a line of its own, whatever it holds */
+static char *
+escape(const char *word)
+{
+	char *out = xalloc(strlen(word) * 2 + 1), *to = out;
+
+	for (; *word; word++) {
+		if (*word == '\n' || *word == '\\')
+			*to++ = '\\';
+		*to++ = *word == '\n' ? 'n' : *word;
+	}
+	return out;
+}
+
+static char *
+fact(const char *key, const char *value)
+{
+	return value && *value ? fmt("%s=%s\n", key, escape(value)) : xstrdup("");
+}
+
+/*
+ * The whole file anew; what may be left behind by kill -9 stands in it before it is made. A sum tells who reads it while
+ * it is written; what others append stands behind that
+ */
 static void
 write_facts(struct run *r)
 {
-	struct timespec now;
-	char id[33], *text, *groups = xstrdup(""), *notes = xstrdup(""), **w;
+	static const uint8_t key[16] = REGISTER_KEY;
+	struct timespec now, tick;
+	char id[33], *text, *more = xstrdup(""), *groups = xstrdup(""), *notes = xstrdup(""), **w;
 	size_t i;
 
 	for (i = 0; i < r->nshares; i++)
@@ -120,11 +144,23 @@ write_facts(struct run *r)
 	for (w = r->notes; w && *w; w++)
 		notes = fmt("%s%s\n", notes, *w);
 	r->nnotes_noted = count(r->notes);
-	clock_gettime(CLOCK_REALTIME, &now);
+	if (!r->since) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		clock_gettime(CLOCK_MONOTONIC, &tick);
+		r->since = now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+		r->since_monotonic = tick.tv_sec * INT64_C(1000000) + tick.tv_nsec / 1000;
+	}
 	format_id128(r->uuid, id);
-	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nHIDDEN=%d\nSUPERVISOR=%d\nLEADER=%d\n%s",
-	           r->name, groups, r->root, id, (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, r->hidden,
-	           (int)getpid(), (int)r->pid, notes);  /* last: paths of the user's, as long as they are */
+	for (w = r->words; w && *w; w++)
+		more = fmt("%sWORD=%s\n", more, escape(*w));
+	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
+	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root), id,
+	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
+	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
+	           fact("PRETTY", r->os_pretty), fact("IFACE", r->bridge ? r->bridge : r->nlinks ? r->link[0].host : NULL),
+	           r->userns ? fmt("IDS=%u:%u\n", (unsigned int)r->id_base, (unsigned int)r->id_count) : "",
+	           more, notes);  /* last: paths of the user's, as long as they are */
+	text = fmt("%sSUM=%016llx\n", text, (unsigned long long)siphash24(text, strlen(text), key));
 	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
 		die("write %s:", r->claim_path);
 	if (strlen(text) < r->claim_size && ftruncate(r->claim, (off_t)strlen(text)) < 0)
@@ -213,6 +249,7 @@ void
 machine_register(const struct plan *p, struct run *r)
 {
 	(void)p;
+	r->state = "running";
 	write_facts(r);
 }
 

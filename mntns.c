@@ -30,7 +30,7 @@
 enum { KTHREAD = 0x00200000 };  /* PF_KTHREAD of /proc/PID/stat: only the kernel can give it */
 
 /* what we know, as the text of a symbolic link: read and replaced in one call each */
-struct known {
+struct learnt {
 	int kernel_pid, pid, fd;
 	unsigned long long kernel_ino, ino;  /* 0: there is none */
 	unsigned long long since;            /* when pid began: another may have it by now */
@@ -45,7 +45,7 @@ record(void)
 }
 
 static bool
-recall(struct known *k)
+recall(struct learnt *k)
 {
 	char text[128];
 	ssize_t n = readlink(record(), text, sizeof(text) - 1);
@@ -65,7 +65,7 @@ recall(struct known *k)
 }
 
 static void
-remember(const struct known *k)
+remember(const struct learnt *k)
 {
 	char text[128], *beside = fmt("%s.new", record());  /* one name for all: what a killed one left is the next one's */
 
@@ -108,7 +108,7 @@ stat_field(int pid, const char *name, int n)
 void
 mntns_find(const struct plan *p, struct run *r)
 {
-	struct known k;
+	struct learnt k;
 	struct statfs root;
 
 	/* what is laid between the host and the tree needs the host's paths */
@@ -131,7 +131,7 @@ void
 mntns_learn(void)
 {
 	enum { FAR = 1000 };
-	struct known k;
+	struct learnt k;
 	struct stat st;
 	int pid, gone = 0;
 
@@ -170,7 +170,7 @@ empty_namespace(int ready, int hold)
 static void
 withdraw(struct run *r)
 {
-	struct known k;
+	struct learnt k;
 
 	(void)r;
 	if (!recall(&k) || k.pid != (int)getpid())
@@ -184,7 +184,7 @@ withdraw(struct run *r)
 void
 mntns_offer(struct run *r)
 {
-	struct known k;
+	struct learnt k;
 	struct stat st;
 	int ready[2], hold[2];
 	pid_t pid;

@@ -192,6 +192,8 @@ static const struct step before_birth[] = {
 	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
 	{ BOTH, "claim the name",                     machine_claim },
+	{ BOTH, "call the program of pre-start",      hook_look },
+	{ BOTH, "wait for what it needs",             depend_wait },
 	{ BOTH, "look for its links",                 net_look },
 	{ BOTH, "look for links that move",           move_look },
 	{ BOTH, "choose its addresses",               address_choose },
@@ -212,6 +214,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "say where",                          say_spawning },
 	{ BOTH, "open our binary",                    open_ourselves },
 	{ BOTH, "open the notify socket",             open_notify },
+	{ BOTH, "keep what its console says",         attach_open },
 	{ BOTH, "open the wire",                      open_wire },
 	{ BOTH, "note what we might leave behind",    machine_note },
 	{ BOTH, "make the bridge of its zone",        net_make_zone },
@@ -278,12 +281,14 @@ static const struct step after_birth[] = {
 	{ BOTH, "name a link that was kept ready",    spare_settle },
 	{ BOTH, "see what links that moved are there", move_begin },
 	{ BOTH, "register it",                        machine_register },
+	{ BOTH, "let others sit at its console",      attach_begin },
 	{ BOTH, "look after its links",               net_begin },
 	{ BOTH, "tell others its addresses",          address_begin },
 	{ BOTH, "follow the host's uplinks",          forward_begin },
 	{ BOTH, "answer what it asks for",            lend_begin },
 	{ BOTH, "answer its questions for names",     dns_begin },
 	{ BOTH, "follow its address",                 port_begin },
+	{ BOTH, "call the program of up",             hook_up },
 };
 
 struct child { const struct plan *p; struct run *r; };
@@ -663,6 +668,16 @@ show(const struct plan *p)
 	return 0;
 }
 
+/* for who comes in later; not the secrets that it was given */
+static char **
+words_of(const struct plan *p)
+{
+	struct plan open = *p;
+
+	open.set_credential = open.load_credential = NULL;
+	return plan_words(&open);
+}
+
 static int
 verb_run(char **words)
 {
@@ -678,6 +693,7 @@ verb_run(char **words)
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
 	run_begin(&r);
+	r.words = words_of(&p);
 	find_life(&r);
 	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
 	spawn(&p, &r);
@@ -866,9 +882,10 @@ verb_set_property(char **words)
 	return 0;
 }
 
-enum { MANY = 1 << 10 };
+enum { MANY = 1 << 10, AT_FRONT = 1 << 11 };
 #define RAW(fn) fn, NULL, 0, MANY
 #define ASK(fn, least, most) NULL, fn, least, most
+#define FRONT(fn, least, most) NULL, fn, least, (most) | AT_FRONT  /* options stand before the name: what follows is the guest's */
 
 static const struct verb {
 	const char *name;
@@ -883,6 +900,29 @@ static const struct verb {
 	{ "freeze",     RAW(verb_freeze),     "NAME...",                         "stop all processes of a machine where they are" },
 	{ "thaw",       RAW(verb_thaw),       "NAME...",                         "let them go on" },
 	{ "set-property", RAW(verb_set_property), "NAME PROPERTY=VALUE...",      "set limits of a running machine, as --property does" },
+	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines" },
+	{ "status",       ASK(machines_status, 0, MANY),  "NAME...",        "show how a machine is, for people" },
+	{ "show",         ASK(machines_show, 0, MANY),    "[NAME...]",      "the same for programs" },
+	{ "start",        ASK(start_start, 0, MANY),      "NAME...",        "start machines from images, without a terminal; with --all those that are enabled" },
+	{ "stop",         ASK(life_stop, 0, MANY),        "NAME...",        "power them off; with --all all of them" },
+	{ "poweroff",     ASK(life_stop, 0, MANY),        "NAME...",        "the same" },
+	{ "reboot",       ASK(life_reboot, 1, MANY),      "NAME...",        "reboot them" },
+	{ "restart",      ASK(life_reboot, 1, MANY),      "NAME...",        "the same" },
+	{ "terminate",    ASK(life_terminate, 1, MANY),   "NAME...",        "end them at once" },
+	{ "kill",         ASK(life_kill, 1, MANY),        "NAME...",        "send a signal to their processes" },
+	{ "enable",       ASK(start_enable, 1, MANY),     "NAME...",        "let start --all start them" },
+	{ "disable",      ASK(start_disable, 1, MANY),    "NAME...",        "and no longer" },
+	{ "wait",         ASK(life_wait, 1, 2),           "NAME [STATE]",   "until it runs, or is stopped (stopped)" },
+	{ "monitor",      ASK(life_monitor, 0, MANY),     "[NAME...]",      "print a line for each change: name, state, reason" },
+	{ "logs",         ASK(attach_logs, 1, 1),         "NAME",           "print what its console said last" },
+	{ "console",      ASK(attach_console, 1, 1),      "NAME",           "sit at its console" },
+	{ "login",        ASK(enter_login, 0, 1),         "[NAME]",         "log in on a terminal of the machine's own" },
+	{ "shell",        FRONT(enter_shell, 0, MANY),    "[[USER@]NAME [PATH [WORD...]]]", "a shell, or a program, on such a terminal" },
+	{ "exec",         FRONT(enter_exec, 2, MANY),     "NAME COMMAND [WORD...]", "run a command in it, with our input and output" },
+	{ "bind",         ASK(carry_bind, 2, 3),          "NAME SRC [DST]", "show a file or directory of the host inside" },
+	{ "copy-to",      ASK(carry_to, 2, 3),            "NAME SRC [DST]", "copy files into it" },
+	{ "copy-from",    ASK(carry_from, 2, 3),          "NAME SRC [DST]", "copy files out of it" },
+	{ "cat",          ASK(machines_cat, 1, MANY),     "NAME...",        "print its .nspawn file" },
 	{ "list-images",  ASK(images_list, 0, 0),          "",                      "list images" },
 	{ "image-status", ASK(images_status, 0, MANY),     "[NAME...]",             "show what an image is, for people" },
 	{ "show-image",   ASK(images_show, 0, MANY),       "[NAME...]",             "the same for programs" },
@@ -1017,7 +1057,7 @@ ask_verb(const struct verb *v, struct ask *a)
 	n = count(a->words);
 	if (n < (size_t)v->least)
 		die(*speaker ? "%s: say more: %s %s %s" : "Too few arguments.", v->name, verb_called, v->name, v->arguments);
-	if (n > (size_t)v->most)
+	if (n > (size_t)(v->most & ~AT_FRONT))
 		die(*speaker ? "%s: too many words: %s %s%s%s" : "Too many arguments.", v->name, verb_called, v->name,
 		    *v->arguments ? " " : "", v->arguments);
 	return v->fn(a);
@@ -1049,21 +1089,21 @@ take_verb(char **words)
 {
 	static struct ask a;
 	const struct verb *v;
+	bool options = **words == '-';
 
-	if (**words == '-') {
-		ask_parse(&a, words);
+	if (options) {
+		ask_parse(&a, words, true);
+		words = a.words;
 		if (a.help || a.version)
 			return a.help ? verb_help(NULL) : verb_version(NULL);
-		v = find_verb(a.words[0] ? a.words[0] : "list");
-		if (v->raw)
-			die("%s: its options stand behind it", v->name);
-		a.words += *a.words != NULL;
-	} else {
-		v = find_verb(words[0]);
-		if (v->raw)
-			return v->raw(words + 1);
-		ask_parse(&a, words + 1);
 	}
+	v = find_verb(*words ? *words : "list");
+	words += *words != NULL;
+	if (v->raw && options)
+		die("%s: its options stand behind it", v->name);
+	if (v->raw)
+		return v->raw(words);
+	ask_parse(&a, words, v->most & AT_FRONT);
 	a.verb = v->name;
 	return ask_verb(v, &a);
 }

@@ -21,7 +21,7 @@ enum {
 enum { ZONE_OFF = 1, ZONE_COPY, ZONE_BIND, ZONE_SYMLINK, ZONE_DELETE, ZONE_AUTO };
 enum { JOURNAL_NO = 1, JOURNAL_HOST, JOURNAL_TRY_HOST, JOURNAL_GUEST, JOURNAL_TRY_GUEST, JOURNAL_AUTO };
 enum { VFS_NO = 1, VFS_YES, VFS_NETWORK };
-enum { OWNERSHIP_OFF = 1, OWNERSHIP_CHOWN, OWNERSHIP_MAP, OWNERSHIP_AUTO };
+enum { OWNERSHIP_OFF = 1, OWNERSHIP_CHOWN, OWNERSHIP_MAP, OWNERSHIP_AUTO, OWNERSHIP_TRY_MAP };
 
 /*
  * What was asked for: filled by plan.c from words, constant afterwards. It holds words; one with
@@ -72,6 +72,9 @@ struct plan {
 	char **set_credential, **load_credential;
 	/* terminal */
 	int console;
+	char **log;
+	/* its life */
+	char **wait_for, *restart, *notify_fd;
 	/* what the original takes from its environment */
 	int tmpfs_tmp, share_ipc, share_pid, share_uts, cgroup_namespace, unified, lock, check_os_release;
 	int api_vfs_writable;
@@ -120,6 +123,10 @@ struct run {
 	char *claim_path;
 	size_t claim_size;
 	bool hidden;          /* not in lists */
+	char **words;         /* the plan as words, without secrets: who comes in later has the same rights */
+	char *os, *os_version, *os_pretty;  /* ID, VERSION_ID, PRETTY_NAME of its os-release; NULL */
+	int64_t since, since_monotonic;     /* when it began, as struct known has it */
+	const char *state, *reason;  /* as the register says it: "opening", "running", "closing", "waiting"; why */
 	/* who the payload is, once looked up in the tree */
 	uid_t uid;
 	gid_t gid, groups[64];
@@ -402,15 +409,17 @@ struct ask {
 	const char *verb;
 	char **words;         /* NULL-ended */
 	bool help, version, all, full, no_legend, value, quiet, force, read_only, mkdir, now, copy, replace, no_sync;
+	bool foreground, no_block, follow, tty, restarted;
 	bool json;
 	int json_mode;        /* off, short, pretty */
 	int show;             /* SHOW_... */
 	char **property, **setenv;
 	char *only;           /* -P: one property, its value */
-	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress;
+	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress, *chdir, *timeout;
 	int verify, keep_download;  /* YES, NO; 0: not said */
 };
-void ask_parse(struct ask *a, char **words);             /* dies as getopt does */
+/* dies as getopt does; front: options end at the first word that is none */
+void ask_parse(struct ask *a, char **words, bool front);
 int ask_output(const struct ask *a);                     /* OUT_... */
 void ask_help(void);
 void ask_completion(void);
@@ -709,6 +718,8 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 
 /* ---- machine.c: the registry -------------------------------------------- */
 
+/* of siphash24, over all of a register before its line SUM= */
+#define REGISTER_KEY { 'n', 's', 'p', 'a', 'w', 'n', '-', 'l', 'i', 't', 'e', 0, 0, 0, 0, 1 }
 #define IDS_PREFIX ".ids."  /* files beside the machines' that hold a range of ids */
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
 /* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
@@ -720,6 +731,64 @@ void machine_reach(const char *name, struct run *r);         /* a running one: i
 void machine_extend(struct run *r);                          /* it has got more control groups */
 void machine_thaw(const struct run *r);                      /* our own: one that is frozen could not end */
 void machine_kill(const struct run *r);                      /* and wait until it has ended, for some seconds */
+
+/* ---- known.c: machines that run, as their register says --------------------------- */
+
+/* all strings are fresh, or NULL; nothing of the guest was asked for them */
+struct known {
+	char *name, *root, *group, *id, *os, *version, *pretty, *link, *state, *reason;
+	char **words;                    /* its plan: plan_parse takes them */
+	int64_t since, since_monotonic;  /* microseconds: of 1970, and of the clock that nobody sets */
+	pid_t leader, supervisor;        /* leader is 0 before it is born and once it has ended */
+	uint32_t id_base, id_count;      /* of its user namespace; 0: none */
+	bool hidden, network, boot;      /* network: one of its own */
+	int fd;                          /* of its register */
+};
+/* one that runs or is about to. false: there is none; never waits, never shows one whose supervisor is gone */
+bool known_read(const char *name, struct known *k);
+void known_close(struct known *k);
+bool known_lives(const struct known *k);  /* still: its supervisor holds the register */
+struct known *known_list(bool hidden, size_t *n);  /* sorted by name; closed */
+_Noreturn void known_no(const char *what, const char *name);  /* "Could not get path to machine: No machine 'x' known" */
+/* signal its supervisor, or its leader, and nobody else who may have got that pid meanwhile; -1 with errno */
+int known_signal(const struct known *k, pid_t pid, int sig);
+/*
+ * What its supervisor understands: SIGTERM asks to power off, a second one kills; SIGUSR1 asks to reboot; SIGUSR2 kills at
+ * once. Each of those but SIGUSR1 ends it for good, whatever --restart says
+ */
+/* changes of the state directory, for poll(2): an fd to read and throw away; -1: the kernel has no inotify */
+int known_watch(void);
+char *known_unit(const struct known *k);  /* "systemd-nspawn@x.service", as scripts of the original read it */
+
+/* ---- hook.c: a program of config.h at turns of a machine's life ------------------------- */
+
+void hook_look(const struct plan *p, struct run *r);     /* pre-start; dies if it fails. post-stop is undone with it */
+void hook_up(const struct plan *p, struct run *r);       /* up, and down before anything is unmade */
+
+/* ---- ring.c: what a console said last, in a file of bounded size, kept after the end -------- */
+
+#define LOGS_DIR ".logs"  /* in the state directory, where no machine is called that: a file of each */
+enum { RING_CONSOLE = 'c', RING_SUPERVISOR = 's', RING_START = 'b', RING_END = 'e' };
+struct ring { int fd; uint64_t size, head, tail; };     /* offsets of bytes since the beginning of time */
+/* one writer, which never waits: the oldest is overwritten. Room for size bytes; what is there stays. -1 with errno */
+int ring_make(struct ring *g, const char *name, uint64_t size);
+int ring_write(struct ring *g, int kind, const void *data, size_t len);
+struct record { uint64_t at, next; int64_t us; int kind; size_t len; };  /* us of 1970 */
+int ring_open(struct ring *g, const char *name);        /* to read, while it is written or after; -1 with errno */
+/* the first record from *at on that is still there, cut to size; 0: none yet; -1 with errno. *lost: bytes that were not */
+int ring_next(struct ring *g, uint64_t *at, struct record *rec, void *buf, size_t size, uint64_t *lost);
+
+/* ---- attach.c: the console of a running machine, for those who come later --------------------- */
+
+#define CONSOLES_DIR ".consoles"  /* in the state directory: a socket of each machine */
+void attach_open(const struct plan *p, struct run *r);   /* the ring, and the socket, before its first word */
+void attach_begin(const struct plan *p, struct run *r);  /* supervisor: take who comes */
+void attach_heard(struct run *r, const char *data, size_t len);  /* the console said this */
+void attach_say(struct run *r, const char *text);        /* we say this, for the log */
+bool attach_sweep(const char *note, int held);           /* "CONSOLE=..." */
+int attach_console(struct ask *a), attach_logs(struct ask *a);
+/* the last n lines of its log, each as "Nov 22 04:33:43 host systemd-nspawn[1012]: text" */
+void attach_print_lines(const struct known *k, size_t n);
 
 /* ---- settings.c: .nspawn files, in words of the command line -------------- */
 
@@ -781,7 +850,42 @@ void plan_parse(struct plan *p, char **words);               /* all of argv behi
 void plan_check(const struct plan *p);
 char **plan_words(const struct plan *p);                     /* the same plan again */
 char **plan_settings(const char *path);                      /* words of a .nspawn file */
+/* words of start, which give way to what config.h or a file of settings says of the same things, for this machine */
+void plan_parse_start(struct plan *p, const char *name, const struct ask *a);
+char **plan_enabled(void);                                   /* machines that config.h enables; NULL: none */
 void plan_help(void);
 void plan_words_of(const char *option);                      /* the words of a choice */
 void plan_completion(void);
 void plan_manual(void);
+
+/* ---- machines.c: verbs that look at machines ------------------------------ */
+
+int machines_list(struct ask *a), machines_status(struct ask *a), machines_show(struct ask *a), machines_cat(struct ask *a);
+
+/* ---- life.c: verbs that end machines, or wait for it ------------------------- */
+
+int life_stop(struct ask *a), life_reboot(struct ask *a), life_terminate(struct ask *a), life_kill(struct ask *a);
+int life_wait(struct ask *a), life_monitor(struct ask *a);
+/* until it has ended, if it is k that runs; false: seconds have gone. -1: for ever */
+bool life_wait_end(const struct known *k, int seconds);
+
+/* ---- depend.c: what a machine waits for before it starts ------------------------ */
+
+void depend_check(const struct plan *p);
+void depend_wait(const struct plan *p, struct run *r);   /* dies when it has not come in time */
+
+/* ---- start.c: machines that nobody sits at ---------------------------------- */
+
+int start_start(struct ask *a), start_enable(struct ask *a), start_disable(struct ask *a);
+void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its terminal */
+
+/* ---- enter.c: into a running machine ------------------------------------------ */
+
+int enter_exec(struct ask *a), enter_shell(struct ask *a), enter_login(struct ask *a);
+/* a process in its mounts, with our rights and the fds in keep, which runs fn; its status, of wait(2) */
+int enter_mounts(const struct known *k, const int *keep, size_t nkeep, int (*fn)(void *), void *arg);
+int enter_root(const struct known *k);  /* an fd of its root, from outside. Dies */
+
+/* ---- carry.c: files and mounts, into a running machine and out ----------------------- */
+
+int carry_to(struct ask *a), carry_from(struct ask *a), carry_bind(struct ask *a);

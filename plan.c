@@ -104,7 +104,7 @@ static const struct option {
 	                                                       "users and groups of its own, from BASE on; yes: as the tree's owner",
 	                                                       "Exec.PrivateUsers", K_USERNS | K_YESNO | K_TRUST },
 	{ NULL,              'U', MEANS("--private-users=auto"), "" },
-	{ "private-users-ownership", 0, CHOICE(private_users_ownership, "off|chown|map|auto"),
+	{ "private-users-ownership", 0, CHOICE(private_users_ownership, "off|chown|map|auto|try-map"),
 	                                                       "how the tree's owners become those",
 	                                                       "Files.PrivateUsersOwnership", K_USERNS | K_TRUST },
 	{ "private-users-chown", 0, MEANS("--private-users-ownership=chown"), "short for --private-users-ownership=chown",
@@ -138,6 +138,11 @@ static const struct option {
 	{ "slice",           'S', STR(slice, "SLICE"),         "parent of the machine's control group" },
 	{ "register",         0,  BOOL(registered),            "mark the machine as one for lists" },
 	{ "keep-unit",        0,  FLAG(keep_unit),             "stay below our own control group; end at a reboot" },
+
+	{ "Life", 0, O_TITLE, 0, NULL, NULL, NULL },
+	{ "wait-for",         0,  LIST(wait_for, "PATH|interface:IF|machine:NAME"), "start once this is there, and give up after a while" },
+	{ "restart",          0,  STR(restart, "no|on-failure|always"), "begin again when it has ended, after a pause that grows" },
+	{ "notify-fd",        0,  STR(notify_fd, "N"),         "write a line to this fd when it is ready" },
 
 	{ "Network", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "private-network",  0,  FLAG(private_network),       "a network of its own, with a loopback",
@@ -212,6 +217,7 @@ static const struct option {
 	{ "console",          0,  CHOICE(console, "interactive|read-only|passive|pipe|autopipe"),
 	                                                       "what the payload's terminal is" },
 	{ "pipe",            'P', MEANS("--console=pipe"),     "our own input and output, no terminal" },
+	{ "log",              0,  LIST(log, "PATH|syslog|no"),  "where its console is kept, too, besides the last of it in memory" },
 	{ "background",       0,  IGNORED("COLOUR"),           "accepted: terminals are never tinted" },
 
 	{ "Credentials", 0, O_TITLE, 0, NULL, NULL, NULL },
@@ -278,7 +284,7 @@ static const struct { const char *a; int avalue; const char *b; int bvalue; cons
 };
 
 static const char *const defaults[] = { DEFAULTS, NULL };
-static const struct { const char *machine; const char *options[12]; } machines[] = { MACHINES };
+static const struct { const char *machine; const char *options[12]; bool enabled; } machines[] = { MACHINES };
 
 /* .nspawn files that were there when this was made: make NSPAWN=DIR */
 static const struct { const char *machine; const char *const *words; } compiled[] = {
@@ -794,7 +800,7 @@ plan_parse(struct plan *p, char **words)
 	int mode = 0;
 
 	parse(&line, words);
-	memset(p, 0, sizeof(*p));
+	*p = (struct plan){ .claimed = p->claimed };
 	if (!line.no_defaults && line.show == SHOW_NOTHING)
 		parse_config(p, &line);
 	parse_environment(p);
@@ -809,6 +815,41 @@ plan_parse(struct plan *p, char **words)
 		merge(p, file, NULL, trusted);
 	if (file && mode)  /* all is said now */
 		p->settings = SETTINGS_NO;
+}
+
+void
+plan_parse_start(struct plan *p, const char *name, const struct ask *a)
+{
+	/* as systemd-nspawn@.service has them */
+	static char *const start[] = {
+		"--boot", "--network-veth", "--private-users=auto", "--private-users-ownership=try-map", "--link-journal=try-guest", NULL,
+	};
+	bool claimed[LEN(options)] = { false };
+	char **words = NULL;
+	struct plan by;
+
+	grow(&words, "--quiet");
+	grow(&words, fmt("--machine=%s", name));
+	if (a->image_root)
+		grow(&words, fmt("--image-root=%s", a->image_root));
+	p->claimed = claimed;
+	plan_parse(p, words);
+	by = *p;
+	p->claimed = NULL;
+	merge(p, (char **)(uintptr_t)start, &by, true);
+	plan_check(p);
+}
+
+char **
+plan_enabled(void)
+{
+	char **list = NULL;
+	size_t i;
+
+	for (i = 0; machines[i].machine; i++)
+		if (machines[i].enabled)
+			grow(&list, machines[i].machine);
+	return list;
 }
 
 void

@@ -48,6 +48,23 @@ static const struct option {
 	{ "progress",         0,  STR(progress, "yes|no|auto"), "progress on stderr; auto: at a terminal" },
 #endif
 	{ "no-sync",          0,  FLAG(no_sync),             "do not wait until all is on the disk" },
+	{ "max-addresses",    0,  STR(max_addresses, "N|all"), "list, status: at most so many addresses" },
+	{ "lines",           'n', STR(lines, "N"),           "status, logs: the last N lines (10)" },
+	{ "follow",          'f', FLAG(follow),              "logs: go on with what comes" },
+	{ "signal",          's', STR(signal, "SIGNAL"),     "kill: this one (TERM)" },
+	{ "kill-whom",        0,  STR(kill_whom, "leader|all"), "kill: PID 1, or all processes (all)" },
+	{ "kill-who",         0,  STR(kill_whom, "leader|all"), NULL },
+	{ "uid",              0,  STR(uid, "USER"),          "shell, exec: as this user (root)" },
+	{ "user",            'u', STR(uid, "USER"),          NULL },
+	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "shell, exec: put a variable into the environment" },
+	{ "chdir",            0,  STR(chdir, "PATH"),        "exec: start in PATH" },
+	{ "tty",             't', FLAG(tty),                 "exec: with a terminal of the machine's own" },
+	{ "mkdir",            0,  FLAG(mkdir),               "bind: make the place" },
+	{ "now",              0,  FLAG(now),                 "enable, disable: start or stop it, too" },
+	{ "foreground",      'F', FLAG(foreground),          "start: stay, and end with the machine's status" },
+	{ "no-block",         0,  FLAG(no_block),            "stop: do not wait until it has ended" },
+	{ "timeout",          0,  STR(timeout, "SECONDS"),   "stop, wait: at most so long" },
+	{ "runner",           0,  STR(runner, "nspawn"),     NULL },
 	{ "class",            0,  STR(class, "machine"),     "machine is the only class there is" },
 	{ NULL,              'm', IGNORED(NULL),             NULL },
 	{ "no-pager",         0,  IGNORED(NULL),             NULL },
@@ -55,7 +72,6 @@ static const struct option {
 	{ "system",           0,  IGNORED(NULL),             NULL },
 	{ "host",            'H', REFUSED("HOST"),           "log in there, and call it there" },
 	{ "machine",         'M', REFUSED("NAME"),           "there is no manager inside a machine to ask" },
-	{ "user",             0,  REFUSED(NULL),             "there is one manager only" },
 };
 
 const char *verb_called = "nspawn-lite";
@@ -176,10 +192,15 @@ parse_short(struct ask *a, char ***words)
 }
 
 void
-ask_parse(struct ask *a, char **words)
+ask_parse(struct ask *a, char **words, bool front)
 {
 	a->words = xalloc(4 * sizeof(*a->words));  /* as grow begins one */
 	for (; *words; words++) {
+		if (front && (**words != '-' || !(*words)[1] || streq(*words, "--"))) {
+			for (words += streq(*words, "--"); *words; words++)
+				grow(&a->words, *words);
+			break;
+		}
 		if (streq(*words, "--")) {
 			while (*++words)
 				grow(&a->words, *words);
