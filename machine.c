@@ -233,6 +233,8 @@ machine_claim(const struct plan *p, struct run *r)
 	r->hidden = p->registered == NO;
 	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
 	r->claim = machine_lock(r->claim_path, &size);
+	if (r->claim < 0 && errno == EWOULDBLOCK && r->started)
+		exit(CLAIMED);
 	if (r->claim < 0)
 		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
 	undo(r, release);

@@ -222,7 +222,8 @@ struct run {
 	int status;           /* of wait(2), once it has ended */
 	int wire[2], notify;
 	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
-	bool ready;
+	bool started, ready;  /* by start: nobody sits there */
+	int notify_fd;        /* of --notify-fd, until it is ready */
 	int halting;          /* how often it was asked to end, or to begin again */
 	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
 	bool ending;          /* it is to end: a reboot is no new beginning */
@@ -415,7 +416,7 @@ struct ask {
 	int show;             /* SHOW_... */
 	char **property, **setenv;
 	char *only;           /* -P: one property, its value */
-	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress, *chdir, *timeout;
+	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress, *chdir, *timeout, *notify_fd;
 	int verify, keep_download;  /* YES, NO; 0: not said */
 };
 /* dies as getopt does; front: options end at the first word that is none */
@@ -468,6 +469,8 @@ void store_lock(struct image *i, bool alone);
 int store_try_lock(struct image *i, bool alone);         /* -1 with errno; EBUSY: somebody else has it */
 char **store_clones(const struct image *i);              /* overlay clones that need it as it is, by name, or path; NULL: none */
 char *store_needed(const struct image *i);               /* the same as a sentence */
+const char *store_marks(void);                           /* the directory of those that start --all starts */
+int store_mark(const char *name, const char *path);      /* path NULL: no longer. 1: something changed, 0; -1 with errno */
 char *store_base(const struct image *i);                 /* path of what an IMAGE_OVERLAY lies on; NULL: it does not say */
 
 /* something that is made beside its place, and is there all at once or not at all */
@@ -877,7 +880,12 @@ void depend_wait(const struct plan *p, struct run *r);   /* dies when it has not
 /* ---- start.c: machines that nobody sits at ---------------------------------- */
 
 int start_start(struct ask *a), start_enable(struct ask *a), start_disable(struct ask *a);
-void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its terminal */
+enum { CLAIMED = 75 };            /* status of a supervisor that start began: another has the name */
+void start_begin(const struct plan *p, struct run *r);  /* supervisor: were we begun by start */
+void start_log(const struct plan *p, struct run *r);    /* what we say goes to the log, once it is ready */
+bool start_settled(struct run *r);  /* it does not end as soon as it has begun: its init waits for something, or lives on */
+void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its standard error */
+void start_again(struct run *r);  /* we exec ourselves now */
 
 /* ---- enter.c: into a running machine ------------------------------------------ */
 
