@@ -72,6 +72,15 @@ count_listen_fds(const struct plan *p, struct run *r)
 }
 
 static void
+claim_first(const struct plan *p, struct run *r)
+{
+	if (!p->machine || (!p->wait_for && !r->started))
+		return;
+	r->name = p->machine;
+	machine_claim(p, r);
+}
+
+static void
 say_spawning(const struct plan *p, struct run *r)
 {
 	r->quiet = p->quiet || p->console == CONSOLE_PIPE;
@@ -187,13 +196,14 @@ struct step {
 /* the supervisor, in the host's world. What is made here is unmade in reverse */
 static const struct step before_birth[] = {
 	{ BOTH, "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
+	{ BOTH, "claim a name that was told",         claim_first },  /* so that all see it wait */
+	{ BOTH, "wait for what it needs",             depend_wait },  /* a mount may bring the tree */
 	{ BOTH, "find and lock the tree",             image_take },
 	{ BOTH, "ask what it is",                     image_look },
 	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
 	{ BOTH, "claim the name",                     machine_claim },
 	{ BOTH, "call the program of pre-start",      hook_look },
-	{ BOTH, "wait for what it needs",             depend_wait },
 	{ BOTH, "look for its links",                 net_look },
 	{ BOTH, "look for links that move",           move_look },
 	{ BOTH, "choose its addresses",               address_choose },

@@ -727,6 +727,7 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
 /* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
 int machine_lock(const char *path, off_t *size);
+void machine_state(struct run *r, const char *state);        /* and write it, if it is claimed */
 void machine_register(const struct plan *p, struct run *r);
 void machine_note(const struct plan *p, struct run *r);      /* what has come to be left behind since the claim */
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */

@@ -142,9 +142,13 @@ run_signals(void)
 {
 	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT };
 	struct sigaction act = { .sa_handler = note }, old;
+	static bool done;
 	sigset_t all;
 	size_t i;
 
+	if (done)
+		return;
+	done = true;
 	sigfillset(&all);
 	/* in the background of a terminal we stop at it, as all do */
 	sigdelset(&all, SIGTTIN);
