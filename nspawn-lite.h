@@ -140,6 +140,7 @@ struct run {
 	int ownership;        /* how the tree's owners become those: OWNERSHIP_OFF, _CHOWN or _MAP */
 	bool range_picked;    /* by us: to be told */
 	int userns_fd;        /* the namespace, for idmapped mounts */
+	bool tree_mapped;     /* and shows them already */
 	int tree_mount;       /* a copy of the tree's mount that is one; not attached anywhere */
 	int hand[2];          /* from who builds the mounts to init, which waits for them */
 	bool network_joined;  /* the builder is in its network */
