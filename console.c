@@ -62,6 +62,8 @@ console_open(const struct plan *p, struct run *r)
 	bool in = isatty(0), out = isatty(1);
 
 	r->mode = p->console;
+	if (r->started && r->mode != CONSOLE_PASSIVE)
+		r->mode = CONSOLE_READ_ONLY;
 	if (r->mode == CONSOLE_AUTOPIPE)
 		r->mode = in && out ? CONSOLE_INTERACTIVE : CONSOLE_PIPE;
 	if (!r->mode)
@@ -371,7 +373,7 @@ console_begin(struct run *r)
 			console_resize(r);
 			add_lane(r, 0, r->master)->keys = true;
 		}
-		add_lane(r, r->master, r->mode == CONSOLE_PASSIVE ? -1 : 1);
+		add_lane(r, r->master, r->mode == CONSOLE_PASSIVE || r->started ? -1 : 1);
 	}
 	for (i = 0; i < r->nlane; i++) {
 		if (r->lane[i].to >= 0 && r->lane[i].to != r->master && !r->lane[i].close_to)

@@ -855,7 +855,7 @@ image_map(const struct plan *p, struct run *r)
 		if (a.mapped)
 			return;
 	}
-	if (!streq(p->private_users, "auto"))
+	if (!streq(p->private_users, "auto") && p->private_users_ownership != OWNERSHIP_TRY_MAP)
 		die("show %s with other owners: %s", r->root, why);
 	warn("no user namespace: %s", why);
 	r->userns = r->range_picked = false;

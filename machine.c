@@ -154,7 +154,7 @@ write_facts(struct run *r)
 	for (w = r->words; w && *w; w++)
 		more = fmt("%sWORD=%s\n", more, escape(*w));
 	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
-	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root), id,
+	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root ? r->root : ""), id,
 	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
 	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
 	           fact("PRETTY", r->os_pretty), fact("IFACE", r->bridge ? r->bridge : r->nlinks ? r->link[0].host : NULL),
@@ -230,9 +230,15 @@ machine_claim(const struct plan *p, struct run *r)
 {
 	off_t size;
 
+	if (r->claim >= 0) {  /* it waited, and has a tree now */
+		write_facts(r);
+		return;
+	}
 	r->hidden = p->registered == NO;
 	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
 	r->claim = machine_lock(r->claim_path, &size);
+	if (r->claim < 0 && errno == EWOULDBLOCK && r->started)
+		exit(CLAIMED);
 	if (r->claim < 0)
 		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
 	undo(r, release);
@@ -243,6 +249,14 @@ machine_claim(const struct plan *p, struct run *r)
 			die("empty %s:", r->claim_path);
 	}
 	write_facts(r);
+}
+
+void
+machine_state(struct run *r, const char *state)
+{
+	r->state = state;
+	if (r->claim >= 0)
+		write_facts(r);
 }
 
 void

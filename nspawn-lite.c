@@ -72,6 +72,15 @@ count_listen_fds(const struct plan *p, struct run *r)
 }
 
 static void
+claim_first(const struct plan *p, struct run *r)
+{
+	if (!p->machine || (!p->wait_for && !r->started))
+		return;
+	r->name = p->machine;
+	machine_claim(p, r);
+}
+
+static void
 say_spawning(const struct plan *p, struct run *r)
 {
 	r->quiet = p->quiet || p->console == CONSOLE_PIPE;
@@ -187,13 +196,14 @@ struct step {
 /* the supervisor, in the host's world. What is made here is unmade in reverse */
 static const struct step before_birth[] = {
 	{ BOTH, "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
+	{ BOTH, "claim a name that was told",         claim_first },  /* so that all see it wait */
+	{ BOTH, "wait for what it needs",             depend_wait },  /* a mount may bring the tree */
 	{ BOTH, "find and lock the tree",             image_take },
 	{ BOTH, "ask what it is",                     image_look },
 	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
 	{ BOTH, "claim the name",                     machine_claim },
 	{ BOTH, "call the program of pre-start",      hook_look },
-	{ BOTH, "wait for what it needs",             depend_wait },
 	{ BOTH, "look for its links",                 net_look },
 	{ BOTH, "look for links that move",           move_look },
 	{ BOTH, "choose its addresses",               address_choose },
@@ -215,6 +225,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "open our binary",                    open_ourselves },
 	{ BOTH, "open the notify socket",             open_notify },
 	{ BOTH, "keep what its console says",         attach_open },
+	{ BOTH, "and what we say",                    start_log },
 	{ BOTH, "open the wire",                      open_wire },
 	{ BOTH, "note what we might leave behind",    machine_note },
 	{ BOTH, "make the bridge of its zone",        net_make_zone },
@@ -493,6 +504,7 @@ begin_again(struct run *r)
 		setenv("NSPAWN_LITE_MOUNTS", fmt("%d", r->life_before), 1);
 		setenv("NSPAWN_LITE_NAME", r->name, 1);
 	}
+	start_again(r);
 	poll(NULL, 0, PAUSE_MS);  /* one that reboots as soon as it is up shall not eat the machine */
 	run_signals_as_found();
 	if (run_told_to_end())  /* between the two lives */
@@ -535,8 +547,10 @@ tell_status(const char *text)
 static void
 tell_ready(struct run *r)
 {
-	if (!r->ready)
-		tell_manager(fmt("READY=1\nSTATUS=Container running.\nX_NSPAWN_LEADER_PID=%d", (int)r->pid));
+	if (r->ready)
+		return;
+	tell_manager(fmt("READY=1\nSTATUS=Container running.\nX_NSPAWN_LEADER_PID=%d", (int)r->pid));
+	start_ready(r);
 	r->ready = true;
 }
 
@@ -582,21 +596,24 @@ static void
 live(const struct plan *p, struct run *r)
 {
 	enum { AGAIN_MS = 2000, AGAIN_MOST = 10 };
-	bool slim = false;
+	bool slim = false, settling;
 	int ms, again = 0;
 
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
-	if (p->notify_ready != YES)
-		tell_ready(r);
 	while (r->pid > 0) {
+		settling = !start_settled(r);
+		if (p->notify_ready != YES && !settling)
+			tell_ready(r);
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
-		ms = r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
+		ms = settling ? 1 : r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
 		if (run_wait(r, ms) == 0) {
 			console_again(r);
 			/* an init that has just begun may not have heard: a signal without a handler is lost on PID 1 */
 			if (ms == AGAIN_MS && again++ < AGAIN_MOST)
 				halt_ask(p, r, r->asked);
+			if (settling)
+				continue;
 			if (!slim) {
 				mntns_offer(r);
 				spare_offer(p, r);
@@ -651,9 +668,9 @@ closing(const struct plan *p, struct run *r)
 		status = 128 + sig;
 		text = fmt("Container %s terminated by signal %s.", r->name, user_signal_name(sig));
 	}
-	if (!r->quiet)
+	if (!r->quiet || (r->started && !r->ready))
 		print(2, "%s\n", text);
-	return status;
+	return status == 0 && r->started && !r->ready && !r->ending ? FAIL : status;
 }
 
 static int
@@ -694,6 +711,7 @@ verb_run(char **words)
 		die("Need to be root.");
 	run_begin(&r);
 	r.words = words_of(&p);
+	start_begin(&p, &r);
 	find_life(&r);
 	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
 	spawn(&p, &r);

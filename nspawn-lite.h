@@ -140,6 +140,7 @@ struct run {
 	int ownership;        /* how the tree's owners become those: OWNERSHIP_OFF, _CHOWN or _MAP */
 	bool range_picked;    /* by us: to be told */
 	int userns_fd;        /* the namespace, for idmapped mounts */
+	bool tree_mapped;     /* and shows them already */
 	int tree_mount;       /* a copy of the tree's mount that is one; not attached anywhere */
 	int hand[2];          /* from who builds the mounts to init, which waits for them */
 	bool network_joined;  /* the builder is in its network */
@@ -222,7 +223,8 @@ struct run {
 	int status;           /* of wait(2), once it has ended */
 	int wire[2], notify;
 	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
-	bool ready;
+	bool started, ready;  /* by start: nobody sits there */
+	int notify_fd;        /* of --notify-fd, until it is ready */
 	int halting;          /* how often it was asked to end, or to begin again */
 	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
 	bool ending;          /* it is to end: a reboot is no new beginning */
@@ -415,7 +417,7 @@ struct ask {
 	int show;             /* SHOW_... */
 	char **property, **setenv;
 	char *only;           /* -P: one property, its value */
-	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress, *chdir, *timeout;
+	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress, *chdir, *timeout, *notify_fd;
 	int verify, keep_download;  /* YES, NO; 0: not said */
 };
 /* dies as getopt does; front: options end at the first word that is none */
@@ -468,6 +470,8 @@ void store_lock(struct image *i, bool alone);
 int store_try_lock(struct image *i, bool alone);         /* -1 with errno; EBUSY: somebody else has it */
 char **store_clones(const struct image *i);              /* overlay clones that need it as it is, by name, or path; NULL: none */
 char *store_needed(const struct image *i);               /* the same as a sentence */
+const char *store_marks(void);                           /* the directory of those that start --all starts */
+int store_mark(const char *name, const char *path);      /* path NULL: no longer. 1: something changed, 0; -1 with errno */
 char *store_base(const struct image *i);                 /* path of what an IMAGE_OVERLAY lies on; NULL: it does not say */
 
 /* something that is made beside its place, and is there all at once or not at all */
@@ -724,6 +728,7 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
 /* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
 int machine_lock(const char *path, off_t *size);
+void machine_state(struct run *r, const char *state);        /* and write it, if it is claimed */
 void machine_register(const struct plan *p, struct run *r);
 void machine_note(const struct plan *p, struct run *r);      /* what has come to be left behind since the claim */
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */
@@ -877,7 +882,12 @@ void depend_wait(const struct plan *p, struct run *r);   /* dies when it has not
 /* ---- start.c: machines that nobody sits at ---------------------------------- */
 
 int start_start(struct ask *a), start_enable(struct ask *a), start_disable(struct ask *a);
-void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its terminal */
+enum { CLAIMED = 75 };            /* status of a supervisor that start began: another has the name */
+void start_begin(const struct plan *p, struct run *r);  /* supervisor: were we begun by start */
+void start_log(const struct plan *p, struct run *r);    /* what we say goes to the log, once it is ready */
+bool start_settled(struct run *r);  /* it does not end as soon as it has begun: its init waits for something, or lives on */
+void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its standard error */
+void start_again(struct run *r);  /* we exec ourselves now */
 
 /* ---- enter.c: into a running machine ------------------------------------------ */
 

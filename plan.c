@@ -885,6 +885,9 @@ plan_check(const struct plan *p)
 		die("Invalid machine name: %s", p->machine);
 	if (p->hostname && !name_valid(p->hostname))
 		die("Invalid hostname: %s", p->hostname);
+	if (p->notify_fd && !parse_number(p->notify_fd, 3, INT_MAX, &number))
+		die("--notify-fd=%s: not the number of an open file above 2", p->notify_fd);
+	depend_check(p);
 	root_check(p);
 	mount_check(p);
 	userns_check(p);

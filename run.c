@@ -89,7 +89,7 @@ run_begin(struct run *r)
 		&r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
 		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->top, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
 		&r->proc, &r->sys, &r->device_policy, &r->gathered, &r->host_net.fd, &r->net.fd,
-		&r->netns, &r->netns_kept, &r->spare, &r->move_wire, &r->zone.fd, &r->subnets.fd, &r->lend_socket,
+		&r->netns, &r->netns_kept, &r->spare, &r->move_wire, &r->notify_fd, &r->zone.fd, &r->subnets.fd, &r->lend_socket,
 	};
 	size_t i;
 
@@ -142,9 +142,13 @@ run_signals(void)
 {
 	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT };
 	struct sigaction act = { .sa_handler = note }, old;
+	static bool done;
 	sigset_t all;
 	size_t i;
 
+	if (done)
+		return;
+	done = true;
 	sigfillset(&all);
 	/* in the background of a terminal we stop at it, as all do */
 	sigdelset(&all, SIGTTIN);

@@ -619,6 +619,55 @@ copy_beside(const char *from, const char *to)
 	return done;
 }
 
+/* ---- those that are to run whenever the host does -------------------------------------------- */
+
+const char *
+store_marks(void)
+{
+	return fmt("%s/.enabled", store_dir(NULL));
+}
+
+/* durable, and there all at once */
+int
+store_mark(const char *name, const char *path)
+{
+	char *mark = fmt("%s/%s", store_marks(), name), *half = fmt("%s/.#%s", store_marks(), name), old[PATH_MAX];
+	ssize_t n = readlink(mark, old, sizeof(old) - 1);
+	int dir, done;
+
+	old[n < 0 ? 0 : n] = 0;
+	if (path ? streq(path, old) : n < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (path && run_make_dirs(store_marks(), 0755) < 0)
+		return -1;
+	if (path && unlink(half) < 0 && errno != ENOENT)
+		return -1;
+	done = !path ? unlink(mark) : symlink(path, half) < 0 ? -1 : rename(half, mark);
+	if (done < 0)
+		return -1;
+	dir = openat(AT_FDCWD, store_marks(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || (fsync(dir) < 0 && errno != EINVAL))
+		return drop(dir);
+	close(dir);
+	return 1;
+}
+
+/* that of an image which gets another name, or goes: path and name without what tells its kind */
+static bool
+follow_mark(const char *from, const char *to)
+{
+	char old[PATH_MAX];
+	ssize_t n = readlink(fmt("%s/%s", store_marks(), base_name(from)), old, sizeof(old) - 1);
+	const char *end;
+
+	old[n < 0 ? 0 : n] = 0;
+	end = after(old, from);
+	if (n < 0 || !end || (*end && *end != '.'))  /* there is none, or it is of another image of that name */
+		return true;
+	/* first the new one: were it lost between, the machine would be off unasked */
+	return (!to || store_mark(base_name(to), fmt("%s%s", to, end)) >= 0) && store_mark(base_name(from), NULL) >= 0;
+}
+
 /* give those of from to to, which exists: a copy when from stays. to NULL: they are to go. Both are with a directory */
 static bool
 follow(const char *from, const char *to, bool stays)
@@ -640,6 +689,10 @@ follow(const char *from, const char *to, bool stays)
 				done = false;
 			}
 		}
+	if (!stays && !follow_mark(from, to)) {
+		warn("%s the mark of %s in %s:", to ? "rename" : "remove", base_name(from), store_marks());
+		done = false;
+	}
 	return done;
 }
 

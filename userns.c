@@ -272,6 +272,64 @@ mind_host_root(const struct plan *p, int mode)
 		warn("--private-users=yes: the tree belongs to the host's root, so ids are the same on both sides; -U takes others");
 }
 
+/* a copy of the tree's mount, with what is mounted in it, that shows owners as they are to be. false: with errno */
+static bool
+map_tree(struct run *r, bool loud)
+{
+	int tree = r->tree_mount;  /* of an image there is one */
+
+	if (tree < 0)
+		tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
+	if (tree < 0)
+		return false;
+	r->tree_mount = -1;
+	if (sys_mount_idmap(tree, r->userns_fd, true) < 0) {
+		if (sys_mount_idmap(tree, r->userns_fd, false) < 0) {
+			drop(tree);
+			return false;
+		}
+		if (loud)
+			warn("what is mounted in the tree belongs to nobody inside: its file system takes no idmapped mount");
+	}
+	r->tree_mount = tree;
+	r->ownership = OWNERSHIP_MAP;
+	return true;
+}
+
+static const char *
+why_unmapped(const struct run *r)
+{
+	struct statfs fs;
+
+	return errno == ENOSYS ? "Linux 5.12 is needed" : errno == EPERM ? "only who owns the file system may"
+	    : fmt("its file system does not take them, type %#lx", fstatfs(r->tree, &fs) == 0 ? (unsigned long)fs.f_type : 0UL);
+}
+
+/*
+ * try-map: a tree on flash is not to be written to for this. Decided before birth, by a namespace with the same ids as the
+ * machine's: a disk image's mount is shown with them for good, of a tree it is a copy that goes again
+ */
+static void
+try_map(struct run *r)
+{
+	char *map = fmt("0 %u %u\n", (unsigned int)r->id_base, (unsigned int)r->id_count);
+	bool own = r->tree_mount >= 0, done;
+
+	r->userns_fd = sys_userns(map, map);
+	done = r->userns_fd >= 0 && map_tree(r, own);
+	if (!done)
+		warn("no users of its own for %s: no idmapped mount (%s)", r->name, why_unmapped(r));
+	r->userns_fd = drop(r->userns_fd);
+	if (!done) {
+		r->userns = r->range_picked = false;
+		r->id_base = r->id_count = 0;
+	} else if (own) {
+		r->tree_mapped = true;
+	} else {
+		r->tree_mount = drop(r->tree_mount);
+	}
+}
+
 static void
 choose(const struct plan *p, struct run *r)
 {
@@ -319,8 +377,9 @@ choose(const struct plan *p, struct run *r)
 	if (r->ownership == OWNERSHIP_CHOWN && (r->read_only || p->volat > VOLATILE_NO || p->ephemeral))
 		die("%s and --private-users-ownership=chown may not be combined.",
 		    p->volat > VOLATILE_NO ? "--volatile=" : p->ephemeral ? "--ephemeral" : "--read-only");
-	if (mode == USERS_PICK || mode == USERS_AUTO)
-		r->range_picked = true;
+	r->range_picked = mode == USERS_PICK || mode == USERS_AUTO;
+	if (r->ownership == OWNERSHIP_TRY_MAP && !r->layers)
+		try_map(r);
 }
 
 void
@@ -375,42 +434,17 @@ chown_tree(struct run *r)
 	r->ownership = OWNERSHIP_CHOWN;
 }
 
-/* a copy of the tree's mount, with what is mounted in it, that shows owners as they are to be. false: with errno */
-static bool
-map_tree(struct run *r)
-{
-	int tree = r->tree_mount;  /* of an image there is one */
-
-	if (tree < 0)
-		tree = sys_open_tree(r->tree, "", CLONE_TREE | RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC);
-	if (tree < 0)
-		return false;
-	r->tree_mount = -1;
-	if (sys_mount_idmap(tree, r->userns_fd, true) < 0) {
-		if (sys_mount_idmap(tree, r->userns_fd, false) < 0) {
-			drop(tree);
-			return false;
-		}
-		warn("what is mounted in the tree belongs to nobody inside: its file system takes no idmapped mount");
-	}
-	r->tree_mount = tree;
-	r->ownership = OWNERSHIP_MAP;
-	return true;
-}
-
 static void
 settle_owners(const struct plan *p, struct run *r)
 {
 	bool fixed = r->read_only || p->volat > VOLATILE_NO || p->ephemeral;
 	const char *why;
-	struct statfs fs;
 
-	if (r->ownership == OWNERSHIP_OFF)
+	if (r->ownership == OWNERSHIP_OFF || r->tree_mapped)
 		return;
-	if (r->ownership != OWNERSHIP_CHOWN && map_tree(r))
+	if (r->ownership != OWNERSHIP_CHOWN && map_tree(r, true))
 		return;
-	why = errno == ENOSYS ? "Linux 5.12 is needed" : errno == EPERM ? "only who owns the file system may" : fmt("its file system does not take them, type %#lx",
-	                                                     fstatfs(r->tree, &fs) == 0 ? (unsigned long)fs.f_type : 0UL);
+	why = why_unmapped(r);
 	if (r->ownership == OWNERSHIP_MAP || (r->ownership == OWNERSHIP_AUTO && fixed))
 		die("show %s with other owners: no idmapped mount (%s)%s", r->root, why,
 		    fixed ? "; give it these owners while it can be written to, with --private-users-ownership=chown, or leave out -U" : "");

@@ -62,6 +62,7 @@ static const struct option {
 	{ "mkdir",            0,  FLAG(mkdir),               "bind: make the place" },
 	{ "now",              0,  FLAG(now),                 "enable, disable: start or stop it, too" },
 	{ "foreground",      'F', FLAG(foreground),          "start: stay, and end with the machine's status" },
+	{ "notify-fd",        0,  STR(notify_fd, "N"),       "start --foreground: write a line to this fd when it is ready" },
 	{ "no-block",         0,  FLAG(no_block),            "stop: do not wait until it has ended" },
 	{ "timeout",          0,  STR(timeout, "SECONDS"),   "stop, wait: at most so long" },
 	{ "runner",           0,  STR(runner, "nspawn"),     NULL },

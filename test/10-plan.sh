@@ -337,6 +337,21 @@ while read -r o; do
 		gives "$o has what leads to a port" '--network-veth --port=8080:80' -n "${o}8080:80" ;;
 	--no-defaults)
 		gives "$o is planned as it is said" "$o" "$o" ;;
+	--wait-for=)
+		trip "${o}/a b" "${o}mount:/mnt" "${o}interface:eth0.7" "${o}machine:db"
+		for v in a mount:a interface: interface:a/b interface:abcdefghijklmnop machine: machine:a/b; do
+			begins "$o$v is refused" "nspawn-lite: $o$v: " "$OWN" plan "$o$v"
+		done
+		begins 'no machine waits for itself' "nspawn-lite: ${o}machine:m: " "$OWN" plan -M m "${o}machine:m" ;;
+	--restart=)
+		trip "${o}no" "${o}on-failure" "${o}always" ;;
+	--notify-fd=)
+		trip "${o}3" "${o}77"
+		for v in 2 -1 x 99999999999; do
+			begins "$o$v is refused" "nspawn-lite: $o$v: " "$OWN" plan "$o$v"
+		done ;;
+	--log=)
+		trip "${o}/var/log/x" "${o}syslog" "${o}no" ;;
 	--notify-ready=|--register=|--no-new-privileges=|--tmpfs-tmp=|--share-ipc=|--share-pid=|--share-uts=|\
 	--cgroup-namespace=|--unified-hierarchy=|--lock=|--check-os-release=)
 		trip "${o}yes" "${o}no" ;;
@@ -376,7 +391,7 @@ while read -r o; do
 	--private-users)
 		trip "$o=no" "$o=yes" "$o=pick" "$o=auto" "$o=identity" "$o=managed" "$o=1" "$o=100000:70000" ;;
 	--private-users-ownership=)
-		trip "${o}off" "${o}chown" "${o}map" "${o}auto" ;;
+		trip "${o}off" "${o}chown" "${o}map" "${o}auto" "${o}try-map" ;;
 	--private-users-chown)
 		gives "$o is an ownership" '--private-users-ownership=chown' "$o" ;;
 	--setenv=)
@@ -464,6 +479,7 @@ set -- --quiet --verbose --settings=no --directory='/a b' --partition=3 --templa
 	--bind=/a:/b --bind=c:/d --bind-ro=/e --tmpfs=/f:size=1m --overlay=/g::/h --overlay-ro=/i:/j:/k --inaccessible=/l --private-users=100000:70000 --private-users-ownership=map --as-pid2 \
 	--chdir=/tmp --setenv=A=1 --setenv=B --setenv='C=it'"'"'s' --user=u --kill-signal=TERM --notify-ready=no \
 	--machine=m --hostname=h --uuid=0123456789abcdef0123456789abcdef --slice=x.slice --register=no --keep-unit \
+	--wait-for=/a --wait-for=machine:b --restart=always --notify-fd=5 --log=syslog --log=/l \
 	--private-network --network-veth --network-bridge=br0 --network-veth-extra=a --network-veth-extra=b:c \
 	--network-macvlan=d --network-macvlan=e:f --network-ipvlan=g --network-veth-name=eth0 \
 	--network-mac=02:00:00:00:00:01 --capability=all --drop-capability=mknod --ambient-capability=net_admin \

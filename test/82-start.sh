@@ -1,0 +1,219 @@
+#!/bin/sh
+# shellcheck disable=SC2016,SC2154 # scripts for the guest; variables by run
+# start, enable, disable: machines that nobody sits at, whatever becomes of who started them.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need_root
+need timeout mkfs.ext4 setsid
+state=$T/root/run/nspawn-lite
+store=$T/root/var/lib/machines
+mkdir -p "$store" "$T/root/etc"
+echo 53990921e36c49bf8682de9bb3c5f5ae >"$T/root/etc/machine-id"
+# On ext4, as a box has it
+dd if=/dev/zero of="$T/store.img" bs=1M count=1 seek=95 2>/dev/null
+if ! mkfs.ext4 -q -F "$T/store.img" || ! mount -o loop "$T/store.img" "$store"; then
+	skip_all 'no ext4 on a loop device'
+fi
+nl() { timeout 60 "$NL" "$@"; }
+value() { sed -n "s/^$2=//p" "$state/$1" 2>/dev/null; }
+runs() { [ "$(value "$1" STATE)" = running ] && [ -e "/proc/$(value "$1" SUPERVISOR)" ]; }
+# shellcheck disable=SC2317 # called by wait_for
+is_gone() { [ ! -e "$state/$1" ]; }
+# end NAME...
+end() {
+	for m; do
+		s=$(value "$m" SUPERVISOR)
+		[ -z "$s" ] || kill -9 "$(value "$m" LEADER)" 2>/dev/null
+	done
+	for m; do wait_for is_gone "$m"; done
+}
+# init NAME : from standard input
+init() {
+	rm -f "$store/$1/sbin/init"
+	cat >"$store/$1/sbin/init"
+	chmod 755 "$store/$1/sbin/init"
+}
+t=$(tree busybox one) && mv "$t" "$store/one" || exit
+for m in two broken slow; do cp -a "$store/one" "$store/$m"; done
+init broken <<-'END'
+	#!/bin/sh
+	echo nothing works here
+	exit 7
+END
+# It hears what is asked of it from the start
+for m in one two slow; do
+	init $m <<-'END'
+		#!/bin/sh
+		trap 'exit 0' TERM RTMIN+3 PWR USR2
+		echo here I am
+		while :; do sleep 1000 & wait $!; done
+	END
+done
+nl start one  # what the first one makes stays: folders, and what is known of the kernel
+end one
+nl enable -q one && nl disable -q one
+
+# ---- what it becomes -------------------------------------------------------------------------
+
+leftovers_before
+run nl start one
+is 'start says nothing, and succeeds' '0||' "$rc|$out|$err"
+ok 'the machine runs when start returns' runs one
+s=$(value one SUPERVISOR)
+is 'its supervisor leads a session of its own' "$s" "$(ps -o sid= -p "$s" | tr -d ' ')"
+is 'it has no terminal' '?' "$(ps -o tty= -p "$s" | tr -d ' ')"
+is 'it stands in /' / "$(readlink "/proc/$s/cwd")"
+is 'its standard input is /dev/null' /dev/null "$(readlink "/proc/$s/fd/0")"
+like 'what it says goes to a pipe of its own' 'pipe:*' "$(readlink "/proc/$s/fd/2")"
+is 'its environment has nothing of ours' 'NSPAWN_LITE_ROOT NSPAWN_LITE_START PATH' \
+	"$(tr '\0' '\n' <"/proc/$s/environ" | sed 's/=.*//' | grep -v '^SYSTEMD_SECCOMP$' | sort | tr '\n' ' ' | sed 's/ $//')"
+run nl start one
+is 'one that runs is started already' '0||' "$rc|$out|$err"
+is 'and is the same one' "$s" "$(value one SUPERVISOR)"
+end one
+is 'start returns to a pipe that ends' 'ended' "$( (nl start one; echo ended) 2>&1 | cat)"
+end one
+( exec <&- >&- 2>&-; exec timeout 60 "$NL" start one )
+is 'start works without standard input, output and error' 0 $?
+ok 'and it runs then' runs one
+end one
+NOTIFY_SOCKET=$T/nowhere TERM=vt100 X=1 nl start one
+is 'no variable of the caller reaches the guest' '' \
+	"$(tr '\0' '\n' <"/proc/$(value one LEADER)/environ" | grep -e '^X=' -e vt100 -e nowhere)"
+end one
+
+# ---- what does not work ---------------------------------------------------------------------------
+
+run nl start nope
+is 'an image that is not there' "1||nspawn-lite: Machine image 'nope' does not exist." "$rc|$out|$err"
+run nl start 'a@b'
+is 'a name that is none' '1||nspawn-lite: Invalid machine name a@b.' "$rc|$out|$err"
+run nl start
+is 'no name at all is an error' 1 "$rc"
+run nl start broken
+is 'an init that ends at once is no success' '1||Container broken failed with error code 7.' "$rc|$out|$err"
+ok 'and nothing of it is left' wait_for is_gone broken
+mv "$store/broken/sbin/init" "$store/broken/sbin/no-init"
+echo '#!/nowhere' >"$store/broken/sbin/init"
+chmod 755 "$store/broken/sbin/init"
+run nl start broken
+like 'an init that cannot be executed: the reason' '1||nspawn-lite: */init: *' "$rc|$out|$err"
+mv "$store/broken/sbin/no-init" "$store/broken/sbin/init"
+run nl start one nope two 'a@b' broken
+is 'of several names all are tried, and the status says that some failed' '1|3' "$rc|$(grep -c . "$T/.err")"
+ok 'those that could be started run' eval 'runs one && runs two'
+end one two
+mkdir "$T/ro"
+mount -t tmpfs -o ro none "$T/ro"
+rm -rf "$T/root/run"
+ln -s "$T/ro" "$T/root/run"
+run nl start one
+like 'a state directory that is read-only: the reason' '1||nspawn-lite: make */one: Read-only file system' "$rc|$out|$err"
+mount -o remount,rw,size=4k "$T/ro"
+mkdir "$T/ro/nspawn-lite"
+dd if=/dev/zero of="$T/ro/full" bs=4k count=4 2>/dev/null
+run nl start one
+like 'one that is full: the reason' '1||nspawn-lite: *No space left on device*' "$rc|$out|$err"
+rm "$T/root/run"
+umount "$T/ro"
+
+# ---- who started it goes ------------------------------------------------------------------------------
+
+cat >"$T/script" <<-END
+	send $NL start one; echo 's'tarted\r
+	wait started
+	hangup
+	exit
+END
+timeout 60 "$PTY" "$T/script" -- sh >"$T/out" 2>&1
+ok 'a terminal that is hung up takes nothing with it' runs one
+end one
+# At any moment: it runs or it does not, and a start after it works
+i=0
+while [ $i -lt 12 ]; do
+	i=$((i + 1))
+	"$NL" start slow 2>/dev/null &
+	j=0
+	while [ $j -lt $((i * i * 4)) ]; do j=$((j + 1)); done
+	kill -9 $! 2>/dev/null
+	wait $! 2>/dev/null
+	nl start slow >"$T/said" 2>&1 || break
+	runs slow || break
+	end slow
+done
+is 'start killed at any moment leaves what the next start goes on with' 12 "$i"
+end slow
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+	( nl start one two >"$T/s.$i" 2>&1; echo "$?" >>"$T/s.$i" ) &
+done
+wait
+is 'of thirty starts at once all succeed, without a word' "$(i=0; while [ $i -lt 30 ]; do echo 0; i=$((i + 1)); done)" \
+	"$(cat "$T"/s.*)"
+ok 'and there is one of each' eval 'runs one && runs two'
+is 'with one supervisor each' 2 "$(ours | while read -r p; do tr '\0' ' ' <"/proc/$p/cmdline" | grep -c '^nspawn-lite run'; done | grep -c 1)"
+end one two
+
+# ---- ready ----------------------------------------------------------------------------------------------
+
+run nl -q -D "$store/one" --notify-fd=7 /bin/true
+is 'an fd to write to must be open' '1||nspawn-lite: --notify-fd=7: no such fd is open' "$rc|$out|$err"
+mkfifo "$T/fifo"
+( exec 7>"$T/fifo"; exec "$NL" -q -D "$store/one" -b --notify-fd=7 >/dev/null 2>&1 ) &
+is 'a line comes on it when it is ready, and its end' 1 "$(timeout 30 wc -l <"$T/fifo" | tr -d ' ')"
+ok 'the machine runs then' wait_for runs one
+end one
+wait
+( exec 8>"$T/fifo"; exec "$NL" start --foreground --notify-fd=8 one >/dev/null 2>&1 ) &
+is 'start --foreground writes it, too' 1 "$(timeout 30 wc -l <"$T/fifo" | tr -d ' ')"
+run nl start --foreground one
+is 'one that runs is not started again in the foreground' "1||nspawn-lite: Machine 'one' already exists." "$rc|$out|$err"
+end one
+wait
+init two <<-'END'
+	#!/bin/sh
+	exit 23
+END
+run nl start --foreground two
+is 'in the foreground the status is that of the machine' 23 "$rc"
+
+# ---- enabled ----------------------------------------------------------------------------------------------
+
+run nl start --all
+is 'nothing is enabled: nothing is said' '0||' "$rc|$out|$err"
+run nl enable one
+is 'enable says what it makes' "0||Created symlink $store/.enabled/one → $store/one." "$rc|$out|$err"
+run nl enable one
+is 'and nothing the second time' '0||' "$rc|$out|$err"
+run nl enable nope
+is 'only an image can be enabled' "1||nspawn-lite: Machine image 'nope' does not exist." "$rc|$out|$err"
+unlike 'the marks are no image' '*enabled*' "$(nl list-images -a)"
+run nl start --all
+is 'start --all starts it' '0||' "$rc|$out|$err"
+ok 'it runs' runs one
+run nl start --all
+is 'and does nothing when all run' '0||' "$rc|$out|$err"
+end one
+nl enable -q broken slow
+run nl start --all
+is 'a line for each that failed, and the status' '1||Container broken failed with error code 7.' "$rc|$out|$err"
+ok 'all others run' eval 'runs one && runs slow'
+end one slow
+nl rename slow quick
+is 'a mark goes with the image to its new name' "$store/quick" "$(readlink "$store/.enabled/quick")"
+nl remove quick
+is 'and goes with the image' 'broken one ' "$(ls "$store/.enabled" | tr '\n' ' ')"
+nl clean --all >/dev/null
+is 'clean leaves the marks' '' "$(nl list-images --no-legend)$(ls "$store/.enabled")"
+mkdir "$store/one" "$store/.enabled/x" 2>/dev/null
+rmdir "$store/.enabled/x"
+nl enable -q one
+rmdir "$store/one"
+run nl start --all
+is 'an image that went by itself is told' "1||nspawn-lite: Machine image 'one' does not exist." "$rc|$out|$err"
+run nl disable one
+is 'disable works without the image' "0||Removed \"$store/.enabled/one\"." "$rc|$out|$err"
+run nl disable one
+is 'and says nothing the second time' '0||' "$rc|$out|$err"
+leftovers_after 'nothing is left'
+umount "$store"
+done_testing
