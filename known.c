@@ -63,6 +63,18 @@ whole(int fd, size_t *room, char **text)
 	return *text;
 }
 
+/* who writes it is at it just now: the tries before it gives up */
+enum { TRIES = 200 };
+
+static void
+wait_a_little(int tries)
+{
+	if (tries < TRIES / 2)
+		sched_yield();
+	else
+		poll(NULL, 0, 1);
+}
+
 static char *
 unescaped(const char *value)
 {
@@ -114,16 +126,42 @@ take_line(struct known *k, const char *line)
 		k->leader = (pid_t)n;
 	} else if ((value = after(line, "SUPERVISOR=")) && parse_number(value, 1, INT32_MAX, &n)) {
 		k->supervisor = (pid_t)n;
+	} else if ((value = after(line, "NETWORK="))) {
+		k->network = *value == '1';
+	} else if ((value = after(line, "IMAGE="))) {
+		k->image = *value == '1';
 	} else if ((value = after(line, "HIDDEN="))) {
 		k->hidden = *value == '1';
 	}
+}
+
+/* its supervisor writes before it reaps */
+bool
+known_leads(const struct known *k)
+{
+	struct known now = { .fd = -1 };
+	char *text = NULL, *rest, *line;
+	size_t room = 0;
+	int tries;
+
+	for (tries = 0; k->leader > 0 && tries < TRIES && known_lives(k); tries++) {
+		rest = whole(k->fd, &room, &text);
+		if (rest) {
+			while ((line = next_line(&rest)))
+				if (after(line, "LEADER="))
+					take_line(&now, line);
+			break;
+		}
+		wait_a_little(tries);
+	}
+	free(text);
+	return k->leader > 0 && now.leader == k->leader;
 }
 
 /* of a directory and a name in it; text is room to read into. false: there is none */
 static bool
 read_one(int dir, const char *name, struct known *k, char **text, size_t *room)
 {
-	enum { TRIES = 200 };
 	char *rest, *line;
 	int tries;
 
@@ -138,7 +176,7 @@ read_one(int dir, const char *name, struct known *k, char **text, size_t *room)
 		}
 		rest = whole(k->fd, room, text);
 		if (!rest) {  /* it is claimed, and nothing stands there yet: soon */
-			tries < TRIES / 2 ? (void)sched_yield() : (void)poll(NULL, 0, 1);
+			wait_a_little(tries);
 			continue;
 		}
 		while ((line = next_line(&rest)))
@@ -181,7 +219,7 @@ by_name(const void *a, const void *b)
 }
 
 struct known *
-known_list(bool hidden, size_t *n)
+known_list(bool hidden, void (*look)(struct known *k), size_t *n)
 {
 	int fd = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -203,9 +241,14 @@ known_list(bool hidden, size_t *n)
 		}
 		if (!read_one(fd, e->d_name, &list[*n], &text, &room))
 			continue;
-		known_close(&list[*n]);
-		if (!list[*n].hidden || hidden)
+		if (!list[*n].hidden || hidden) {
+			if (look)
+				look(&list[*n]);
 			(*n)++;
+			known_close(&list[*n - 1]);
+		} else {
+			known_close(&list[*n]);
+		}
 	}
 	if (d)
 		closedir(d);

@@ -126,6 +126,18 @@ fact(const char *key, const char *value)
 	return value && *value ? fmt("%s=%s\n", key, escape(value)) : xstrdup("");
 }
 
+/* what leads to it from the host: the bridge, or the other end of its first veth */
+static const char *
+link_of(const struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nlinks && !r->bridge; i++)
+		if (r->link[i].kind == LINK_VETH || r->link[i].kind == LINK_EXTRA)
+			return r->link[i].host;
+	return r->bridge;
+}
+
 /*
  * The whole file anew; what may be left behind by kill -9 stands in it before it is made. A sum tells who reads it while
  * it is written; what others append stands behind that
@@ -154,10 +166,10 @@ write_facts(struct run *r)
 	for (w = r->words; w && *w; w++)
 		more = fmt("%sWORD=%s\n", more, escape(*w));
 	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
-	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root), id,
+	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root), id,
 	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
 	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
-	           fact("PRETTY", r->os_pretty), fact("IFACE", r->bridge ? r->bridge : r->nlinks ? r->link[0].host : NULL),
+	           fact("PRETTY", r->os_pretty), r->network ? "NETWORK=1\n" : "", r->image >= 0 && !r->layers ? "IMAGE=1\n" : "", fact("IFACE", link_of(r)),
 	           r->userns ? fmt("IDS=%u:%u\n", (unsigned int)r->id_base, (unsigned int)r->id_count) : "",
 	           more, notes);  /* last: paths of the user's, as long as they are */
 	text = fmt("%sSUM=%016llx\n", text, (unsigned long long)siphash24(text, strlen(text), key));
@@ -231,6 +243,7 @@ machine_claim(const struct plan *p, struct run *r)
 	off_t size;
 
 	r->hidden = p->registered == NO;
+	r->network = net_private(p);
 	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
 	r->claim = machine_lock(r->claim_path, &size);
 	if (r->claim < 0)
