@@ -338,20 +338,25 @@ static size_t
 read_processes(struct drawing *d, int group, pid_t *pid)
 {
 	int fd = openat(group, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	char buf[4096], *c;
+	uint32_t one = 0;
 	size_t n = 0;
-	int one;
+	ssize_t len;
 
-	while (f && fscanf(f, "%d", &one) == 1) {
-		if (d->drawn == PROCESSES_MOST) {
-			d->beyond++;
-		} else if (one > 0) {
-			d->drawn++;
-			pid[n++] = (pid_t)one;
-		}
-	}
-	if (f)
-		fclose(f);
+	while (fd >= 0 && (len = read(fd, buf, sizeof(buf))) > 0)
+		for (c = buf; c < buf + len; c++)
+			if (*c >= '0' && *c <= '9') {
+				one = one * 10 + (uint32_t)(*c - '0');
+			} else if (one > 0) {  /* 0: of a namespace that is not ours */
+				if (d->drawn == PROCESSES_MOST) {
+					d->beyond++;
+				} else {
+					d->drawn++;
+					pid[n++] = (pid_t)one;
+				}
+				one = 0;
+			}
+	drop(fd);
 	return n;
 }
 
