@@ -33,9 +33,9 @@ known_lives(const struct known *k)
 	return k->fd >= 0 && owned(k->fd);
 }
 
-/* all of it, or NULL: it is written just now, or empty yet */
+/* all of it, or NULL: it is written just now, or empty yet. appended: lines behind its sum, or NULL */
 static char *
-whole(int fd, size_t *room, char **text)
+whole(int fd, size_t *room, char **text, char **appended)
 {
 	static const uint8_t key[16] = REGISTER_KEY;
 	struct stat st;
@@ -60,6 +60,8 @@ whole(int fd, size_t *room, char **text)
 	if (!sum || strtoull(sum + 4, NULL, 16) != siphash24(*text, (size_t)(sum - *text), key))
 		return NULL;
 	*sum = 0;
+	more = strchr(sum + 1, '\n');
+	*appended = more ? more + 1 : NULL;
 	return *text;
 }
 
@@ -97,7 +99,7 @@ static void
 take_line(struct known *k, const char *line)
 {
 	const struct { const char *key; char **to; } strings[] = {
-		{ "NAME=", &k->name }, { "ROOT=", &k->root }, { "CGROUP=", &k->group }, { "ID=", &k->id }, { "OS=", &k->os },
+		{ "ROOT=", &k->root }, { "ID=", &k->id }, { "OS=", &k->os },
 		{ "VERSION=", &k->version }, { "PRETTY=", &k->pretty }, { "IFACE=", &k->link }, { "STATE=", &k->state },
 		{ "REASON=", &k->reason },
 	};
@@ -111,7 +113,10 @@ take_line(struct known *k, const char *line)
 			*strings[i].to = unescaped(value);
 			return;
 		}
-	if ((value = after(line, "WORD="))) {
+	if ((value = after(line, "CGROUP=")) && *value) {
+		grow(&k->groups, xstrdup(value));
+		k->group = k->groups[0];
+	} else if ((value = after(line, "WORD="))) {
 		word = unescaped(value);
 		grow(&k->words, word);
 		k->boot |= streq(word, "--boot");
@@ -135,59 +140,55 @@ take_line(struct known *k, const char *line)
 	}
 }
 
-/* its supervisor writes before it reaps */
-bool
-known_leads(const struct known *k)
-{
-	struct known now = { .fd = -1 };
-	char *text = NULL, *rest, *line;
-	size_t room = 0;
-	int tries;
-
-	for (tries = 0; k->leader > 0 && tries < TRIES && known_lives(k); tries++) {
-		rest = whole(k->fd, &room, &text);
-		if (rest) {
-			while ((line = next_line(&rest)))
-				if (after(line, "LEADER="))
-					take_line(&now, line);
-			break;
-		}
-		wait_a_little(tries);
-	}
-	free(text);
-	return k->leader > 0 && now.leader == k->leader;
-}
-
-/* of a directory and a name in it; text is room to read into. false: there is none */
+/* what stands there, while it is held by its supervisor: false, it is not. text is room to read into */
 static bool
-read_one(int dir, const char *name, struct known *k, char **text, size_t *room)
+take(int fd, struct known *k, char **text, size_t *room)
 {
-	char *rest, *line;
+	char *rest, *line, *appended = NULL;
 	int tries;
 
-	memset(k, 0, sizeof(*k));
-	k->fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (k->fd < 0)
-		return false;
-	for (tries = 0; tries < TRIES; tries++) {
-		if (!owned(k->fd)) {
-			k->fd = drop(k->fd);
-			return false;
-		}
-		rest = whole(k->fd, room, text);
-		if (!rest) {  /* it is claimed, and nothing stands there yet: soon */
+	for (tries = 0; owned(fd); tries++) {
+		rest = whole(fd, room, text, &appended);
+		if (!rest && tries < TRIES) {  /* it is claimed, and nothing stands there yet: soon */
 			wait_a_little(tries);
 			continue;
 		}
 		while ((line = next_line(&rest)))
 			take_line(k, line);
-		break;
+		while ((line = next_line(&appended)))
+			if (after(line, "CGROUP="))
+				take_line(k, line);
+		if (!k->state)
+			k->state = xstrdup("opening");
+		return true;
 	}
-	if (!k->name)
-		k->name = xstrdup(name);
-	if (!k->state)
-		k->state = xstrdup("opening");
-	return true;
+	return false;
+}
+
+/* one that ended while it was opened may have been followed by another */
+static bool
+read_one(int dir, const char *name, struct known *k, char **text, size_t *room)
+{
+	enum { AGAIN = 8 };
+	struct stat st;
+	int tries;
+
+	memset(k, 0, sizeof(*k));
+	for (tries = 0; tries < AGAIN; tries++) {
+		k->fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (k->fd < 0)
+			return false;
+		if (take(k->fd, k, text, room)) {
+			k->name = xstrdup(name);
+			return true;
+		}
+		st.st_nlink = 1;
+		fstat(k->fd, &st);
+		known_close(k);
+		if (st.st_nlink > 0)
+			break;
+	}
+	return false;
 }
 
 bool
@@ -197,13 +198,35 @@ known_read(const char *name, struct known *k)
 	size_t room = 0;
 	bool known;
 
-	if (!name_valid(name))
-		return false;
-	known = read_one(AT_FDCWD, fmt("%s/%s", run_state_dir(), name), k, &text, &room);
-	if (known && k->name && strchr(k->name, '/'))
+	memset(k, 0, sizeof(*k));
+	k->fd = -1;
+	known = name_valid(name) && read_one(AT_FDCWD, fmt("%s/%s", run_state_dir(), name), k, &text, &room);
+	if (known)
 		k->name = xstrdup(name);
 	free(text);
 	return known;
+}
+
+bool
+known_read_at(int fd, struct known *k)
+{
+	char *text = NULL;
+	size_t room = 0;
+	bool known;
+
+	memset(k, 0, sizeof(*k));
+	k->fd = -1;
+	known = take(fd, k, &text, &room);
+	free(text);
+	return known;
+}
+
+bool
+known_leads(const struct known *k)
+{
+	struct known now;
+
+	return k->leader > 0 && known_read_at(k->fd, &now) && now.leader == k->leader;
 }
 
 void
@@ -225,7 +248,7 @@ known_list(bool hidden, void (*look)(struct known *k), size_t *n)
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct known *list = NULL, *more;
 	char *text = NULL;
-	size_t room = 0, most = 0;
+	size_t room = 0, most = 0, i;
 	struct dirent *e;
 
 	*n = 0;
@@ -255,6 +278,11 @@ known_list(bool hidden, void (*look)(struct known *k), size_t *n)
 	free(text);
 	if (*n)
 		qsort(list, *n, sizeof(*list), by_name);
+	for (i = 1; i < *n;)  /* a file that was made anew may be told twice */
+		if (!streq(list[i].name, list[i - 1].name))
+			i++;
+		else if (i < --*n)
+			memmove(&list[i], &list[i + 1], (*n - i) * sizeof(*list));
 	return list;
 }
 
@@ -277,9 +305,9 @@ known_unit(const struct known *k)
 int
 known_signal(const struct known *k, pid_t pid, int sig)
 {
-	int fd = sys_pidfd_open(pid), rc;
+	int fd = pid > 0 ? sys_pidfd_open(pid) : -1, rc;
 
-	if (pid <= 0 || !known_lives(k)) {
+	if (pid <= 0 || !(pid == k->leader ? known_leads(k) : known_lives(k))) {
 		drop(fd);
 		errno = ESRCH;
 		return -1;

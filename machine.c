@@ -138,6 +138,46 @@ link_of(const struct run *r)
 	return r->bridge;
 }
 
+/* while we run others may add control groups, see machine_extend: not just when we write */
+static bool
+lock_others(const struct run *r, short type)
+{
+	struct flock all = { .l_type = type, .l_whence = SEEK_SET };
+
+	return fcntl(r->claim, F_SETLK, &all) == 0;
+}
+
+/* one that was stopped in the middle of it is not waited for long */
+static bool
+alone_with(const struct run *r)
+{
+	enum { TRIES = 50, MS = 2 };
+	int i;
+
+	if (!r->extensible)
+		return false;
+	for (i = 0; i < TRIES && !lock_others(r, F_WRLCK); i++)
+		poll(NULL, 0, MS);
+	return i < TRIES;
+}
+
+/* what they added stays behind our text; size: of all that is there now */
+static char *
+with_appended(const struct run *r, const char *text, size_t *size)
+{
+	char *appended;
+	struct stat st;
+
+	*size = r->claim_size;
+	if (!r->extensible || fstat(r->claim, &st) < 0 || (size_t)st.st_size <= r->claim_size || st.st_size > 1 << 20)
+		return xstrdup(text);
+	*size = (size_t)st.st_size;
+	appended = xalloc(*size - r->claim_size + 1);
+	if (pread(r->claim, appended, *size - r->claim_size, (off_t)r->claim_size) < 0)
+		die("read %s:", r->claim_path);
+	return fmt("%s%s", text, appended);
+}
+
 /*
  * The whole file anew; what may be left behind by kill -9 stands in it before it is made. A sum tells who reads it while
  * it is written; what others append stands behind that
@@ -148,7 +188,8 @@ write_facts(struct run *r)
 	static const uint8_t key[16] = REGISTER_KEY;
 	struct timespec now, tick;
 	char id[33], *text, *more = xstrdup(""), *groups = xstrdup(""), *notes = xstrdup(""), **w;
-	size_t i;
+	size_t i, size, before;
+	bool held;
 
 	for (i = 0; i < r->nshares; i++)
 		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
@@ -173,11 +214,16 @@ write_facts(struct run *r)
 	           r->userns ? fmt("IDS=%u:%u\n", (unsigned int)r->id_base, (unsigned int)r->id_count) : "",
 	           more, notes);  /* last: paths of the user's, as long as they are */
 	text = fmt("%sSUM=%016llx\n", text, (unsigned long long)siphash24(text, strlen(text), key));
+	size = strlen(text);
+	held = alone_with(r);
+	text = with_appended(r, text, &before);
 	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
 		die("write %s:", r->claim_path);
-	if (strlen(text) < r->claim_size && ftruncate(r->claim, (off_t)strlen(text)) < 0)
+	if (strlen(text) < before && ftruncate(r->claim, (off_t)strlen(text)) < 0)
 		die("cut %s:", r->claim_path);
-	r->claim_size = strlen(text);
+	r->claim_size = size;
+	if (held)
+		lock_others(r, F_UNLCK);
 }
 
 /* others may have added control groups, see machine_extend */
@@ -264,6 +310,7 @@ machine_register(const struct plan *p, struct run *r)
 	(void)p;
 	r->state = "running";
 	write_facts(r);
+	r->extensible = true;
 }
 
 void
@@ -340,12 +387,9 @@ machine_sweep(const struct run *r)
 void
 machine_reach(const char *name, struct run *r)
 {
-	static char text[8192];
 	struct flock alone = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char *rest = text, *line;
-	const char *value;
-	long long n;
-	ssize_t len;
+	struct known k;
+	char **place;
 
 	if (!name_valid(name))
 		die("%s: not a name that a machine can have", name);
@@ -360,15 +404,11 @@ machine_reach(const char *name, struct run *r)
 	while (fcntl(r->claim, F_SETLKW, &alone) < 0)  /* of those who change it from outside one at a time */
 		if (errno != EINTR)
 			die("lock %s:", r->claim_path);
-	len = pread(r->claim, text, sizeof(text) - 1, 0);
-	text[len < 0 ? 0 : len] = 0;
-	while ((line = next_line(&rest))) {
-		if ((value = after(line, "LEADER=")) && parse_number(value, 1, INT32_MAX, &n))
-			r->pid = (pid_t)n;
-		else if ((value = after(line, "CGROUP=")) && r->nshares < LEN(r->share)
-		         && cgroup_find(value, &r->share[r->nshares]))
-			r->nshares++;
-	}
+	if (!known_read_at(r->claim, &k))
+		die("machine %s is not running", name);
+	r->pid = k.leader;
+	for (place = k.groups; place && *place && r->nshares < LEN(r->share); place++)
+		r->nshares += cgroup_find(*place, &r->share[r->nshares]);
 	if (r->pid <= 0)
 		die("machine %s is only just starting", name);
 	r->nnoted = r->nshares;

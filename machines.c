@@ -545,7 +545,7 @@ tell_status(const struct ask *a, const struct known *k)
 	if (k->since)
 		print(1, "\t   Since: %s; %s\n", table_time(k->since), table_ago(k->since));
 	if (!k->leader || !streq(k->state, "running"))
-		print(1, "\t   State: %s%s%s\n", k->state, k->reason ? "; " : "", k->reason ? k->reason : "");
+		print(1, "\t   State: %s%s%s\n", k->state, k->reason ? "; " : "", k->reason ? table_plain(k->reason, strlen(k->reason)) : "");
 	if (k->leader) {
 		n = read_at(AT_FDCWD, fmt("/proc/%d/comm", (int)k->leader), comm, sizeof(comm));
 		print(1, n > 1 ? "\t  Leader: %d (%s)\n" : "\t  Leader: %d\n", (int)k->leader, n > 1 ? table_plain(comm, (size_t)n - 1) : "");
@@ -555,7 +555,7 @@ tell_status(const struct ask *a, const struct known *k)
 	else
 		print(1, "\t   Class: %s\n", class_of(k));
 	if (k->root)
-		print(1, k->image ? "\t   Image: %s\n" : "\t    Root: %s\n", k->root);
+		print(1, k->image ? "\t   Image: %s\n" : "\t    Root: %s\n", table_plain(k->root, strlen(k->root)));
 	if (k->link)
 		print(1, "\t   Iface: %s\n", k->link);
 	addresses = addresses_text(k, max_addresses(a, SIZE_MAX), "\n\t          ", true);

@@ -124,6 +124,7 @@ struct run {
 	size_t claim_size;
 	bool hidden;          /* not in lists */
 	bool network;         /* it has one of its own */
+	bool extensible;      /* others may add control groups to what the register says */
 	char **words;         /* the plan as words, without secrets: who comes in later has the same rights */
 	char *os, *os_version, *os_pretty;  /* ID, VERSION_ID, PRETTY_NAME of its os-release; NULL */
 	int64_t since, since_monotonic;     /* when it began, as struct known has it */
@@ -744,6 +745,7 @@ void machine_kill(const struct run *r);                      /* and wait until i
 struct known {
 	char *name, *root, *group, *id, *os, *version, *pretty, *link, *state, *reason;
 	char **words;                    /* its plan: plan_parse takes them */
+	char **groups;                   /* its control groups, as cgroup_find takes them; group is the first, which it sees */
 	int64_t since, since_monotonic;  /* microseconds: of 1970, and of the clock that nobody sets */
 	pid_t leader, supervisor;        /* leader is 0 before it is born and once it has ended */
 	uint32_t id_base, id_count;      /* of its user namespace; 0: none */
@@ -753,6 +755,7 @@ struct known {
 };
 /* one that runs or is about to. false: there is none; never waits, never shows one whose supervisor is gone */
 bool known_read(const char *name, struct known *k);
+bool known_read_at(int fd, struct known *k);  /* of a register that is open; k->name is not known, and k->fd not open */
 void known_close(struct known *k);
 bool known_lives(const struct known *k);  /* still: its supervisor holds the register */
 bool known_leads(const struct known *k);  /* and k->leader has not been reaped, so that no other process has that pid */
