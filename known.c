@@ -96,7 +96,7 @@ unescaped(const char *value)
 }
 
 static void
-take_line(struct known *k, const char *line)
+take_line(struct known *k, const char *line, bool words)
 {
 	const struct { const char *key; char **to; } strings[] = {
 		{ "ROOT=", &k->root }, { "ID=", &k->id }, { "OS=", &k->os },
@@ -104,12 +104,12 @@ take_line(struct known *k, const char *line)
 		{ "REASON=", &k->reason },
 	};
 	const char *value;
-	char *word, *end;
+	char *end;
 	long long n;
 	size_t i;
 
 	for (i = 0; i < LEN(strings); i++)
-		if (!*strings[i].to && (value = after(line, strings[i].key))) {
+		if (*line == *strings[i].key && !*strings[i].to && (value = after(line, strings[i].key))) {
 			*strings[i].to = unescaped(value);
 			return;
 		}
@@ -117,9 +117,9 @@ take_line(struct known *k, const char *line)
 		grow(&k->groups, xstrdup(value));
 		k->group = k->groups[0];
 	} else if ((value = after(line, "WORD="))) {
-		word = unescaped(value);
-		grow(&k->words, word);
-		k->boot |= streq(word, "--boot");
+		k->boot |= streq(value, "--boot");
+		if (words)
+			grow(&k->words, unescaped(value));
 	} else if ((value = after(line, "IDS="))) {
 		k->id_base = (uint32_t)strtoull(value, &end, 10);
 		k->id_count = *end ? (uint32_t)strtoull(end + 1, NULL, 10) : 0;
@@ -142,7 +142,7 @@ take_line(struct known *k, const char *line)
 
 /* what stands there, while it is held by its supervisor: false, it is not. text is room to read into */
 static bool
-take(int fd, struct known *k, char **text, size_t *room)
+take(int fd, struct known *k, bool words, char **text, size_t *room)
 {
 	char *rest, *line, *appended = NULL;
 	int tries;
@@ -154,10 +154,10 @@ take(int fd, struct known *k, char **text, size_t *room)
 			continue;
 		}
 		while ((line = next_line(&rest)))
-			take_line(k, line);
+			take_line(k, line, words);
 		while ((line = next_line(&appended)))
 			if (after(line, "CGROUP="))
-				take_line(k, line);
+				take_line(k, line, words);
 		if (!k->state)
 			k->state = xstrdup("opening");
 		return true;
@@ -167,7 +167,7 @@ take(int fd, struct known *k, char **text, size_t *room)
 
 /* one that ended while it was opened may have been followed by another */
 static bool
-read_one(int dir, const char *name, struct known *k, char **text, size_t *room)
+read_one(int dir, const char *name, struct known *k, bool words, char **text, size_t *room)
 {
 	enum { AGAIN = 8 };
 	struct stat st;
@@ -178,7 +178,7 @@ read_one(int dir, const char *name, struct known *k, char **text, size_t *room)
 		k->fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (k->fd < 0)
 			return false;
-		if (take(k->fd, k, text, room)) {
+		if (take(k->fd, k, words, text, room)) {
 			k->name = xstrdup(name);
 			return true;
 		}
@@ -200,7 +200,7 @@ known_read(const char *name, struct known *k)
 
 	memset(k, 0, sizeof(*k));
 	k->fd = -1;
-	known = name_valid(name) && read_one(AT_FDCWD, fmt("%s/%s", run_state_dir(), name), k, &text, &room);
+	known = name_valid(name) && read_one(AT_FDCWD, fmt("%s/%s", run_state_dir(), name), k, true, &text, &room);
 	if (known)
 		k->name = xstrdup(name);
 	free(text);
@@ -216,17 +216,25 @@ known_read_at(int fd, struct known *k)
 
 	memset(k, 0, sizeof(*k));
 	k->fd = -1;
-	known = take(fd, k, &text, &room);
+	known = take(fd, k, true, &text, &room);
 	free(text);
 	return known;
 }
 
+/* its supervisor writes before it reaps: that it is just about to changes nothing yet, and no sum is needed */
 bool
 known_leads(const struct known *k)
 {
+	char text[8192], line[32];
 	struct known now;
+	ssize_t n;
 
-	return k->leader > 0 && known_read_at(k->fd, &now) && now.leader == k->leader;
+	if (k->leader <= 0 || !known_lives(k))
+		return false;
+	n = pread(k->fd, text, sizeof(text) - 1, 0);
+	text[n < 0 ? 0 : n] = 0;
+	snprintf(line, sizeof(line), "\nLEADER=%d\n", (int)k->leader);
+	return strstr(text, line) || (n == sizeof(text) - 1 && known_read_at(k->fd, &now) && now.leader == k->leader);
 }
 
 void
@@ -262,7 +270,7 @@ known_list(bool hidden, void (*look)(struct known *k), size_t *n)
 				die("no memory for a list of so many machines");
 			list = more;
 		}
-		if (!read_one(fd, e->d_name, &list[*n], &text, &room))
+		if (!read_one(fd, e->d_name, &list[*n], false, &text, &room))
 			continue;
 		if (!list[*n].hidden || hidden) {
 			if (look)

@@ -111,17 +111,20 @@ static int own_network = -1;  /* while we are in another */
 static void
 look_at_addresses(struct known *k)
 {
-	int fd;
+	int pidfd, ns = -1;
 
 	k->more = xalloc(sizeof(struct addresses));
 	if (!k->network || !k->leader)
 		return;
-	fd = openat(AT_FDCWD, fmt("/proc/%d/ns/net", (int)k->leader), O_RDONLY | O_CLOEXEC);
+	pidfd = sys_pidfd_open(k->leader);
+	if (pidfd < 0)
+		ns = openat(AT_FDCWD, fmt("/proc/%d/ns", (int)k->leader), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (own_network < 0)
 		own_network = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && own_network >= 0 && known_leads(k) && setns(fd, CLONE_NEWNET) == 0)
+	if (own_network >= 0 && known_leads(k) && sys_join(pidfd, ns, CLONE_NEWNET) == 0)
 		ask_addresses(k->more);
-	drop(fd);
+	drop(pidfd);
+	drop(ns);
 }
 
 /* to the host's network */
@@ -251,6 +254,7 @@ machines_list(struct ask *a)
 	size_t n, i, rows = 0, most = max_addresses(a, 1), ncolumns = LEN(columns) - !most;
 	struct known host, *list, *k;
 	struct cell *cells, *c, addresses;
+	bool json = ask_output(a) != OUT_TABLE;
 
 	if (a->all)
 		look_at_host(&host);  /* before we go elsewhere */
@@ -262,7 +266,7 @@ machines_list(struct ask *a)
 		if (!k->leader && !a->all)
 			continue;  /* it waits for something, or has ended but for what is being unmade */
 		addresses = cell_of(addresses_text(k, most, "\n", false));
-		if (!addresses.json)
+		if (!addresses.json && json)
 			addresses.json = table_json(addresses_text(k, SIZE_MAX, "\n", false));
 		memcpy(c, (struct cell[]){ cell_of(k->name), cell_of(class_of(k)), cell_of(service_of(k)), cell_of(k->os),
 		                           cell_of(k->version), addresses }, ncolumns * sizeof(*c));

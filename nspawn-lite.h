@@ -759,7 +759,7 @@ bool known_read_at(int fd, struct known *k);  /* of a register that is open; k->
 void known_close(struct known *k);
 bool known_lives(const struct known *k);  /* still: its supervisor holds the register */
 bool known_leads(const struct known *k);  /* and k->leader has not been reaped, so that no other process has that pid */
-/* sorted by name; closed. look, if it is not NULL, is called with each while it is open */
+/* sorted by name; closed, and without words. look, if it is not NULL, is called with each while it is open */
 struct known *known_list(bool hidden, void (*look)(struct known *k), size_t *n);
 _Noreturn void known_no(const char *what, const char *name);  /* "Could not get path to machine: No machine 'x' known" */
 /* signal its supervisor, or its leader, and nobody else who may have got that pid meanwhile; -1 with errno */
