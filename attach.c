@@ -43,3 +43,10 @@ attach_logs(struct ask *a)
 {
 	return attach_console(a);
 }
+
+void
+attach_print_lines(const struct known *k, size_t n)
+{
+	(void)k;
+	(void)n;
+}

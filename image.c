@@ -965,11 +965,42 @@ look_for_id(const struct plan *p, struct run *r, const uint8_t random[16])
 	memcpy(r->uuid, random, sizeof(r->uuid));
 }
 
+/* a value for lists: one that is no word for them, or too long, is none */
+static char *
+release_value(const char *text, const char *key, size_t most)
+{
+	char *value = payload_release_value(text, key);
+
+	return value && *value && strlen(value) <= most && utf8_clean(value) ? value : NULL;
+}
+
+/* while nobody is in there to change it; -1: it has none that one could read */
+static int
+read_release(struct run *r)
+{
+	enum { SHORT = 64, LONG = 256 };
+	char text[4096];
+	int fd = sys_open_in(r->tree, "etc/os-release", O_RDONLY, IN_REGULAR);
+	ssize_t n;
+
+	if (fd < 0)
+		fd = sys_open_in(r->tree, "usr/lib/os-release", O_RDONLY, IN_REGULAR);
+	if (fd < 0)
+		return -1;
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	drop(fd);
+	text[n < 0 ? 0 : n] = 0;
+	r->os = release_value(text, "ID", SHORT);
+	r->os_version = release_value(text, "VERSION_ID", SHORT);
+	r->os_pretty = release_value(text, "PRETTY_NAME", LONG);
+	return 0;
+}
+
 void
 image_look(const struct plan *p, struct run *r)
 {
 	uint8_t random[2][16];
-	int fd, i;
+	int i;
 
 	random_bytes(random, sizeof(random));
 	for (i = 0; i < 2; i++) {  /* RFC 4122, version 4 */
@@ -978,12 +1009,6 @@ image_look(const struct plan *p, struct run *r)
 	}
 	look_for_id(p, r, random[0]);
 	memcpy(r->boot_id, random[1], sizeof(r->boot_id));
-	if (!p->boot || p->check_os_release == NO)
-		return;
-	fd = sys_open_in(r->tree, "etc/os-release", O_PATH, 0);
-	if (fd < 0)
-		fd = sys_open_in(r->tree, "usr/lib/os-release", O_PATH, 0);
-	if (fd < 0)
+	if (read_release(r) < 0 && p->boot && p->check_os_release != NO)
 		warn("Directory %s doesn't look like an OS root directory (os-release file is missing).", r->root);
-	drop(fd);
 }

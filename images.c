@@ -174,11 +174,11 @@ tell_bytes(const char *head, uint64_t all, uint64_t exclusive)
 }
 
 /* the store itself, as much as quotas tell */
-static void
-look_at_store(const char *path, uint64_t *usage, uint64_t *limit)
+void
+images_pool_usage(const char *root, uint64_t *usage, uint64_t *limit)
 {
 	uint64_t exclusive, exclusive_limit;
-	int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, store_dir(root), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || !btrfs_is_subvolume(fd) || btrfs_usage(fd, usage, limit, &exclusive, &exclusive_limit) < 0)
 		*usage = *limit = UINT64_MAX;
@@ -194,7 +194,7 @@ images_status(struct ask *a)
 	char **w;
 
 	if (!a->words || !*a->words) {
-		look_at_store(store, &usage, &limit);
+		images_pool_usage(a->image_root, &usage, &limit);
 		print(1, "\t    Path: %s\n", store);
 		tell_bytes("\t   Usage:", usage, UINT64_MAX);
 		tell_bytes("\t   Limit:", limit, UINT64_MAX);
@@ -223,7 +223,7 @@ images_show(struct ask *a)
 	char **w;
 
 	if (!a->words || !*a->words) {
-		look_at_store(store_dir(a->image_root), &usage, &limit);
+		images_pool_usage(a->image_root, &usage, &limit);
 		table_property(a, "PoolPath", store_dir(a->image_root));
 		table_property(a, "PoolUsage", number(usage));
 		table_property(a, "PoolLimit", number(limit));

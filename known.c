@@ -33,9 +33,9 @@ known_lives(const struct known *k)
 	return k->fd >= 0 && owned(k->fd);
 }
 
-/* all of it, or NULL: it is written just now, or empty yet */
+/* all of it, or NULL: it is written just now, or empty yet. appended: lines behind its sum, or NULL */
 static char *
-whole(int fd, size_t *room, char **text)
+whole(int fd, size_t *room, char **text, char **appended)
 {
 	static const uint8_t key[16] = REGISTER_KEY;
 	struct stat st;
@@ -60,7 +60,21 @@ whole(int fd, size_t *room, char **text)
 	if (!sum || strtoull(sum + 4, NULL, 16) != siphash24(*text, (size_t)(sum - *text), key))
 		return NULL;
 	*sum = 0;
+	more = strchr(sum + 1, '\n');
+	*appended = more ? more + 1 : NULL;
 	return *text;
+}
+
+/* who writes it is at it just now: the tries before it gives up */
+enum { TRIES = 200 };
+
+static void
+wait_a_little(int tries)
+{
+	if (tries < TRIES / 2)
+		sched_yield();
+	else
+		poll(NULL, 0, 1);
 }
 
 static char *
@@ -82,27 +96,30 @@ unescaped(const char *value)
 }
 
 static void
-take_line(struct known *k, const char *line)
+take_line(struct known *k, const char *line, bool words)
 {
 	const struct { const char *key; char **to; } strings[] = {
-		{ "NAME=", &k->name }, { "ROOT=", &k->root }, { "CGROUP=", &k->group }, { "ID=", &k->id }, { "OS=", &k->os },
+		{ "ROOT=", &k->root }, { "ID=", &k->id }, { "OS=", &k->os },
 		{ "VERSION=", &k->version }, { "PRETTY=", &k->pretty }, { "IFACE=", &k->link }, { "STATE=", &k->state },
 		{ "REASON=", &k->reason },
 	};
 	const char *value;
-	char *word, *end;
+	char *end;
 	long long n;
 	size_t i;
 
 	for (i = 0; i < LEN(strings); i++)
-		if (!*strings[i].to && (value = after(line, strings[i].key))) {
+		if (*line == *strings[i].key && !*strings[i].to && (value = after(line, strings[i].key))) {
 			*strings[i].to = unescaped(value);
 			return;
 		}
-	if ((value = after(line, "WORD="))) {
-		word = unescaped(value);
-		grow(&k->words, word);
-		k->boot |= streq(word, "--boot");
+	if ((value = after(line, "CGROUP=")) && *value) {
+		grow(&k->groups, xstrdup(value));
+		k->group = k->groups[0];
+	} else if ((value = after(line, "WORD="))) {
+		k->boot |= streq(value, "--boot");
+		if (words)
+			grow(&k->words, unescaped(value));
 	} else if ((value = after(line, "IDS="))) {
 		k->id_base = (uint32_t)strtoull(value, &end, 10);
 		k->id_count = *end ? (uint32_t)strtoull(end + 1, NULL, 10) : 0;
@@ -114,42 +131,64 @@ take_line(struct known *k, const char *line)
 		k->leader = (pid_t)n;
 	} else if ((value = after(line, "SUPERVISOR=")) && parse_number(value, 1, INT32_MAX, &n)) {
 		k->supervisor = (pid_t)n;
+	} else if ((value = after(line, "NETWORK="))) {
+		k->network = *value == '1';
+	} else if ((value = after(line, "IMAGE="))) {
+		k->image = *value == '1';
 	} else if ((value = after(line, "HIDDEN="))) {
 		k->hidden = *value == '1';
 	}
 }
 
-/* of a directory and a name in it; text is room to read into. false: there is none */
+/* what stands there, while it is held by its supervisor: false, it is not. text is room to read into */
 static bool
-read_one(int dir, const char *name, struct known *k, char **text, size_t *room)
+take(int fd, struct known *k, bool words, char **text, size_t *room)
 {
-	enum { TRIES = 200 };
-	char *rest, *line;
+	char *rest, *line, *appended = NULL;
 	int tries;
 
-	memset(k, 0, sizeof(*k));
-	k->fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (k->fd < 0)
-		return false;
-	for (tries = 0; tries < TRIES; tries++) {
-		if (!owned(k->fd)) {
-			k->fd = drop(k->fd);
-			return false;
-		}
-		rest = whole(k->fd, room, text);
-		if (!rest) {  /* it is claimed, and nothing stands there yet: soon */
-			tries < TRIES / 2 ? (void)sched_yield() : (void)poll(NULL, 0, 1);
+	for (tries = 0; owned(fd); tries++) {
+		rest = whole(fd, room, text, &appended);
+		if (!rest && tries < TRIES) {  /* it is claimed, and nothing stands there yet: soon */
+			wait_a_little(tries);
 			continue;
 		}
 		while ((line = next_line(&rest)))
-			take_line(k, line);
-		break;
+			take_line(k, line, words);
+		while ((line = next_line(&appended)))
+			if (after(line, "CGROUP="))
+				take_line(k, line, words);
+		if (!k->state)
+			k->state = xstrdup("opening");
+		return true;
 	}
-	if (!k->name)
-		k->name = xstrdup(name);
-	if (!k->state)
-		k->state = xstrdup("opening");
-	return true;
+	return false;
+}
+
+/* one that ended while it was opened may have been followed by another */
+static bool
+read_one(int dir, const char *name, struct known *k, bool words, char **text, size_t *room)
+{
+	enum { AGAIN = 8 };
+	struct stat st;
+	int tries;
+
+	memset(k, 0, sizeof(*k));
+	for (tries = 0; tries < AGAIN; tries++) {
+		k->fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (k->fd < 0)
+			return false;
+		if (take(k->fd, k, words, text, room)) {
+			k->name = xstrdup(name);
+			return true;
+		}
+		st.st_nlink = 1;
+		fstat(k->fd, &st);
+		known_close(k);
+		if (st.st_nlink > 0)
+			break;
+	}
+	return false;
 }
 
 bool
@@ -159,13 +198,43 @@ known_read(const char *name, struct known *k)
 	size_t room = 0;
 	bool known;
 
-	if (!name_valid(name))
-		return false;
-	known = read_one(AT_FDCWD, fmt("%s/%s", run_state_dir(), name), k, &text, &room);
-	if (known && k->name && strchr(k->name, '/'))
+	memset(k, 0, sizeof(*k));
+	k->fd = -1;
+	known = name_valid(name) && read_one(AT_FDCWD, fmt("%s/%s", run_state_dir(), name), k, true, &text, &room);
+	if (known)
 		k->name = xstrdup(name);
 	free(text);
 	return known;
+}
+
+bool
+known_read_at(int fd, struct known *k)
+{
+	char *text = NULL;
+	size_t room = 0;
+	bool known;
+
+	memset(k, 0, sizeof(*k));
+	k->fd = -1;
+	known = take(fd, k, true, &text, &room);
+	free(text);
+	return known;
+}
+
+/* its supervisor writes before it reaps: that it is just about to changes nothing yet, and no sum is needed */
+bool
+known_leads(const struct known *k)
+{
+	char text[8192], line[32];
+	struct known now;
+	ssize_t n;
+
+	if (k->leader <= 0 || !known_lives(k))
+		return false;
+	n = pread(k->fd, text, sizeof(text) - 1, 0);
+	text[n < 0 ? 0 : n] = 0;
+	snprintf(line, sizeof(line), "\nLEADER=%d\n", (int)k->leader);
+	return strstr(text, line) || (n == sizeof(text) - 1 && known_read_at(k->fd, &now) && now.leader == k->leader);
 }
 
 void
@@ -181,13 +250,13 @@ by_name(const void *a, const void *b)
 }
 
 struct known *
-known_list(bool hidden, size_t *n)
+known_list(bool hidden, void (*look)(struct known *k), size_t *n)
 {
 	int fd = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct known *list = NULL, *more;
 	char *text = NULL;
-	size_t room = 0, most = 0;
+	size_t room = 0, most = 0, i;
 	struct dirent *e;
 
 	*n = 0;
@@ -201,17 +270,27 @@ known_list(bool hidden, size_t *n)
 				die("no memory for a list of so many machines");
 			list = more;
 		}
-		if (!read_one(fd, e->d_name, &list[*n], &text, &room))
+		if (!read_one(fd, e->d_name, &list[*n], false, &text, &room))
 			continue;
-		known_close(&list[*n]);
-		if (!list[*n].hidden || hidden)
+		if (!list[*n].hidden || hidden) {
+			if (look)
+				look(&list[*n]);
 			(*n)++;
+			known_close(&list[*n - 1]);
+		} else {
+			known_close(&list[*n]);
+		}
 	}
 	if (d)
 		closedir(d);
 	free(text);
 	if (*n)
 		qsort(list, *n, sizeof(*list), by_name);
+	for (i = 1; i < *n;)  /* a file that was made anew may be told twice */
+		if (!streq(list[i].name, list[i - 1].name))
+			i++;
+		else if (i < --*n)
+			memmove(&list[i], &list[i + 1], (*n - i) * sizeof(*list));
 	return list;
 }
 
@@ -234,9 +313,9 @@ known_unit(const struct known *k)
 int
 known_signal(const struct known *k, pid_t pid, int sig)
 {
-	int fd = sys_pidfd_open(pid), rc;
+	int fd = pid > 0 ? sys_pidfd_open(pid) : -1, rc;
 
-	if (pid <= 0 || !known_lives(k)) {
+	if (pid <= 0 || !(pid == k->leader ? known_leads(k) : known_lives(k))) {
 		drop(fd);
 		errno = ESRCH;
 		return -1;

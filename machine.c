@@ -126,6 +126,58 @@ fact(const char *key, const char *value)
 	return value && *value ? fmt("%s=%s\n", key, escape(value)) : xstrdup("");
 }
 
+/* what leads to it from the host: the bridge, or the other end of its first veth */
+static const char *
+link_of(const struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nlinks && !r->bridge; i++)
+		if (r->link[i].kind == LINK_VETH || r->link[i].kind == LINK_EXTRA)
+			return r->link[i].host;
+	return r->bridge;
+}
+
+/* while we run others may add control groups, see machine_extend: not just when we write */
+static bool
+lock_others(const struct run *r, short type)
+{
+	struct flock all = { .l_type = type, .l_whence = SEEK_SET };
+
+	return fcntl(r->claim, F_SETLK, &all) == 0;
+}
+
+/* one that was stopped in the middle of it is not waited for long */
+static bool
+alone_with(const struct run *r)
+{
+	enum { TRIES = 50, MS = 2 };
+	int i;
+
+	if (!r->extensible)
+		return false;
+	for (i = 0; i < TRIES && !lock_others(r, F_WRLCK); i++)
+		poll(NULL, 0, MS);
+	return i < TRIES;
+}
+
+/* what they added stays behind our text; size: of all that is there now */
+static char *
+with_appended(const struct run *r, const char *text, size_t *size)
+{
+	char *appended;
+	struct stat st;
+
+	*size = r->claim_size;
+	if (!r->extensible || fstat(r->claim, &st) < 0 || (size_t)st.st_size <= r->claim_size || st.st_size > 1 << 20)
+		return xstrdup(text);
+	*size = (size_t)st.st_size;
+	appended = xalloc(*size - r->claim_size + 1);
+	if (pread(r->claim, appended, *size - r->claim_size, (off_t)r->claim_size) < 0)
+		die("read %s:", r->claim_path);
+	return fmt("%s%s", text, appended);
+}
+
 /*
  * The whole file anew; what may be left behind by kill -9 stands in it before it is made. A sum tells who reads it while
  * it is written; what others append stands behind that
@@ -136,7 +188,8 @@ write_facts(struct run *r)
 	static const uint8_t key[16] = REGISTER_KEY;
 	struct timespec now, tick;
 	char id[33], *text, *more = xstrdup(""), *groups = xstrdup(""), *notes = xstrdup(""), **w;
-	size_t i;
+	size_t i, size, before;
+	bool held;
 
 	for (i = 0; i < r->nshares; i++)
 		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
@@ -154,18 +207,23 @@ write_facts(struct run *r)
 	for (w = r->words; w && *w; w++)
 		more = fmt("%sWORD=%s\n", more, escape(*w));
 	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
-	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root ? r->root : ""), id,
+	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root ? r->root : ""), id,
 	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
 	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
-	           fact("PRETTY", r->os_pretty), fact("IFACE", r->bridge ? r->bridge : r->nlinks ? r->link[0].host : NULL),
+	           fact("PRETTY", r->os_pretty), r->network ? "NETWORK=1\n" : "", r->image >= 0 && !r->layers ? "IMAGE=1\n" : "", fact("IFACE", link_of(r)),
 	           r->userns ? fmt("IDS=%u:%u\n", (unsigned int)r->id_base, (unsigned int)r->id_count) : "",
 	           more, notes);  /* last: paths of the user's, as long as they are */
 	text = fmt("%sSUM=%016llx\n", text, (unsigned long long)siphash24(text, strlen(text), key));
+	size = strlen(text);
+	held = alone_with(r);
+	text = with_appended(r, text, &before);
 	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
 		die("write %s:", r->claim_path);
-	if (strlen(text) < r->claim_size && ftruncate(r->claim, (off_t)strlen(text)) < 0)
+	if (strlen(text) < before && ftruncate(r->claim, (off_t)strlen(text)) < 0)
 		die("cut %s:", r->claim_path);
-	r->claim_size = strlen(text);
+	r->claim_size = size;
+	if (held)
+		lock_others(r, F_UNLCK);
 }
 
 /* others may have added control groups, see machine_extend */
@@ -235,6 +293,7 @@ machine_claim(const struct plan *p, struct run *r)
 		return;
 	}
 	r->hidden = p->registered == NO;
+	r->network = net_private(p);
 	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
 	r->claim = machine_lock(r->claim_path, &size);
 	if (r->claim < 0 && errno == EWOULDBLOCK && r->started)
@@ -265,6 +324,7 @@ machine_register(const struct plan *p, struct run *r)
 	(void)p;
 	r->state = "running";
 	write_facts(r);
+	r->extensible = true;
 }
 
 void
@@ -341,12 +401,9 @@ machine_sweep(const struct run *r)
 void
 machine_reach(const char *name, struct run *r)
 {
-	static char text[8192];
 	struct flock alone = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char *rest = text, *line;
-	const char *value;
-	long long n;
-	ssize_t len;
+	struct known k;
+	char **place;
 
 	if (!name_valid(name))
 		die("%s: not a name that a machine can have", name);
@@ -361,15 +418,11 @@ machine_reach(const char *name, struct run *r)
 	while (fcntl(r->claim, F_SETLKW, &alone) < 0)  /* of those who change it from outside one at a time */
 		if (errno != EINTR)
 			die("lock %s:", r->claim_path);
-	len = pread(r->claim, text, sizeof(text) - 1, 0);
-	text[len < 0 ? 0 : len] = 0;
-	while ((line = next_line(&rest))) {
-		if ((value = after(line, "LEADER=")) && parse_number(value, 1, INT32_MAX, &n))
-			r->pid = (pid_t)n;
-		else if ((value = after(line, "CGROUP=")) && r->nshares < LEN(r->share)
-		         && cgroup_find(value, &r->share[r->nshares]))
-			r->nshares++;
-	}
+	if (!known_read_at(r->claim, &k))
+		die("machine %s is not running", name);
+	r->pid = k.leader;
+	for (place = k.groups; place && *place && r->nshares < LEN(r->share); place++)
+		r->nshares += cgroup_find(*place, &r->share[r->nshares]);
 	if (r->pid <= 0)
 		die("machine %s is only just starting", name);
 	r->nnoted = r->nshares;

@@ -22,7 +22,7 @@ enum { EXT_ACK = 11, STRICT_CHECK = 12, ACK_CAPPED = 0x100, ACK_TLVS = 0x200, AC
 int
 nl_open(struct nl *nl, int protocol)
 {
-	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	int on = 1;
 
 	nl->seq = 0;
@@ -31,8 +31,7 @@ nl_open(struct nl *nl, int protocol)
 	if (nl->fd < 0)
 		return -1;
 	/* connected to the kernel: a guest, root in the network that it may be of, cannot fill it with messages of its own */
-	if (bind(nl->fd, (struct sockaddr *)&own, sizeof(own)) < 0
-	    || connect(nl->fd, (struct sockaddr *)&own, sizeof(own)) < 0)
+	if (connect(nl->fd, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
 		return nl->fd = drop(nl->fd);
 	setsockopt(nl->fd, SOL_NETLINK, EXT_ACK, &on, sizeof(on));  /* 4.12: reasons in words */
 	return 0;

@@ -919,7 +919,7 @@ static const struct verb {
 	{ "thaw",       RAW(verb_thaw),       "NAME...",                         "let them go on" },
 	{ "set-property", RAW(verb_set_property), "NAME PROPERTY=VALUE...",      "set limits of a running machine, as --property does" },
 	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines" },
-	{ "status",       ASK(machines_status, 0, MANY),  "NAME...",        "show how a machine is, for people" },
+	{ "status",       ASK(machines_status, 1, MANY),  "NAME...",        "show how a machine is, for people" },
 	{ "show",         ASK(machines_show, 0, MANY),    "[NAME...]",      "the same for programs" },
 	{ "start",        ASK(start_start, 0, MANY),      "NAME...",        "start machines from images, without a terminal; with --all those that are enabled" },
 	{ "stop",         ASK(life_stop, 0, MANY),        "NAME...",        "power them off; with --all all of them" },

@@ -123,6 +123,8 @@ struct run {
 	char *claim_path;
 	size_t claim_size;
 	bool hidden;          /* not in lists */
+	bool network;         /* it has one of its own */
+	bool extensible;      /* others may add control groups to what the register says */
 	char **words;         /* the plan as words, without secrets: who comes in later has the same rights */
 	char *os, *os_version, *os_pretty;  /* ID, VERSION_ID, PRETTY_NAME of its os-release; NULL */
 	int64_t since, since_monotonic;     /* when it began, as struct known has it */
@@ -431,12 +433,15 @@ void ask_manual(void);
 
 struct column { const char *head, *key; bool right; };
 struct cell {
-	const char *text;     /* what people read; NULL: nothing */
+	const char *text;     /* what people read, may have several lines; NULL: nothing */
 	const char *json;     /* what programs read: a number, true, null, ...; NULL: text as a string, or null */
 };
 /* cells row by row, already sorted; "N nouns listed." below */
 void table_print(const struct ask *a, const struct column *c, size_t columns, const struct cell *cells, size_t rows, const char *nouns);
 char *table_json(const char *text);                      /* as a JSON string */
+size_t table_width(const struct ask *a);                 /* of the terminal that lines are to be cut for; 0: they stay whole */
+char *table_cut(const char *text, size_t columns);       /* "beginn…"; 0: all of it */
+char *table_plain(const char *text, size_t len);         /* what nobody vouches for, in one line: others than text as \xNN */
 /* a line "NAME=VALUE" as show prints it, if -p does not leave it out; NULL or "" only with -a */
 void table_property(const struct ask *a, const char *name, const char *value);
 char *table_size(uint64_t bytes);                        /* "1.4M" */
@@ -512,6 +517,8 @@ int store_set_read_only(const struct image *i, bool on); /* which is open; -1 wi
 int images_list(struct ask *a), images_status(struct ask *a), images_show(struct ask *a);
 int images_clone(struct ask *a), images_rename(struct ask *a), images_remove(struct ask *a), images_clean(struct ask *a);
 int images_read_only(struct ask *a), images_set_limit(struct ask *a), images_pool(struct ask *a);
+
+void images_pool_usage(const char *root, uint64_t *usage, uint64_t *limit);  /* UINT64_MAX: unknown, none */
 
 /* ---- transfer.c: import and export ----------------------------------------------------- */
 
@@ -743,17 +750,22 @@ void machine_kill(const struct run *r);                      /* and wait until i
 struct known {
 	char *name, *root, *group, *id, *os, *version, *pretty, *link, *state, *reason;
 	char **words;                    /* its plan: plan_parse takes them */
+	char **groups;                   /* its control groups, as cgroup_find takes them; group is the first, which it sees */
 	int64_t since, since_monotonic;  /* microseconds: of 1970, and of the clock that nobody sets */
 	pid_t leader, supervisor;        /* leader is 0 before it is born and once it has ended */
 	uint32_t id_base, id_count;      /* of its user namespace; 0: none */
-	bool hidden, network, boot;      /* network: one of its own */
+	bool hidden, network, boot, image;  /* network: one of its own; image: root is a file or device */
 	int fd;                          /* of its register */
+	void *more;                      /* of who looks: NULL */
 };
 /* one that runs or is about to. false: there is none; never waits, never shows one whose supervisor is gone */
 bool known_read(const char *name, struct known *k);
+bool known_read_at(int fd, struct known *k);  /* of a register that is open; k->name is not known, and k->fd not open */
 void known_close(struct known *k);
 bool known_lives(const struct known *k);  /* still: its supervisor holds the register */
-struct known *known_list(bool hidden, size_t *n);  /* sorted by name; closed */
+bool known_leads(const struct known *k);  /* and k->leader has not been reaped, so that no other process has that pid */
+/* sorted by name; closed, and without words. look, if it is not NULL, is called with each while it is open */
+struct known *known_list(bool hidden, void (*look)(struct known *k), size_t *n);
 _Noreturn void known_no(const char *what, const char *name);  /* "Could not get path to machine: No machine 'x' known" */
 /* signal its supervisor, or its leader, and nobody else who may have got that pid meanwhile; -1 with errno */
 int known_signal(const struct known *k, pid_t pid, int sig);
@@ -792,7 +804,7 @@ void attach_heard(struct run *r, const char *data, size_t len);  /* the console 
 void attach_say(struct run *r, const char *text);        /* we say this, for the log */
 bool attach_sweep(const char *note, int held);           /* "CONSOLE=..." */
 int attach_console(struct ask *a), attach_logs(struct ask *a);
-/* the last n lines of its log, each as "Nov 22 04:33:43 host systemd-nspawn[1012]: text" */
+/* an empty line and the last n lines of its log, each as "Nov 22 04:33:43 host systemd-nspawn[1012]: text"; or nothing */
 void attach_print_lines(const struct known *k, size_t n);
 
 /* ---- settings.c: .nspawn files, in words of the command line -------------- */

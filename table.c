@@ -2,6 +2,7 @@
 /* Lists and properties, for people and for programs */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "nspawn-lite.h"
@@ -16,6 +17,9 @@ table_json(const char *text)
 		if (*text == '"' || *text == '\\') {
 			*to++ = '\\';
 			*to++ = *text;
+		} else if (*text == '\n') {
+			*to++ = '\\';
+			*to++ = 'n';
 		} else if ((unsigned char)*text < ' ' || *text == 0x7f) {
 			memcpy(to, fmt("\\u%04x", (unsigned char)*text), 6);
 			to += 6;
@@ -28,15 +32,63 @@ table_json(const char *text)
 	return out;
 }
 
-/* columns on a terminal: one for each code point */
+/* columns on a terminal, of the widest line: one for each code point */
 static size_t
 width(const char *s)
 {
-	size_t n = 0;
+	size_t n = 0, widest = 0;
 
-	for (; s && *s; s++)
-		n += (*s & 0xc0) != 0x80;
-	return n;
+	for (; s && *s; s++) {
+		n = *s == '\n' ? 0 : n + ((*s & 0xc0) != 0x80);
+		widest = n > widest ? n : widest;
+	}
+	return widest;
+}
+
+size_t
+table_width(const struct ask *a)
+{
+	struct winsize w;
+
+	return !a->full && ioctl(1, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+/* where so many columns end */
+static size_t
+length_of(const char *s, size_t columns)
+{
+	const char *at = s;
+
+	for (; *at; at++)
+		if ((*at & 0xc0) != 0x80 && columns-- == 0)
+			break;
+	return (size_t)(at - s);
+}
+
+char *
+table_cut(const char *text, size_t columns)
+{
+	if (!columns || width(text) <= columns)
+		return xstrdup(text);
+	return fmt("%.*s…", (int)length_of(text, columns - 1), text);
+}
+
+char *
+table_plain(const char *text, size_t len)
+{
+	char *out = xalloc(len * 4 + 1), *to = out, *copy = fmt("%.*s", (int)len, text);
+	bool valid = utf8_valid(copy, true);
+
+	for (; len > 0; len--, text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f || (!valid && *text & 0x80)
+		    || (*text == (char)0xc2 && len > 1 && (unsigned char)text[1] < 0xa0)) {
+			memcpy(to, fmt("\\x%02x", (unsigned char)*text), 4);
+			to += 4;
+			valid &= (*text & 0x80) == 0;
+		} else {
+			*to++ = *text;
+		}
+	return out;
 }
 
 /* all of it is one write: a list may be long */
@@ -86,27 +138,52 @@ add_json(struct text *t, const struct column *c, size_t columns, const struct ce
 	add(t, pretty && rows ? "\n]\n" : "]\n", 0, false);
 }
 
-static void
-add_row(struct text *t, const struct column *c, size_t columns, const struct cell *row, const size_t *widths)
+/* the line of a cell that is told; more: others follow */
+static const char *
+line_of(const char *text, size_t line, bool *more)
 {
-	const char *text;
-	size_t i;
+	const char *end = text ? strchr(text, '\n') : NULL;
 
-	for (i = 0; i < columns; i++) {
-		text = !row ? c[i].head : row[i].text ? row[i].text : "";
-		add(t, i ? " " : "", 0, false);
-		add(t, text, widths[i] - width(text), c[i].right);
-	}
-	while (t->n > 0 && t->s[t->n - 1] == ' ')
-		t->n--;
-	add(t, "\n", 0, false);
+	for (; end && line > 0; line--, end = strchr(text, '\n'))
+		text = end + 1;
+	if (!text || line > 0)
+		return "";
+	*more |= end != NULL;
+	return end ? fmt("%.*s", (int)(end - text), text) : text;
+}
+
+/* cut: so many columns there are; 0: it stays whole */
+static void
+add_row(struct text *t, const struct column *c, size_t columns, const struct cell *row, const size_t *widths, size_t cut)
+{
+	size_t i, line = 0, start;
+	const char *text;
+	bool more;
+
+	do {
+		more = false;
+		start = t->n;
+		for (i = 0; i < columns; i++) {
+			text = line_of(row ? row[i].text : c[i].head, line, &more);
+			add(t, i ? " " : "", 0, false);
+			add(t, text, widths[i] - width(text), c[i].right);
+		}
+		while (t->n > start && t->s[t->n - 1] == ' ')
+			t->s[--t->n] = 0;
+		if (cut && width(t->s + start) > cut) {
+			t->n = start + length_of(t->s + start, cut - 1);
+			add(t, "…", 0, false);
+		}
+		add(t, "\n", 0, false);
+		line++;
+	} while (more);
 }
 
 void
 table_print(const struct ask *a, const struct column *c, size_t columns, const struct cell *cells, size_t rows,
             const char *nouns)
 {
-	size_t widths[16] = { 0 }, i, j, w;
+	size_t widths[16] = { 0 }, i, j, w, cut = table_width(a);
 	struct text t = { NULL, 0, 0 };
 
 	if (ask_output(a) != OUT_TABLE) {
@@ -120,9 +197,9 @@ table_print(const struct ask *a, const struct column *c, size_t columns, const s
 			}
 		}
 		if (!a->no_legend)
-			add_row(&t, c, columns, NULL, widths);
+			add_row(&t, c, columns, NULL, widths, cut);
 		for (i = 0; i < rows; i++)
-			add_row(&t, c, columns, cells + i * columns, widths);
+			add_row(&t, c, columns, cells + i * columns, widths, cut);
 		if (!a->no_legend)
 			add(&t, fmt("\n%zu %s listed.\n", rows, nouns), 0, false);
 	} else if (!a->no_legend) {

@@ -68,7 +68,7 @@ test_tables(void)
 		is(ages[i].want, table_ago((now.tv_sec - ages[i].seconds) * INT64_C(1000000) + now.tv_nsec / 1000), ages[i].want);
 	}
 	is("-", table_time(0), "a time that nobody knows");
-	is("\"a\\\"\\\\\\u000a\"", table_json("a\"\\\n"), "text for programs");
+	is("\"a\\\"\\\\\\n\\u000b\"", table_json("a\"\\\n\v"), "text for programs");
 }
 
 static void
