@@ -544,6 +544,62 @@ each_process(const struct mark *m, bool (*fn)(const char *process, void *arg), v
 	return n;
 }
 
+struct signalling { const struct mark *mark; int sig; pid_t *seen; size_t nseen, room; };
+
+/* one that ended meanwhile, and whose number another has now, is left alone; those that had it already do not count */
+static bool
+signal_one(const char *process, void *arg)
+{
+	struct signalling *s = arg;
+	pid_t pid = (pid_t)atoi(process);
+	bool done;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < s->nseen; i++)
+		if (s->seen[i] == pid)
+			return false;
+	fd = sys_pidfd_open(pid);
+	done = fd < 0 ? errno != ESRCH && kill(pid, s->sig) == 0 : belongs(process, s->mark) && sys_pidfd_signal(fd, s->sig) == 0;
+	drop(fd);
+	if (done && s->nseen == s->room) {
+		s->room = s->room * 2 + 64;
+		s->seen = realloc(s->seen, s->room * sizeof(*s->seen));
+		if (!s->seen)
+			die("no memory for so many processes");
+	}
+	if (done)
+		s->seen[s->nseen++] = pid;
+	return done;
+}
+
+int
+cgroup_signal(const struct run *r, int sig)
+{
+	enum { ROUNDS = 50 };
+	char path[64];
+	struct mark m;
+	struct signalling s = { .mark = &m, .sig = sig };
+	int ns, rounds = 0;
+
+	/* held, so that no other namespace is called the same before we are done */
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)r->pid);
+	ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	m = mark_of(r->pid, r->nshares ? r->share : NULL);
+	if (ns < 0)
+		*m.pidns = 0;
+	if ((!*m.pidns && !m.group) || (r->init_pidfd >= 0 && sys_pidfd_signal(r->init_pidfd, 0) < 0)) {
+		drop(ns);
+		errno = !*m.pidns && !m.group ? ENOENT : ESRCH;
+		return -1;
+	}
+	while (each_process(&m, signal_one, &s) > 0 && sig == SIGKILL && ++rounds < ROUNDS)
+		;
+	free(s.seen);
+	drop(ns);
+	return 0;
+}
+
 /* where we are ourselves in a hierarchy of v1, or -1 */
 static int
 open_own(const char *word)

@@ -332,7 +332,7 @@ depend_wait(const struct plan *p, struct run *r)
 	if (!w || !*w)
 		return;
 	run_signals();
-	machine_state(r, "waiting");
+	machine_tell(r, "waiting", NULL);
 	pid = fork();  /* each look takes memory, and we stay for years */
 	if (pid < 0)
 		die("fork:");
@@ -349,5 +349,5 @@ depend_wait(const struct plan *p, struct run *r)
 		die("%s%stold to end while it waited", r->name ? r->name : "", r->name ? ": " : "");
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		exit(FAIL);  /* it has said why */
-	machine_state(r, "opening");
+	machine_tell(r, "opening", NULL);
 }

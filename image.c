@@ -737,13 +737,14 @@ take_lock(const struct plan *p, struct run *r, int fd, bool shared)
 static void
 take_name(const struct plan *p, struct run *r)
 {
+	char *before = r->name;  /* in another life */
 	uint64_t random;
 
 	r->name = p->machine ? p->machine : store_derive_name(r->root);
 	if (!r->name)
 		die("%s gives no valid name for a machine; say one with -M", r->root);
-	if (p->ephemeral && !p->machine && r->life_before >= 0) {
-		r->name = getenv("NSPAWN_LITE_NAME");
+	if (p->ephemeral && !p->machine && before) {
+		r->name = before;
 	} else if (p->ephemeral && !p->machine) {
 		random_bytes(&random, sizeof(random));
 		r->name = fmt("%.47s", r->name);

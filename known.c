@@ -300,6 +300,45 @@ known_no(const char *what, const char *name)
 	die("%s: No machine '%s' known", what, name);
 }
 
+int
+known_open(const char *name)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", run_state_dir(), name);
+	fd = name_valid(name) ? openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+	return fd >= 0 && !owned(fd) ? drop(fd) : fd;
+}
+
+void
+known_look(int fd, struct brief *b)
+{
+	static char *text;
+	static size_t room;
+	char *rest = NULL, *line, *appended;
+	const char *value;
+	int tries;
+
+	memset(b, 0, sizeof(*b));
+	for (tries = 0; tries < TRIES && !rest; tries++) {
+		if (tries > 0)
+			wait_a_little(tries);
+		b->lives = owned(fd);  /* first: who is gone says no more */
+		rest = whole(fd, &room, &text, &appended);
+		if (!b->lives)
+			break;
+	}
+	snprintf(b->state, sizeof(b->state), "opening");
+	while ((line = next_line(&rest)))
+		if ((value = after(line, "STATE=")))
+			snprintf(b->state, sizeof(b->state), "%s", value);
+		else if ((value = after(line, "REASON=")))
+			snprintf(b->reason, sizeof(b->reason), "%s", value);
+		else if ((value = after(line, "HIDDEN=")))
+			b->hidden = *value == '1';
+}
+
 char *
 known_unit(const struct known *k)
 {
@@ -320,10 +359,7 @@ known_signal(const struct known *k, pid_t pid, int sig)
 		errno = ESRCH;
 		return -1;
 	}
-#ifndef SYS_pidfd_send_signal
-#define SYS_pidfd_send_signal 424
-#endif
-	rc = fd < 0 ? kill(pid, sig) : (int)syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
+	rc = fd < 0 ? kill(pid, sig) : sys_pidfd_signal(fd, sig);
 	drop(fd);
 	return rc;
 }

@@ -182,14 +182,14 @@ with_appended(const struct run *r, const char *text, size_t *size)
  * The whole file anew; what may be left behind by kill -9 stands in it before it is made. A sum tells who reads it while
  * it is written; what others append stands behind that
  */
-static void
+static bool
 write_facts(struct run *r)
 {
 	static const uint8_t key[16] = REGISTER_KEY;
 	struct timespec now, tick;
 	char id[33], *text, *more = xstrdup(""), *groups = xstrdup(""), *notes = xstrdup(""), **w;
 	size_t i, size, before;
-	bool held;
+	bool held, ok;
 
 	for (i = 0; i < r->nshares; i++)
 		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
@@ -217,13 +217,38 @@ write_facts(struct run *r)
 	size = strlen(text);
 	held = alone_with(r);
 	text = with_appended(r, text, &before);
-	if (pwrite(r->claim, text, strlen(text), 0) != (ssize_t)strlen(text))
-		die("write %s:", r->claim_path);
-	if (strlen(text) < before && ftruncate(r->claim, (off_t)strlen(text)) < 0)
-		die("cut %s:", r->claim_path);
+	ok = pwrite(r->claim, text, strlen(text), 0) == (ssize_t)strlen(text)
+	     && (strlen(text) >= before || ftruncate(r->claim, (off_t)strlen(text)) == 0);
 	r->claim_size = size;
 	if (held)
 		lock_others(r, F_UNLCK);
+	return ok;
+}
+
+static void
+must_write_facts(struct run *r)
+{
+	if (!write_facts(r))
+		die("write %s:", r->claim_path);
+}
+
+void
+machine_tell(struct run *r, const char *state, const char *reason)
+{
+	char **words = r->words;
+	pid_t pid = r->pid;
+
+	if (r->claim < 0)
+		return;
+	r->state = state ? state : r->state;
+	r->reason = reason;
+	if (r->state && streq(r->state, "closing")) {  /* shorter than before: there is room for it, and its pid is nobody's */
+		r->words = NULL;
+		r->pid = 0;
+	}
+	write_facts(r);
+	r->words = words;
+	r->pid = pid;
 }
 
 /* others may have added control groups, see machine_extend */
@@ -238,8 +263,14 @@ was_extended(const struct run *r)
 static void
 release(struct run *r)
 {
+	if (r->claim < 0)
+		return;
 	if (!r->cgroup_stays && was_extended(r))
 		r->cgroup_stays = !sweep_leftovers(r->claim, -1);
+	if (r->carry)
+		return;
+	if (r->state && !streq(r->state, "closing"))
+		machine_tell(r, "closing", r->ending ? "told to end" : "could not begin");
 	if (!r->cgroup_stays)  /* else the file is what leads the next command to it */
 		unlink(r->claim_path);
 	drop(r->claim);
@@ -287,35 +318,72 @@ void
 machine_claim(const struct plan *p, struct run *r)
 {
 	off_t size;
+	bool carry;
 
-	if (r->claim >= 0) {  /* it waited, and has a tree now */
-		write_facts(r);
-		return;
-	}
 	r->hidden = p->registered == NO;
 	r->network = net_private(p);
-	r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
-	r->claim = machine_lock(r->claim_path, &size);
+	if (r->claimed) {  /* it waited, and has a tree now */
+		must_write_facts(r);
+		return;
+	}
+	if (r->claim < 0 || !streq(strrchr(r->claim_path, '/') + 1, r->name)) {
+		carry = r->carry;
+		r->carry = false;
+		release(r);
+		r->carry = carry;
+		r->claim_path = fmt("%s/%s", run_state_dir(), r->name);
+		r->claim = machine_lock(r->claim_path, &size);
+		undo(r, release);
+	} else {
+		size = (off_t)r->claim_size;
+	}
 	if (r->claim < 0 && errno == EWOULDBLOCK && r->started)
-		exit(CLAIMED);
+		_exit(CLAIMED);
 	if (r->claim < 0)
 		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
-	undo(r, release);
 	if (size > 0) {
-		if (!sweep_leftovers(r->claim, r->tree))
+		r->cgroup_stays = !sweep_leftovers(r->claim, r->tree);
+		if (r->cgroup_stays)
 			die("what is left of a machine %s that was killed does not go away: see %s", r->name, r->claim_path);
-		if (ftruncate(r->claim, 0) < 0)
+		if (r->claim_size == 0 && ftruncate(r->claim, 0) < 0)
 			die("empty %s:", r->claim_path);
 	}
-	write_facts(r);
+	r->claimed = true;
+	must_write_facts(r);
+}
+
+bool
+machine_carried(struct run *r, const char *name, int fd)
+{
+	char *path = fmt("%s/%s", run_state_dir(), name);
+	struct stat st, there;
+
+	/* whatever our caller's environment says: it is that file, and its lock is ours, as it is of nobody else then */
+	if (fstat(fd, &st) < 0 || lstat(path, &there) < 0 || st.st_dev != there.st_dev || st.st_ino != there.st_ino
+	    || !S_ISREG(st.st_mode) || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return false;
+	r->claim = fd;
+	r->claim_path = path;
+	r->claim_size = (size_t)st.st_size;
+	undo(r, release);
+	return true;
 }
 
 void
-machine_state(struct run *r, const char *state)
+machine_carry(struct run *r, const char *state, const char *reason)
 {
-	r->state = state;
-	if (r->claim >= 0)
-		write_facts(r);
+	if (r->claim < 0)
+		return;
+	r->carry = false;
+	undo(r, release);
+	if (r->cgroup_stays)  /* it leads to what is left */
+		return;
+	r->nshares = r->nlinks = 0;
+	r->notes = r->words = NULL;
+	r->bridge = NULL;
+	r->userns = false;
+	r->since = 0;
+	machine_tell(r, state, reason);
 }
 
 void
@@ -323,7 +391,8 @@ machine_register(const struct plan *p, struct run *r)
 {
 	(void)p;
 	r->state = "running";
-	write_facts(r);
+	r->reason = NULL;
+	must_write_facts(r);
 	r->extensible = true;
 }
 
@@ -332,7 +401,7 @@ machine_note(const struct plan *p, struct run *r)
 {
 	(void)p;
 	if (r->nshares != r->nnoted || count(r->notes) != r->nnotes_noted)
-		write_facts(r);
+		must_write_facts(r);
 }
 
 /* no owner holds the file, and none can come while we share its lock */
@@ -424,7 +493,7 @@ machine_reach(const char *name, struct run *r)
 	for (place = k.groups; place && *place && r->nshares < LEN(r->share); place++)
 		r->nshares += cgroup_find(*place, &r->share[r->nshares]);
 	if (r->pid <= 0)
-		die("machine %s is only just starting", name);
+		die("machine %s is not running yet, or not any more", name);
 	r->nnoted = r->nshares;
 }
 

@@ -18,7 +18,7 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-enum { REBOOT_STATUS = 133, PAUSE_MS = 100 };
+enum { REBOOT_STATUS = 133, PAUSE_MS = 100, ASK_MS = 2000, ASK_MOST = 10, ASK_LATER_MS = 10000 };
 
 static char **our_argv;
 static bool lived;  /* a machine ran: what is returned is its status */
@@ -34,6 +34,15 @@ open_wire(const struct plan *p, struct run *r)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->wire) < 0
 	    || (r->userns && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->hand) < 0))
 		die("make the wire to the machine:");
+}
+
+/* not before: the work on a tree may take its time, and be ended like that of any program */
+static void
+take_signals(const struct plan *p, struct run *r)
+{
+	(void)p;
+	(void)r;
+	run_signals();
 }
 
 static void
@@ -203,6 +212,7 @@ static const struct step before_birth[] = {
 	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
 	{ BOTH, "claim the name",                     machine_claim },
+	{ BOTH, "take signals",                       take_signals },
 	{ BOTH, "call the program of pre-start",      hook_look },
 	{ BOTH, "look for its links",                 net_look },
 	{ BOTH, "look for links that move",           move_look },
@@ -352,6 +362,7 @@ kill_child(struct run *r)
 	if (r->pid <= 0)
 		return;
 	machine_kill(r);
+	machine_tell(r, "closing", r->ending ? "told to end" : "could not begin");
 	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
 		;
 	r->pid = 0;
@@ -454,7 +465,6 @@ spawn(const struct plan *p, struct run *r)
 	r->init_namespaces |= r->namespaces;
 	if (net_private(p) && r->netns < 0 && !r->userns)  /* else init makes it by and by */
 		r->init_namespaces |= CLONE_NEWNET;
-	run_signals();
 	net_enter(r);
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
 	if (r->userns)
@@ -485,33 +495,120 @@ spawn(const struct plan *p, struct run *r)
 	listen_to_child(r);
 }
 
-/* the other half of keep_life, in the process image that follows */
+/* ---- one life after another ---------------------------------------------------------------- */
+
+static const char *const handed[] = { "NSPAWN_LITE_MOUNTS", "NSPAWN_LITE_CLAIM" };
+static struct run *again;  /* what begins again even if we die */
+static pid_t ourselves;
+
+static int
+take_over(const char *variable)
+{
+	const char *text = getenv(variable);
+	long long fd;
+
+	return text && parse_number(text, 3, INT32_MAX, &fd) && fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0 ? (int)fd : -1;
+}
+
+static void
+hand_over(const char *variable, int fd)
+{
+	if (fd >= 0 && fcntl(fd, F_SETFD, 0) == 0)
+		setenv(variable, fmt("%d", fd), 1);
+}
+
+/* the other half of keep_life and of begin_again, in the process image that follows */
 static void
 find_life(struct run *r)
 {
-	const char *fd = getenv("NSPAWN_LITE_MOUNTS");
-	long long n;
+	const char *name = getenv("NSPAWN_LITE_NAME"), *restarts = getenv("NSPAWN_LITE_RESTARTS");
+	long long n = 0;
+	int claim;
 
-	if (fd && getenv("NSPAWN_LITE_NAME") && name_valid(getenv("NSPAWN_LITE_NAME")) && parse_number(fd, 3, INT32_MAX, &n) && fcntl((int)n, F_SETFD, FD_CLOEXEC) == 0)
-		r->life_before = (int)n;
-	unsetenv("NSPAWN_LITE_MOUNTS");
+	if (name && name_valid(name)) {
+		r->life_before = take_over(handed[0]);
+		claim = take_over(handed[1]);
+		r->reborn = claim >= 0 && machine_carried(r, name, claim);
+		if (r->reborn || r->life_before >= 0)
+			r->name = xstrdup(name);
+		if (r->reborn && restarts && parse_number(restarts, 0, INT32_MAX, &n))
+			r->restarts = (int)n;
+	}
+	unsetenv(handed[0]);
+	unsetenv(handed[1]);
+	unsetenv("NSPAWN_LITE_NAME");
+	unsetenv("NSPAWN_LITE_RESTARTS");
 }
 
-static _Noreturn void
-begin_again(struct run *r)
+/* seconds until it begins again after a failure; it grows while lives are short */
+static int
+back_off(struct run *r)
 {
-	if (r->life_before >= 0 && fcntl(r->life_before, F_SETFD, 0) == 0) {
-		setenv("NSPAWN_LITE_MOUNTS", fmt("%d", r->life_before), 1);
-		setenv("NSPAWN_LITE_NAME", r->name, 1);
-	}
+	int seconds = RESTART_FIRST, i;
+
+	for (i = 0; i < r->restarts && seconds < RESTART_MOST; i++)
+		seconds *= 2;
+	if (seconds > RESTART_MOST)
+		seconds = RESTART_MOST;
+	if (r->restarts < INT32_MAX)
+		r->restarts++;
+	warn("machine %s: restarting in %d s", r->name, seconds);
+	return seconds;
+}
+
+/* all of the life before is unmade but its claim: nobody else can have the name */
+static _Noreturn void
+begin_again(struct run *r, int seconds)
+{
+	int64_t until = now_ms() + (seconds ? seconds * INT64_C(1000) : PAUSE_MS), left;
+
+	again = NULL;
+	run_signals();
 	start_again(r);
-	poll(NULL, 0, PAUSE_MS);  /* one that reboots as soon as it is up shall not eat the machine */
-	run_signals_as_found();
-	if (run_told_to_end())  /* between the two lives */
-		exit(0);
-	execv("/proc/self/exe", our_argv);
-	execv((const char *)getauxval(AT_EXECFN), our_argv);
-	die("start again:");
+	machine_carry(r, seconds ? "waiting" : "opening", seconds ? fmt("%s, restarting in %d s", r->reason ? r->reason : "could not begin", seconds)
+	                                                           : "rebooting");
+	r->nwatch = 0;
+	/* one that reboots as soon as it is up shall not eat the machine */
+	while ((left = until - now_ms()) > 0 && !r->ending && !(run_signalled(SIGUSR1) && seconds)) {
+		run_wait(r, (int)left);
+		run_told_to_end();
+	}
+	if (!r->ending) {
+		setenv("NSPAWN_LITE_NAME", r->name, 1);
+		setenv("NSPAWN_LITE_RESTARTS", fmt("%d", r->restarts), 1);
+		if (!seconds)
+			hand_over(handed[0], r->life_before);
+		hand_over(handed[1], r->claim);
+		run_signals_as_found();
+		execv("/proc/self/exe", our_argv);
+		execv((const char *)getauxval(AT_EXECFN), our_argv);
+		warn("start again:");
+	}
+	run_unwind();
+	_exit(r->ending ? 0 : FAIL);
+}
+
+/* at exit, when it could not be made once more: its tree may be back after a while */
+static void
+begin_anyway(void)
+{
+	if (again && getpid() == ourselves && !again->ending)
+		begin_again(again, back_off(again));
+}
+
+/* whether it begins again, and in how many seconds; -1: it does not */
+static int
+pause_after(const struct plan *p, struct run *r, int status)
+{
+	if (r->ending)
+		return -1;
+	if (now_ms() - r->began >= RESTART_RESET * INT64_C(1000))
+		r->restarts = 0;
+	if (status < 0)
+		return 0;
+	if (p->restart == RESTART_ALWAYS || (p->restart == RESTART_ON_FAILURE && status))
+		return back_off(r);
+	return -1;
 }
 
 static void
@@ -581,10 +678,18 @@ got_notify(struct run *r, int fd, short revents)
 static void
 ask_to_end(const struct plan *p, struct run *r, const char *what)
 {
-	r->ending |= !streq(what, "reboot");
+	bool reboot = streq(what, "reboot");
+
+	if (reboot && (r->asked || r->ending))
+		return;  /* it is about it */
+	r->ending |= !reboot;
+	r->again |= reboot;
 	machine_thaw(r);
-	if (r->halting++ == 0 && halt_ask(p, r, what)) {
+	if ((reboot || r->halting++ == 0) && halt_ask(p, r, what)) {
 		r->asked = what;
+		r->asked_at = now_ms();
+		r->ask_next = r->asked_at + ASK_MS;
+		r->times_asked = 1;
 		if (!r->quiet)
 			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
 		return;
@@ -592,86 +697,144 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 	machine_kill(r);
 }
 
-static void
-live(const struct plan *p, struct run *r)
+/*
+ * An init that has just begun may not have heard: a signal without a handler is lost on PID 1. So it is asked again, until
+ * its time is up. Milliseconds until there is more to do; -1: for ever
+ */
+static int
+press(const struct plan *p, struct run *r)
 {
-	enum { AGAIN_MS = 2000, AGAIN_MOST = 10 };
-	bool slim = false, settling;
-	int ms, again = 0;
+	int64_t now, end = r->asked_at + STOP_SECONDS * INT64_C(1000);
 
-	watch(r, r->notify, POLLIN, got_notify);
-	console_begin(r);
-	while (r->pid > 0) {
-		settling = !start_settled(r);
-		if (p->notify_ready != YES && !settling)
-			tell_ready(r);
-		/* a payload that outlives its first second may stay for years, on a box with little memory */
-		ms = settling ? 1 : r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
-		if (run_wait(r, ms) == 0) {
-			console_again(r);
-			/* an init that has just begun may not have heard: a signal without a handler is lost on PID 1 */
-			if (ms == AGAIN_MS && again++ < AGAIN_MOST)
-				halt_ask(p, r, r->asked);
-			if (settling)
-				continue;
-			if (!slim) {
-				mntns_offer(r);
-				spare_offer(p, r);
-				sys_slim();
-			}
-			slim = true;
-		}
-		if (run_signalled(SIGCHLD) && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
-			break;
-		if (run_signalled(SIGWINCH))
-			console_resize(r);
-		if (run_told_to_end())
-			ask_to_end(p, r, "poweroff");
-		if (r->want) {
-			if (streq(r->want, "kill")) {
-				machine_kill(r);
-			} else {
-				ask_to_end(p, r, r->want);
-			}
-			r->want = NULL;
-		}
+	if (!r->asked)
+		return -1;
+	now = now_ms();
+	if (now >= end) {
+		warn("machine %s has not ended in %d s: it is killed", r->name, STOP_SECONDS);
+		r->asked = NULL;
+		machine_kill(r);
+		return -1;
 	}
-	r->pid = 0;
-	r->ending |= run_told_to_end();
-	unwatch(r, r->notify, got_notify);
-	console_drain(r);
+	if (now >= r->ask_next) {
+		halt_ask(p, r, r->asked);
+		r->ask_next = now + (r->times_asked++ < ASK_MOST ? ASK_MS : ASK_LATER_MS);
+	}
+	return (int)((r->ask_next < end ? r->ask_next : end) - now);
 }
 
-/* ---- end ---------------------------------------------------------------------------------- */
+static void
+kill_now(struct run *r)
+{
+	r->ending = true;
+	machine_kill(r);
+}
+
+/* what signals and keys want of it */
+static void
+heed(const struct plan *p, struct run *r)
+{
+	if (run_signalled(SIGWINCH))
+		console_resize(r);
+	if (run_signalled(SIGUSR1))
+		ask_to_end(p, r, "reboot");
+	if (run_signalled(SIGUSR2))
+		kill_now(r);
+	if (run_signalled(SIGPWR) && r->halting == 0)
+		ask_to_end(p, r, "poweroff");
+	if (run_told_to_end())
+		ask_to_end(p, r, "poweroff");
+	if (r->want && streq(r->want, "kill"))
+		kill_now(r);
+	else if (r->want)
+		ask_to_end(p, r, r->want);
+	r->want = NULL;
+}
+
+/* it has, and is not reaped: nobody else can get its number yet */
+static bool
+has_ended(struct run *r)
+{
+	siginfo_t info;
+
+	info.si_pid = 0;
+	if (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != r->pid)
+		return false;
+	r->status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;  /* as wait(2) has it */
+	return true;
+}
 
 /* what became of PID 1, in the original's words; the status to leave with, or -1 to begin again */
 static int
-closing(const struct plan *p, struct run *r)
+closing(const struct plan *p, struct run *r, const char **text)
 {
-	const char *text = NULL;
 	int status, sig = WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0;
+	bool own = p->share_pid != YES;  /* then reboot(2) is told by a signal, see "behavior inside PID namespaces" there */
 
-	if (WIFEXITED(r->status)) {
-		status = WEXITSTATUS(r->status);
-		text = status ? fmt("Container %s failed with error code %d.", r->name, status)
-		              : fmt("Container %s exited successfully.", r->name);
-	} else if (sig == SIGINT && p->share_pid != YES) {  /* reboot(2), "behavior inside PID namespaces" */
-		status = 0;
-		text = fmt("Container %s has been shut down.", r->name);
-	} else if (sig == SIGHUP && p->share_pid != YES && r->ending) {  /* it was asked to end, and that is what it did */
-		status = 0;
-		text = fmt("Container %s has been shut down.", r->name);
-	} else if (sig == SIGHUP && p->share_pid != YES) {
+	if (!r->ending && (r->again || (own && sig == SIGHUP))) {
 		status = p->keep_unit ? REBOOT_STATUS : -1;
-		text = fmt("Container %s is being rebooted.", r->name);
+		r->reason = "rebooting";
+		*text = fmt("Container %s is being rebooted.", r->name);
+	} else if (WIFEXITED(r->status)) {
+		status = WEXITSTATUS(r->status);
+		r->reason = fmt("exited with status %d", status);
+		*text = status ? fmt("Container %s failed with error code %d.", r->name, status)
+		               : fmt("Container %s exited successfully.", r->name);
+	} else if (own && (sig == SIGINT || sig == SIGHUP)) {  /* or it was asked to end, and did it in that way */
+		status = 0;
+		r->reason = "powered off";
+		*text = fmt("Container %s has been shut down.", r->name);
 	} else {
 		status = 128 + sig;
-		text = fmt("Container %s terminated by signal %s.", r->name, user_signal_name(sig));
+		r->reason = fmt("killed by %s", user_signal_name(sig));
+		*text = fmt("Container %s terminated by signal %s.", r->name, user_signal_name(sig));
 	}
+	return status;
+}
+
+static int
+live(const struct plan *p, struct run *r)
+{
+	const char *text;
+	bool slim = false, settling;
+	int ms, pressing, status;
+
+	watch(r, r->notify, POLLIN, got_notify);
+	console_begin(r);
+	r->began = now_ms();
+	run_signals_look();
+	if (run_told_to_end())  /* while it was made: nobody in there could hear yet */
+		kill_now(r);
+	do {
+		settling = !start_settled(r);
+		if (p->notify_ready != YES && !settling)
+			tell_ready(r);
+		pressing = press(p, r);
+		/* a payload that outlives its first second may stay for years, on a box with little memory */
+		ms = settling ? 1 : r->console_lost ? 100 : slim ? -1 : 1000;
+		if (run_wait(r, pressing >= 0 && (ms < 0 || pressing < ms) ? pressing : ms) == 0) {
+			console_again(r);
+			if (!settling && !slim && !r->asked) {
+				mntns_offer(r);
+				spare_offer(p, r);
+				sys_slim();
+				slim = true;
+			}
+		}
+		heed(p, r);
+	} while (!run_signalled(SIGCHLD) || !has_ended(r));
+	status = closing(p, r, &text);
+	machine_tell(r, "closing", r->reason);
+	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
+		;
+	r->pid = 0;
+	unwatch(r, r->notify, got_notify);
+	console_drain(r);
 	if (!r->quiet || (r->started && !r->ready))
 		print(2, "%s\n", text);
 	return status == 0 && r->started && !r->ready && !r->ending ? FAIL : status;
 }
+
+/* ---- verbs ------------------------------------------------------------------------------------ */
 
 static int
 show(const struct plan *p)
@@ -695,12 +858,22 @@ words_of(const struct plan *p)
 	return plan_words(&open);
 }
 
+/* from here on it begins again whatever happens, if that was asked for. The first birth is another matter: who waits is told */
+static void
+outlive(const struct plan *p, struct run *r)
+{
+	if (p->restart != RESTART_ON_FAILURE && p->restart != RESTART_ALWAYS)
+		return;
+	again = r;
+	r->carry = true;
+}
+
 static int
 verb_run(char **words)
 {
 	static struct plan p;
 	static struct run r;
-	int status;
+	int status, seconds;
 
 	plan_parse(&p, words);
 	if (p.show)
@@ -709,23 +882,29 @@ verb_run(char **words)
 	plan_check(&p);
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
+	ourselves = getpid();
+	atexit(begin_anyway);  /* behind what unmakes the life before */
 	run_begin(&r);
 	r.words = words_of(&p);
 	start_begin(&p, &r);
 	find_life(&r);
+	if (r.reborn)
+		outlive(&p, &r);
 	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
 	spawn(&p, &r);
 	lived = true;
+	outlive(&p, &r);
 	take_steps(after_birth, LEN(after_birth), BOTH, &p, &r);
 	machine_sweep(&r);
 	mntns_learn();
-	live(&p, &r);
-	status = closing(&p, &r);
+	status = live(&p, &r);
+	again = NULL;
+	seconds = pause_after(&p, &r, status);
+	r.carry = seconds >= 0;
 	run_unwind();
-	if (status >= 0)
-		return status;
-	/* nothing is left of it, and the same words make it anew */
-	begin_again(&r);
+	if (seconds < 0)
+		return status < 0 ? 0 : status;
+	begin_again(&r, seconds);  /* the same words make it anew */
 }
 
 /* a word as a shell reads it back */
@@ -927,7 +1106,7 @@ static const struct verb {
 	{ "reboot",       ASK(life_reboot, 1, MANY),      "NAME...",        "reboot them" },
 	{ "restart",      ASK(life_reboot, 1, MANY),      "NAME...",        "the same" },
 	{ "terminate",    ASK(life_terminate, 1, MANY),   "NAME...",        "end them at once" },
-	{ "kill",         ASK(life_kill, 1, MANY),        "NAME...",        "send a signal to their processes" },
+	{ "kill",         ASK(life_kill, 0, MANY),        "NAME...",        "send a signal to their processes" },
 	{ "enable",       ASK(start_enable, 1, MANY),     "NAME...",        "let start --all start them" },
 	{ "disable",      ASK(start_disable, 1, MANY),    "NAME...",        "and no longer" },
 	{ "wait",         ASK(life_wait, 1, 2),           "NAME [STATE]",   "until it runs, or is stopped (stopped)" },

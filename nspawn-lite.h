@@ -20,6 +20,7 @@ enum {
 };
 enum { ZONE_OFF = 1, ZONE_COPY, ZONE_BIND, ZONE_SYMLINK, ZONE_DELETE, ZONE_AUTO };
 enum { JOURNAL_NO = 1, JOURNAL_HOST, JOURNAL_TRY_HOST, JOURNAL_GUEST, JOURNAL_TRY_GUEST, JOURNAL_AUTO };
+enum { RESTART_NO = 1, RESTART_ON_FAILURE, RESTART_ALWAYS };
 enum { VFS_NO = 1, VFS_YES, VFS_NETWORK };
 enum { OWNERSHIP_OFF = 1, OWNERSHIP_CHOWN, OWNERSHIP_MAP, OWNERSHIP_AUTO, OWNERSHIP_TRY_MAP };
 
@@ -74,7 +75,8 @@ struct plan {
 	int console;
 	char **log;
 	/* its life */
-	char **wait_for, *restart, *notify_fd;
+	char **wait_for, *notify_fd;
+	int restart;
 	/* what the original takes from its environment */
 	int tmpfs_tmp, share_ipc, share_pid, share_uts, cgroup_namespace, unified, lock, check_os_release;
 	int api_vfs_writable;
@@ -227,9 +229,17 @@ struct run {
 	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
 	bool started, ready;  /* by start: nobody sits there */
 	int notify_fd;        /* of --notify-fd, until it is ready */
-	int halting;          /* how often it was asked to end, or to begin again */
+	int halting;          /* how often it was asked to end */
 	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
+	int64_t asked_at, ask_next;  /* when that was; when it is asked again. Of now_ms, as those below */
+	int times_asked;
+	int64_t began;        /* its payload */
 	bool ending;          /* it is to end: a reboot is no new beginning */
+	bool again;           /* it was asked to reboot: so it begins again, however it ended */
+	bool carry;           /* its claim outlives what is unmade: the next life has it */
+	bool reborn;          /* this is such a life */
+	bool claimed;         /* machine_claim was called */
+	int restarts;         /* so many lives before this one were short, and failed */
 	const char *want;     /* "reboot" or "poweroff", by the escape keys */
 	/* its terminal */
 	int mode, master, slave;
@@ -266,11 +276,12 @@ void watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, sh
 void unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short));
 void run_signals(void);                              /* blocked but in run_wait; SIGPIPE harmless */
 void run_signal_too(int sig);                         /* take this one too */
+void run_signals_look(void);                         /* those that wait and want an end have come now */
 void run_signals_open(bool open);                    /* let them interrupt what we do, or not */
 void run_signals_as_found(void);                     /* before we exec ourselves */
 void run_signals_child(int procfs);                  /* all as a new program expects them */
 bool run_signalled(int sig);                         /* did it come since we last asked */
-bool run_told_to_end(void);                          /* by SIGTERM, SIGINT, SIGHUP or SIGQUIT, since we last asked */
+bool run_told_to_end(void);                          /* by a signal, since we last asked; then r->ending is set, too */
 int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
 /* the wire: notes of the child, until it has exec'd or ended */
 void run_listen(struct run *r, void (*got)(struct run *, char kind, int fd, const char *text));
@@ -703,6 +714,11 @@ char *cgroup_place(const struct share *s);
 bool cgroup_find(const char *place, struct share *s);    /* the other way, and open it; false with errno */
 void cgroup_let_go(struct share *s);                     /* close it */
 void cgroup_thaw(const struct share *s);                 /* if it is frozen */
+/*
+ * All processes of one that runs, and no other; with SIGKILL those too that come meanwhile. r has its leader, with a pidfd
+ * (or -1), and a share. -1 with ESRCH, or ENOENT: there is nothing to tell them by
+ */
+int cgroup_signal(const struct run *r, int sig);
 void cgroup_end(const struct run *r);                    /* kill all of its processes, those too that it froze itself */
 bool cgroup_remove(const char *place);                   /* the machine's directory, with what is below */
 
@@ -735,8 +751,12 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
 /* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
 int machine_lock(const char *path, off_t *size);
-void machine_state(struct run *r, const char *state);        /* and write it, if it is claimed */
 void machine_register(const struct plan *p, struct run *r);
+/* state is NULL: as it is. In "closing" nothing stands there that it needed to live */
+void machine_tell(struct run *r, const char *state, const char *reason);
+/* the claim of the life before, handed over exec; false: it is none */
+bool machine_carried(struct run *r, const char *name, int fd);
+void machine_carry(struct run *r, const char *state, const char *reason);  /* all but it is unmade: hold it, for the next */
 void machine_note(const struct plan *p, struct run *r);      /* what has come to be left behind since the claim */
 void machine_sweep(const struct run *r);                           /* what killed supervisors left */
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
@@ -770,11 +790,16 @@ _Noreturn void known_no(const char *what, const char *name);  /* "Could not get 
 /* signal its supervisor, or its leader, and nobody else who may have got that pid meanwhile; -1 with errno */
 int known_signal(const struct known *k, pid_t pid, int sig);
 /*
- * What its supervisor understands: SIGTERM asks to power off, a second one kills; SIGUSR1 asks to reboot; SIGUSR2 kills at
- * once. Each of those but SIGUSR1 ends it for good, whatever --restart says
+ * What its supervisor understands: SIGTERM asks to power off, a second one kills; SIGPWR asks to power off, and says
+ * nothing new when that is asked already; SIGUSR1 asks to reboot; SIGUSR2 kills at once. Each of those but SIGUSR1 ends it
+ * for good, whatever --restart says
  */
 /* changes of the state directory, for poll(2): an fd to read and throw away; -1: the kernel has no inotify */
 int known_watch(void);
+/* for who looks for years: no memory is taken. An fd of the register of one that lives, or -1 */
+int known_open(const char *name);
+struct brief { char state[16], reason[128]; bool hidden, lives; };
+void known_look(int fd, struct brief *b);  /* what it said last, if it does not live */
 char *known_unit(const struct known *k);  /* "systemd-nspawn@x.service", as scripts of the original read it */
 
 /* ---- hook.c: a program of config.h at turns of a machine's life ------------------------- */
@@ -883,7 +908,7 @@ int machines_list(struct ask *a), machines_status(struct ask *a), machines_show(
 
 int life_stop(struct ask *a), life_reboot(struct ask *a), life_terminate(struct ask *a), life_kill(struct ask *a);
 int life_wait(struct ask *a), life_monitor(struct ask *a);
-/* until it has ended, if it is k that runs; false: seconds have gone. -1: for ever */
+/* until it has ended, and its supervisor, if it is k that runs; false: seconds have gone. -1: for ever */
 bool life_wait_end(const struct known *k, int seconds);
 
 /* ---- depend.c: what a machine waits for before it starts ------------------------ */

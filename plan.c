@@ -141,7 +141,7 @@ static const struct option {
 
 	{ "Life", 0, O_TITLE, 0, NULL, NULL, NULL },
 	{ "wait-for",         0,  LIST(wait_for, "PATH|interface:IF|machine:NAME"), "start once this is there, and give up after a while" },
-	{ "restart",          0,  STR(restart, "no|on-failure|always"), "begin again when it has ended, after a pause that grows" },
+	{ "restart",          0,  CHOICE(restart, "no|on-failure|always"), "begin again when it has ended, after a pause that grows" },
 	{ "notify-fd",        0,  STR(notify_fd, "N"),         "write a line to this fd when it is ready" },
 
 	{ "Network", 0, O_TITLE, 0, NULL, NULL, NULL },

@@ -140,7 +140,7 @@ note(int sig)
 void
 run_signals(void)
 {
-	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT };
+	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPWR };
 	struct sigaction act = { .sa_handler = note }, old;
 	static bool done;
 	sigset_t all;
@@ -187,6 +187,16 @@ run_signals_open(bool open)
 void
 run_signals_as_found(void)
 {
+	static const int final[] = { SIGTERM, SIGINT, SIGQUIT, SIGUSR2, SIGPWR };
+	struct sigaction act;
+	size_t i;
+
+	/* none is lost between here and exec: what ends us for good does it; and exec keeps what is ignored */
+	for (i = 0; i < LEN(final); i++)
+		signal(final[i], SIG_DFL);
+	if (sigaction(SIGHUP, NULL, &act) == 0 && act.sa_handler != SIG_IGN)
+		signal(SIGHUP, SIG_DFL);
+	signal(SIGUSR1, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &outside, NULL);
 }
 
@@ -217,14 +227,35 @@ run_signalled(int sig)
 	return yes;
 }
 
+static const int told[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR2, SIGPWR };
+
+void
+run_signals_look(void)
+{
+	sigset_t waiting;
+	size_t i;
+
+	if (sigpending(&waiting) < 0)
+		return;
+	for (i = 0; i < LEN(told); i++)
+		if (sigismember(&waiting, told[i]) > 0) {
+			run_signals_open(true);
+			run_signals_open(false);
+			break;
+		}
+}
+
 bool
 run_told_to_end(void)
 {
-	bool yes = run_signalled(SIGTERM);
+	bool yes = false;
+	size_t i;
 
-	yes |= run_signalled(SIGINT);
-	yes |= run_signalled(SIGHUP);
-	return yes | run_signalled(SIGQUIT);
+	for (i = 0; i < LEN(told); i++)
+		yes |= run_signalled(told[i]);
+	if (yes && current)
+		current->ending = true;
+	return yes;
 }
 
 int

@@ -756,6 +756,14 @@ sys_pidfd_open(pid_t pid)
 }
 
 int
+sys_pidfd_signal(int pidfd, int sig)
+{
+	enum { NR_pidfd_send_signal = 424 };  /* on every machine */
+
+	return (int)syscall(NR_pidfd_send_signal, pidfd, sig, NULL, 0);
+}
+
+int
 sys_join(int pidfd, int ns, int namespaces)
 {
 	static const struct { const char *name; int flag; } kinds[] = {

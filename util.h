@@ -143,6 +143,7 @@ pid_t sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *p
  */
 int sys_join(int pidfd, int ns, int namespaces);
 int sys_pidfd_open(pid_t pid);  /* 5.3 */
+int sys_pidfd_signal(int pidfd, int sig);
 /*
  * A file system mounted where nobody sees it, as an fd of its root: it goes with the last fd. Options are as those
  * of mount(2). 5.2; else by a process with mounts of its own. -1 with errno
