@@ -61,7 +61,10 @@ console_open(const struct plan *p, struct run *r)
 {
 	bool in = isatty(0), out = isatty(1);
 
+	r->started = getenv("NSPAWN_LITE_START") != NULL;
 	r->mode = p->console;
+	if (r->started)  /* nobody sits there: it is heard, and whoever comes later may type */
+		r->mode = r->mode == CONSOLE_PASSIVE ? CONSOLE_PASSIVE : CONSOLE_READ_ONLY;
 	if (r->mode == CONSOLE_AUTOPIPE)
 		r->mode = in && out ? CONSOLE_INTERACTIVE : CONSOLE_PIPE;
 	if (!r->mode)
@@ -179,6 +182,14 @@ look_for_escape(struct run *r, const char *buf, size_t len)
 	return len;
 }
 
+/* read what comes next; of the console, if nobody wants it to wait */
+static void
+lane_on(struct run *r, struct lane *l)
+{
+	if (l->from != r->master || !r->held)
+		watch(r, l->from, POLLIN, lane_in);
+}
+
 static void
 lane_end(struct run *r, struct lane *l)
 {
@@ -227,6 +238,8 @@ lane_in(struct run *r, int fd, short revents)
 	}
 	l->start = 0;
 	l->len = (size_t)n;
+	if (fd == r->master && r->heard)
+		r->heard(r, l->buf, l->len);
 	if (l->keys)
 		l->len = look_for_escape(r, l->buf, l->len);
 	if (l->to < 0)  /* nobody is there to read it */
@@ -265,7 +278,7 @@ lane_out(struct run *r, int fd, short revents)
 			return;
 		}
 		l->to = -1;
-		watch(r, l->from, POLLIN, lane_in);
+		lane_on(r, l);
 		return;
 	}
 	midline = l->buf[l->start + (size_t)n - 1] != '\n';
@@ -274,7 +287,7 @@ lane_out(struct run *r, int fd, short revents)
 	if (l->len)
 		return;
 	unwatch(r, fd, lane_out);
-	watch(r, l->from, POLLIN, lane_in);
+	lane_on(r, l);
 }
 
 /* ---- the terminal we were called on ---------------------------------------------- */
@@ -371,7 +384,7 @@ console_begin(struct run *r)
 			console_resize(r);
 			add_lane(r, 0, r->master)->keys = true;
 		}
-		add_lane(r, r->master, r->mode == CONSOLE_PASSIVE ? -1 : 1);
+		add_lane(r, r->master, r->mode == CONSOLE_PASSIVE || r->started ? -1 : 1);
 	}
 	for (i = 0; i < r->nlane; i++) {
 		if (r->lane[i].to >= 0 && r->lane[i].to != r->master && !r->lane[i].close_to)
@@ -383,9 +396,21 @@ console_begin(struct run *r)
 void
 console_again(struct run *r)
 {
-	if (r->console_lost)
+	if (r->console_lost && !r->held)
 		watch(r, r->master, POLLIN, lane_in);
 	r->console_lost = false;
+}
+
+void
+console_hold(struct run *r, bool on)
+{
+	struct lane *l = r->master < 0 ? NULL : lane_of(r, r->master, true);
+
+	r->held = on;
+	if (l && on)
+		unwatch(r, r->master, lane_in);
+	else if (l && !l->len && !r->console_lost)
+		watch(r, r->master, POLLIN, lane_in);
 }
 
 /* nothing in there lives any more: what it wrote last comes out, and its end of the line with it */
@@ -401,13 +426,15 @@ console_drain(struct run *r)
 		close(r->slave);
 	r->slave = -1;
 	console_again(r);
+	if (r->held)
+		console_hold(r, false);
 	do {
 		more = false;
 		for (i = 0; i < r->nlane; i++) {
 			l = &r->lane[i];
 			if (l->from == 0 && !l->ended)
 				lane_end(r, l);
-			more |= !l->ended && (l->to >= 0 || l->from != r->master);
+			more |= !l->ended && (l->to >= 0 || l->from != r->master || r->heard);
 		}
 	} while (more && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
 	if (raw && midline)

@@ -591,7 +591,7 @@ live(const struct plan *p, struct run *r)
 		tell_ready(r);
 	while (r->pid > 0) {
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
-		ms = r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
+		ms = r->console_lost || r->held ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
 		if (run_wait(r, ms) == 0) {
 			console_again(r);
 			/* an init that has just begun may not have heard: a signal without a handler is lost on PID 1 */
@@ -604,6 +604,7 @@ live(const struct plan *p, struct run *r)
 			}
 			slim = true;
 		}
+		attach_again(r);
 		if (run_signalled(SIGCHLD) && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
 			break;
 		if (run_signalled(SIGWINCH))
