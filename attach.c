@@ -1,52 +1,802 @@
 /* SPDX-License-Identifier: 0BSD */
-/* The console of a running machine, for those who come later */
+/* What the console says: kept for those who come later, and told to those who sit at it from elsewhere */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "nspawn-lite.h"
+#include CONFIG
 
-void
-attach_open(const struct plan *p, struct run *r)
+/*
+ * Who sits there follows the ring, so that it costs us nothing how many they are. Its socket takes a packet each of
+ * what is typed ('d', bytes), of the size of its window ('w', struct winsize), and of how far it has come ('a', an offset
+ * in the ring): while one is half a ring behind, the guest has to wait, but not for long.
+ */
+enum { CLIENTS = 8, PACKET = 512, HOLD_MS = 3000, AT_LISTENER = CLIENTS, AT_MASTER, A_TURN = 8 };
+
+static struct {
+	bool kept;
+	struct ring ring;
+	/* --log */
+	const char *path, *older, *dev_log;
+	int file, log;
+	uint64_t size;
+	size_t len;
+	char line[960];
+	/* who sits there */
+	int epoll, listener;
+	int64_t since;        /* ms: the guest waits from then on */
+	struct client { int fd; bool late, waits; uint64_t read; } client[CLIENTS];
+	size_t typed;         /* that the guest has not read yet: who types more waits */
+	char keys[PACKET];
+} its = { .ring.fd = -1, .file = -1, .log = -1, .epoll = -1, .listener = -1 };
+
+/* the last one counts, of each kind; no forgets those before it */
+static bool
+choose(const struct plan *p, const char **path, bool *syslog)
 {
-	(void)p;
-	(void)r;
+	bool keep = LOG_SIZE > 0;
+	char **w;
+
+	*path = NULL;
+	*syslog = false;
+	for (w = p->log; w && *w; w++) {
+		keep = !streq(*w, "no") && LOG_SIZE > 0;
+		*syslog = streq(*w, "syslog") || (*syslog && !streq(*w, "no"));
+		if (**w == '/')
+			*path = *w;
+		else if (streq(*w, "no"))
+			*path = NULL;
+		else if (!streq(*w, "syslog"))
+			die("--log=%s: neither an absolute path, nor syslog or no", *w);
+	}
+	return keep;
 }
 
 void
-attach_begin(const struct plan *p, struct run *r)
+attach_check(const struct plan *p)
 {
-	(void)p;
-	(void)r;
+	const char *path;
+	bool syslog;
+
+	choose(p, &path, &syslog);
 }
 
-void
-attach_heard(struct run *r, const char *data, size_t len)
+/* ---- where it is kept ------------------------------------------------------------- */
+
+static int
+open_file(void)
 {
-	(void)r;
-	(void)data;
-	(void)len;
+	struct stat st;
+
+	its.file = openat(AT_FDCWD, its.path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (its.file < 0)
+		return -1;
+	if (fstat(its.file, &st) == 0 && S_ISREG(st.st_mode)) {
+		its.size = (uint64_t)st.st_size;
+		return 0;
+	}
+	errno = EINVAL;
+	its.file = drop(its.file);
+	return -1;
+}
+
+/* a disk that is full loses it, and a file that cannot be made now may be later */
+static void
+to_file(const char *data, size_t len)
+{
+	char buf[1024];
+	ssize_t written;
+	size_t n;
+
+	if (its.file >= 0 && its.size > 0 && its.size + len > LOG_FILE_SIZE) {
+		rename(its.path, its.older);
+		its.file = drop(its.file);
+	}
+	if (its.file < 0 && open_file() < 0)
+		return;
+	while (len > 0) {
+		for (n = 0; len > 0 && n < sizeof(buf); data++, len--)
+			if (*data != '\r')
+				buf[n++] = *data;
+		written = write(its.file, buf, n);
+		if (written > 0)
+			its.size += (uint64_t)written;
+	}
+}
+
+/* a datagram as of syslog(3), to a daemon that may begin again at any time: 3 is daemon, 6 is info */
+static void
+send_line(struct run *r)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char head[128], when[32] = "";
+	time_t now = time(NULL);
+	struct tm tm;
+	struct iovec iov[2] = { { head, 0 }, { its.line, its.len } };
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+	int tries;
+
+	if (its.len > 0 && localtime_r(&now, &tm))
+		strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm);
+	iov[0].iov_len = (size_t)snprintf(head, sizeof(head), "<%d>%s %s[%d]: ", 3 << 3 | 6, when, r->name, (int)r->pid);
+	strncpy(a.sun_path, its.dev_log, sizeof(a.sun_path) - 1);
+	for (tries = 0; its.len > 0 && tries < 2; tries++) {
+		if (its.log < 0) {
+			its.log = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+			if (its.log >= 0 && connect(its.log, (struct sockaddr *)&a, sizeof(a)) < 0)
+				its.log = drop(its.log);
+		}
+		if (its.log < 0 || sendmsg(its.log, &m, MSG_NOSIGNAL) >= 0 || errno == EAGAIN || errno == ENOBUFS)
+			break;
+		its.log = drop(its.log);
+	}
+	its.len = 0;
+}
+
+static void
+to_syslog(struct run *r, const char *data, size_t len)
+{
+	for (; len > 0; data++, len--) {
+		if (*data == '\n' || its.len == sizeof(its.line))
+			send_line(r);
+		if (*data && *data != '\n' && *data != '\r')
+			its.line[its.len++] = *data;
+	}
+}
+
+/* memory that is full loses it, too: the next that finds room is whole again */
+static void
+keep(struct run *r, int kind, const char *data, size_t len)
+{
+	if (its.kept)
+		ring_write(&its.ring, kind, data, len);
+	if (kind != RING_CONSOLE && kind != RING_SUPERVISOR)
+		return;
+	if (its.path)
+		to_file(data, len);
+	if (its.dev_log)
+		to_syslog(r, data, len);
+	if (kind == RING_CONSOLE)
+		return;
+	if (its.path)
+		to_file("\n", 1);
+	if (its.dev_log)
+		to_syslog(r, "\n", 1);
 }
 
 void
 attach_say(struct run *r, const char *text)
 {
-	(void)r;
-	(void)text;
+	size_t len = strlen(text);
+
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len > 0)
+		keep(r, RING_SUPERVISOR, text, len);
 }
 
-int
-attach_console(struct ask *a)
+/* ---- who sits there ---------------------------------------------------------------- */
+
+static bool
+is_behind(const struct client *c)
 {
-	(void)a;
-	die("not built yet");
+	return c->fd >= 0 && !c->late && !c->waits && its.ring.head - c->read > its.ring.size / 2;
 }
 
-int
-attach_logs(struct ask *a)
+static bool
+somebody_behind(void)
 {
-	return attach_console(a);
+	size_t i;
+
+	for (i = 0; its.listener >= 0 && i < CLIENTS; i++)
+		if (is_behind(&its.client[i]))
+			return true;
+	return false;
+}
+
+void
+attach_again(struct run *r)
+{
+	size_t i;
+
+	if (!r->held)
+		return;
+	for (i = 0; now_ms() - its.since > HOLD_MS && i < CLIENTS; i++)
+		if (is_behind(&its.client[i]))
+			its.client[i].late = true;
+	if (!somebody_behind())
+		console_hold(r, false);
+}
+
+static void
+attach_heard(struct run *r, const char *data, size_t len)
+{
+	keep(r, RING_CONSOLE, data, len);
+	if (r->held || r->draining || !somebody_behind())
+		return;
+	its.since = now_ms();
+	console_hold(r, true);
+}
+
+static void
+poll_for(int op, int fd, uint32_t events, uint64_t what)
+{
+	struct epoll_event e = { .events = events, .data.u64 = what };
+
+	epoll_ctl(its.epoll, op, fd, &e);
+}
+
+static void
+dismiss(struct run *r, struct client *c)
+{
+	c->fd = drop(c->fd);
+	attach_again(r);
+}
+
+static void
+take_clients(void)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	struct client *c;
+	int fd;
+
+	while ((fd = accept4(its.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		for (c = its.client; c < its.client + CLIENTS && c->fd >= 0; c++)
+			;
+		if (c == its.client + CLIENTS || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || who.uid != geteuid()) {
+			close(fd);
+			continue;
+		}
+		*c = (struct client){ .fd = fd, .read = its.ring.head };
+		poll_for(EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(c - its.client));
+	}
+}
+
+/* to the guest, as much as it takes */
+static void
+type(struct run *r)
+{
+	ssize_t n = write(r->master, its.keys, its.typed);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		n = (ssize_t)its.typed;  /* there is nobody to read it */
+	if (n <= 0)
+		return;
+	its.typed -= (size_t)n;
+	memmove(its.keys, its.keys + n, its.typed);
+}
+
+static void
+type_on(struct run *r, uint32_t events)
+{
+	size_t i;
+
+	type(r);
+	if (its.typed && events & (EPOLLHUP | EPOLLERR))
+		its.typed = 0;
+	if (its.typed)
+		return;
+	poll_for(EPOLL_CTL_DEL, r->master, 0, AT_MASTER);
+	for (i = 0; i < CLIENTS; i++) {
+		if (its.client[i].fd >= 0 && its.client[i].waits)
+			poll_for(EPOLL_CTL_MOD, its.client[i].fd, EPOLLIN, i);
+		its.client[i].waits = false;
+	}
+}
+
+/* a packet; false: it is none of ours */
+static bool
+take_packet(struct run *r, struct client *c, const char *packet, size_t len)
+{
+	struct winsize size;
+	uint64_t read;
+
+	if (*packet == 'd') {
+		memcpy(its.keys, packet + 1, len - 1);
+		its.typed = len - 1;
+		type(r);
+		if (its.typed)
+			poll_for(EPOLL_CTL_ADD, r->master, EPOLLOUT, AT_MASTER);
+		return true;
+	}
+	if (*packet == 'w' && len == 1 + sizeof(size)) {
+		memcpy(&size, packet + 1, sizeof(size));
+		ioctl(r->master, TIOCSWINSZ, &size);
+		return true;
+	}
+	if (*packet != 'a' || len != 1 + sizeof(read))
+		return false;
+	memcpy(&read, packet + 1, sizeof(read));
+	if (read > its.ring.head)
+		return false;
+	c->read = read;
+	c->late &= its.ring.head - read > its.ring.size / 2;
+	attach_again(r);
+	return true;
+}
+
+static void
+hear(struct run *r, struct client *c)
+{
+	char packet[1 + PACKET];
+	ssize_t n = recv(c->fd, packet, sizeof(packet), MSG_TRUNC | (its.typed ? MSG_PEEK : 0));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0 && its.typed && *packet == 'd') {  /* it stays where it is, and who typed it waits */
+		c->waits = true;
+		poll_for(EPOLL_CTL_MOD, c->fd, 0, (uint64_t)(c - its.client));
+		attach_again(r);
+		return;
+	}
+	if (n > 0 && its.typed)
+		n = recv(c->fd, packet, sizeof(packet), MSG_TRUNC);
+	if (n <= 0 || (size_t)n > sizeof(packet) || !take_packet(r, c, packet, (size_t)n))
+		dismiss(r, c);
+}
+
+static void
+on_events(struct run *r, int fd, short revents)
+{
+	struct epoll_event e[A_TURN];
+	int n = epoll_wait(fd, e, A_TURN, 0), i;
+
+	(void)revents;
+	for (i = 0; i < n; i++) {
+		if (e[i].data.u64 == AT_LISTENER)
+			take_clients();
+		else if (e[i].data.u64 == AT_MASTER)
+			type_on(r, e[i].events);
+		else if (its.client[e[i].data.u64].fd >= 0 && its.client[e[i].data.u64].waits)
+			dismiss(r, &its.client[e[i].data.u64]);  /* it has hung up */
+		else if (its.client[e[i].data.u64].fd >= 0)
+			hear(r, &its.client[e[i].data.u64]);
+	}
+}
+
+/* ---- its life ------------------------------------------------------------------------ */
+
+static char *
+socket_path(const char *name)
+{
+	return fmt("%s/" CONSOLES_DIR "/%s", run_state_dir(), name);
+}
+
+/* a name as long as it may be fits only by way of its directory; its file is only there with 0 */
+static int
+at_socket(const char *name, int (*fn)(int, const struct sockaddr *, socklen_t))
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int dir = openat(AT_FDCWD, fmt("%s/" CONSOLES_DIR, run_state_dir()), O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+
+	fd = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir, name);
+	if (fd >= 0 && fn(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		fd = drop(fd);
+	drop(dir);
+	return fd;
+}
+
+static void
+end(struct run *r)
+{
+	if (its.listener >= 0)
+		unlink(socket_path(r->name));
+	if (its.kept && its.since)
+		keep(r, RING_END, r->reason ? r->reason : "", r->reason ? strlen(r->reason) : 0);
+	if (its.len)
+		send_line(r);
+}
+
+void
+attach_open(const struct plan *p, struct run *r)
+{
+	bool ring, syslog;
+
+	ring = choose(p, &its.path, &syslog);
+	if (r->mode == CONSOLE_PIPE || !(p->boot || r->started || p->log)) {
+		if (its.path || syslog)
+			warn("--log: standard input and output are the payload's own: there is no console to be kept");
+		its.path = NULL;
+		return;
+	}
+	if (syslog)
+		its.dev_log = run_path("/dev/log");
+	if (its.path) {
+		its.older = fmt("%s.1", its.path);
+		if (open_file() < 0)
+			die(errno == EINVAL ? "--log=%s: it is no file" : "--log=%s:", its.path);
+	}
+	if (ring && ring_make(&its.ring, r->name, LOG_SIZE) < 0)
+		warn("keep what the console of %s says, for logs and console:", r->name);
+	its.kept = its.ring.fd >= 0;
+	if (!its.kept && !its.path && !its.dev_log)
+		return;
+	r->heard = attach_heard;
+	if (its.kept)
+		grow(&r->notes, fmt("CONSOLE=%s", r->name));
+	undo(r, end);
+}
+
+void
+attach_begin(const struct plan *p, struct run *r)
+{
+	const char *pid;
+	size_t i;
+
+	(void)p;
+	if (!its.kept)
+		return;
+	pid = fmt("%d", (int)r->pid);
+	keep(r, RING_START, pid, strlen(pid));
+	its.since = now_ms();
+	for (i = 0; i < CLIENTS; i++)
+		its.client[i].fd = -1;
+	if (run_make_dirs(fmt("%s/" CONSOLES_DIR, run_state_dir()), 0700) == 0) {
+		unlink(socket_path(r->name));
+		its.listener = at_socket(r->name, bind);
+		its.epoll = its.listener < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	}
+	if (its.epoll < 0 || listen(its.listener, CLIENTS) < 0) {
+		warn("let others sit at the console of %s:", r->name);
+		its.listener = drop(its.listener);
+		return;
+	}
+	poll_for(EPOLL_CTL_ADD, its.listener, EPOLLIN | EPOLLET, AT_LISTENER);
+	watch(r, its.epoll, POLLIN, on_events);
+}
+
+/* ---- reading what was kept ----------------------------------------------------------- */
+
+enum { PLAIN, SHORT, RAW, JSON };
+
+/* how it is shown: as one went through it, so that a sequence or a line may come in pieces */
+static struct view {
+	int mode;
+	bool clean;           /* for a terminal: nothing in it may drive that */
+	bool colours;         /* but for those */
+	const char *tag, *host;
+	int leader;
+	uint64_t lines, skip; /* seen; of those not shown */
+	bool count;           /* show none */
+	bool midline;
+	int64_t us;           /* of the line that we are in */
+	int state;
+	size_t nseq, nout;
+	char seq[64], out[4096];
+} view;
+
+static void
+flush(struct view *v)
+{
+	if (v->nout && write_all(1, v->out, v->nout) < 0)
+		exit(errno == EPIPE ? 0 : FAIL);
+	v->nout = 0;
+}
+
+static void
+put(struct view *v, const char *data, size_t len)
+{
+	if (v->count || v->lines < v->skip)
+		return;
+	for (; len > 0; data++, len--) {
+		if (v->nout == sizeof(v->out))
+			flush(v);
+		v->out[v->nout++] = *data;
+	}
+}
+
+static void
+puts_to(struct view *v, const char *text)
+{
+	put(v, text, strlen(text));
+}
+
+/* what stands before the text of a line; of a record of ours, too */
+static void
+begin_line(struct view *v, int kind)
+{
+	static const char *const kinds[] = { "console", "supervisor", "start", "end" };
+	char text[160], when[32] = "";
+	time_t t = (time_t)(v->us / 1000000);
+	struct tm tm;
+
+	if (v->mode == SHORT) {
+		if (localtime_r(&t, &tm))
+			strftime(when, sizeof(when), "%b %d %H:%M:%S", &tm);
+		if (v->leader)
+			snprintf(text, sizeof(text), "%s %s %s[%d]: ", when, v->host, v->tag, v->leader);
+		else
+			snprintf(text, sizeof(text), "%s %s %s: ", when, v->host, v->tag);
+		puts_to(v, text);
+	} else if (v->mode == JSON) {
+		snprintf(text, sizeof(text), "{\"time\":%lld,\"kind\":\"%s\",\"text\":\"", (long long)v->us,
+		         kinds[kind == RING_CONSOLE ? 0 : kind == RING_SUPERVISOR ? 1 : kind == RING_START ? 2 : 3]);
+		puts_to(v, text);
+	}
+	v->midline = true;
+}
+
+static void
+end_line(struct view *v)
+{
+	puts_to(v, v->mode == JSON ? "\"}\n" : "\n");
+	v->lines++;
+	v->midline = false;
+}
+
+static void
+put_escaped(struct view *v, unsigned char c)
+{
+	char text[8];
+
+	if (v->mode == JSON && c >= 0x80)
+		snprintf(text, sizeof(text), "\\ufffd");
+	else if (v->mode == JSON && (c == '"' || c == '\\'))
+		snprintf(text, sizeof(text), "\\%c", c);
+	else
+		snprintf(text, sizeof(text), v->mode == JSON ? "\\u%04x" : "\\x%02x", c);
+	puts_to(v, text);
+}
+
+enum { GROUND, ESCAPED, BETWEEN, SEQUENCE, STRING, LETTERS };
+
+/* a sequence of a terminal's: ECMA-48; false: c is no part of it */
+static bool
+in_sequence(struct view *v, unsigned char c)
+{
+	if (v->state == GROUND && c != 0x1b)
+		return false;
+	if (c == 0x1b || v->state == GROUND) {
+		v->state = v->state == STRING ? LETTERS : ESCAPED;
+		v->nseq = 0;
+	} else if (v->state == ESCAPED) {
+		v->state = c == '[' ? SEQUENCE : strchr("]PX^_", c) ? STRING : c < 0x30 ? BETWEEN : GROUND;
+	} else if (v->state == LETTERS || (v->state == STRING && c == 7)) {
+		v->state = GROUND;
+	} else if (v->state == SEQUENCE && c >= 0x40) {
+		v->state = GROUND;
+		if (c == 'm' && v->colours && v->nseq < sizeof(v->seq) - 2) {
+			puts_to(v, "\033");
+			put(v, v->seq, v->nseq);
+			puts_to(v, "m");
+		}
+	} else if (v->state == BETWEEN && c >= 0x30) {
+		v->state = GROUND;
+	}
+	if (v->state == SEQUENCE && v->nseq < sizeof(v->seq) - 2)
+		v->seq[v->nseq++] = (char)c;
+	return true;
+}
+
+/* letters beyond ASCII, whole and no control characters, or else escaped */
+static void
+put_letter(struct view *v, unsigned char c)
+{
+	static const unsigned char leads[] = { 0xc0, 0xe0, 0xf0, 0xf8 };
+	size_t i, len = 0;
+
+	if (v->nseq && (c & 0xc0) == 0x80) {
+		v->seq[v->nseq++] = (char)c;
+		for (i = 0; i < 3; i++)
+			if ((unsigned char)v->seq[0] >= leads[i] && (unsigned char)v->seq[0] < leads[i + 1])
+				len = i + 2;
+		v->seq[v->nseq] = 0;
+		if (v->nseq < len)
+			return;
+		if (v->nseq == len && utf8_valid(v->seq, false)) {
+			put(v, v->seq, len);
+			v->nseq = 0;
+			return;
+		}
+		c = 0;
+	}
+	for (i = 0; i < v->nseq; i++)
+		put_escaped(v, (unsigned char)v->seq[i]);
+	v->nseq = 0;
+	if (c >= 0xc0 && c < 0xf8)
+		v->seq[v->nseq++] = (char)c;
+	else if (c >= 0x80)
+		put_escaped(v, c);
+	else if (c >= ' ' && c != 0x7f && !(v->mode == JSON && (c == '"' || c == '\\')))
+		put(v, (const char *)&c, 1);
+	else if (c == '\t' && v->mode != JSON)
+		put(v, "\t", 1);
+	else if (c)
+		put_escaped(v, c);
+}
+
+static void
+show_bytes(struct view *v, int kind, const char *data, size_t len)
+{
+	unsigned char c;
+
+	for (; len > 0; data++, len--) {
+		c = (unsigned char)*data;
+		if (!v->midline)
+			begin_line(v, kind);
+		if (c == '\n') {
+			if (v->clean || v->mode == JSON)
+				put_letter(v, 0);
+			v->state = GROUND;
+			if (v->colours)
+				puts_to(v, "\033[m\r");
+			end_line(v);
+		} else if (v->mode == RAW || (v->colours && (c == '\r' || c == '\b'))) {
+			put(v, data, 1);
+		} else if (c == '\r') {
+			continue;
+		} else if (v->clean || v->mode == JSON) {
+			if (!v->clean || !in_sequence(v, c))
+				put_letter(v, c);
+		} else {
+			put(v, data, 1);
+		}
+	}
+}
+
+static void
+show_record(struct view *v, const struct record *rec, const char *data)
+{
+	char text[64];
+	bool turn = rec->kind == RING_START || rec->kind == RING_END;
+
+	if (rec->kind == RING_START)
+		v->leader = atoi(fmt("%.*s", (int)rec->len, data));
+	if (rec->kind == RING_CONSOLE) {
+		if (!v->midline)
+			v->us = rec->us;
+		v->us = rec->us;
+		show_bytes(v, rec->kind, data, rec->len);
+		return;
+	}
+	if (v->mode == RAW || (turn && v->mode == PLAIN))
+		return;
+	if (v->midline)
+		end_line(v);
+	v->us = rec->us;
+	begin_line(v, rec->kind);
+	if (turn && v->mode == SHORT) {
+		snprintf(text, sizeof(text), rec->kind == RING_START ? "-- it began" : rec->len ? "-- it ended: " : "-- it ended");
+		puts_to(v, text);
+	}
+	if (rec->kind != RING_START || v->mode != SHORT)
+		show_bytes(v, rec->kind, data, rec->len);
+	end_line(v);
+}
+
+static void
+show_lost(struct view *v, uint64_t lost)
+{
+	char text[80];
+
+	if (v->midline)
+		end_line(v);
+	v->state = GROUND;
+	v->nseq = 0;
+	begin_line(v, RING_SUPERVISOR);
+	snprintf(text, sizeof(text), "[%llu bytes are lost]", (unsigned long long)lost);
+	puts_to(v, text);
+	end_line(v);
+}
+
+/* all from *at on; what was lost before the first is not told */
+static void
+show_all(struct view *v, struct ring *g, uint64_t *at, bool tell)
+{
+	static char data[4096];
+	struct record rec;
+	uint64_t lost;
+
+	while (ring_next(g, at, &rec, data, sizeof(data), &lost) > 0) {
+		if (lost && tell && v->mode != RAW)
+			show_lost(v, lost);
+		tell = true;
+		show_record(v, &rec, data);
+	}
+	flush(v);
+}
+
+/* so that the last n lines are shown: their number is known when one has been through all */
+static void
+skip_to(struct view *v, struct ring *g, const char *words, const char *word)
+{
+	long long most = 0;
+	uint64_t at = 0;
+	struct view fresh = *v;
+
+	if (!word || streq(word, words))
+		return;
+	if (!parse_number(word, 0, INT32_MAX, &most))
+		die("--lines=%s: neither a number nor all", word);
+	v->count = true;
+	show_all(v, g, &at, false);
+	fresh.skip = v->lines + v->midline > (uint64_t)most ? v->lines + v->midline - (uint64_t)most : 0;
+	*v = fresh;
+}
+
+static const char *
+our_host(void)
+{
+	static char name[64];
+
+	if (gethostname(name, sizeof(name) - 1) < 0)
+		strcpy(name, "localhost");
+	return name;
 }
 
 void
 attach_print_lines(const struct known *k, size_t n)
 {
-	(void)k;
-	(void)n;
+	struct ring g;
+	uint64_t at = 0;
+
+	if (!n || ring_open(&g, k->name) < 0)
+		return;
+	view = (struct view){ .mode = SHORT, .clean = isatty(1), .host = our_host(), .tag = "systemd-nspawn", .leader = k->supervisor };
+	skip_to(&view, &g, "all", fmt("%zu", n));
+	show_all(&view, &g, &at, false);
+	if (view.midline)
+		end_line(&view);
+	flush(&view);
+	close(g.fd);
+}
+
+static void
+open_ring(struct ring *g, const char *what, const char *name)
+{
+	struct known k;
+
+	if (!name_valid(name))
+		die("%s: not a name that a machine can have", name);
+	if (ring_open(g, name) == 0)
+		return;
+	if (errno != ENOENT)
+		die("%s %s:", what, name);
+	if (!known_read(name, &k))
+		die("%s: no machine %s is known, nor was one lately", what, name);
+	die("%s: machine %s has no console that is kept (those of -b and of start have one, without --log=no and --console=pipe)",
+	    what, name);
+}
+
+int
+attach_logs(struct ask *a)
+{
+	static const char *const modes[] = { [PLAIN] = "plain", [SHORT] = "short", [RAW] = "cat", [JSON] = "json" };
+	const char *name = a->words[0];
+	struct ring g;
+	uint64_t at = 0;
+	size_t i;
+
+	open_ring(&g, "logs", name);
+	view = (struct view){ .clean = isatty(1), .host = our_host(), .tag = name };
+	for (i = 0; a->output && i < LEN(modes) && !streq(a->output, modes[i]); i++)
+		;
+	if (i == LEN(modes))
+		die("--output=%s: not one of: short, cat, json", a->output);
+	view.mode = a->json || a->json_mode > 1 ? JSON : (int)i;
+	skip_to(&view, &g, "all", a->lines);
+	show_all(&view, &g, &at, false);
+	if (view.midline && view.mode != RAW)
+		end_line(&view);
+	flush(&view);
+	return 0;
+}
+
+int
+attach_console(struct ask *a)
+{
+	return attach_logs(a);
 }

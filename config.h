@@ -78,6 +78,8 @@
 
 /* of each console the last so many bytes are kept in STATE_DIR, which is memory */
 #define LOG_SIZE (64 << 10)
+/* so many of them stay when their machines have ended; the oldest goes when a new one is made */
+#define LOGS_KEPT 32
 /* --log=PATH: a file that grew so large becomes PATH.1 */
 #define LOG_FILE_SIZE (1 << 20)
 /* seconds until a machine that was asked to power off is killed */

@@ -181,6 +181,14 @@ look_for_escape(struct run *r, const char *buf, size_t len)
 	return len;
 }
 
+/* read what comes next; of the console, if nobody wants it to wait */
+static void
+lane_on(struct run *r, struct lane *l)
+{
+	if (l->from != r->master || !r->held)
+		watch(r, l->from, POLLIN, lane_in);
+}
+
 static void
 lane_end(struct run *r, struct lane *l)
 {
@@ -229,6 +237,8 @@ lane_in(struct run *r, int fd, short revents)
 	}
 	l->start = 0;
 	l->len = (size_t)n;
+	if (fd == r->master && r->heard)
+		r->heard(r, l->buf, l->len);
 	if (l->keys)
 		l->len = look_for_escape(r, l->buf, l->len);
 	if (l->to < 0)  /* nobody is there to read it */
@@ -267,7 +277,7 @@ lane_out(struct run *r, int fd, short revents)
 			return;
 		}
 		l->to = -1;
-		watch(r, l->from, POLLIN, lane_in);
+		lane_on(r, l);
 		return;
 	}
 	midline = l->buf[l->start + (size_t)n - 1] != '\n';
@@ -276,7 +286,7 @@ lane_out(struct run *r, int fd, short revents)
 	if (l->len)
 		return;
 	unwatch(r, fd, lane_out);
-	watch(r, l->from, POLLIN, lane_in);
+	lane_on(r, l);
 }
 
 /* ---- the terminal we were called on ---------------------------------------------- */
@@ -385,9 +395,21 @@ console_begin(struct run *r)
 void
 console_again(struct run *r)
 {
-	if (r->console_lost)
+	if (r->console_lost && !r->held)
 		watch(r, r->master, POLLIN, lane_in);
 	r->console_lost = false;
+}
+
+void
+console_hold(struct run *r, bool on)
+{
+	struct lane *l = r->master < 0 ? NULL : lane_of(r, r->master, true);
+
+	r->held = on;
+	if (l && on)
+		unwatch(r, r->master, lane_in);
+	else if (l && !l->len && !r->console_lost)
+		watch(r, r->master, POLLIN, lane_in);
 }
 
 /* nothing in there lives any more: what it wrote last comes out, and its end of the line with it */
@@ -403,13 +425,15 @@ console_drain(struct run *r)
 		close(r->slave);
 	r->slave = -1;
 	console_again(r);
+	if (r->held)
+		console_hold(r, false);
 	do {
 		more = false;
 		for (i = 0; i < r->nlane; i++) {
 			l = &r->lane[i];
 			if (l->from == 0 && !l->ended)
 				lane_end(r, l);
-			more |= !l->ended && (l->to >= 0 || l->from != r->master);
+			more |= !l->ended && (l->to >= 0 || l->from != r->master || r->heard);
 		}
 	} while (more && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
 	if (raw && midline)

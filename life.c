@@ -147,7 +147,7 @@ end_all(struct ask *a, int sig, const char *what, bool wait)
 	if (!a->all && n == 0)
 		die(*speaker ? "%s: say which, or --all" : "Too few arguments.", a->verb);
 	if (a->all)
-		list = known_list(true, &n);
+		list = known_list(true, NULL, &n);
 	raise_files();
 	e = xalloc((n + 1) * sizeof(*e));
 	for (i = 0; i < n && !unknown; i++) {

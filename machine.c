@@ -23,12 +23,22 @@ sweep_work(const char *note, int held)
 	return true;
 }
 
+static bool
+sweep_console(const char *note, int held)
+{
+	(void)held;
+	if (name_valid(note))
+		unlink(fmt("%s/" CONSOLES_DIR "/%s", run_state_dir(), note));
+	return true;
+}
+
 static const struct { const char *key; bool (*fn)(const char *note, int held); } sweepers[] = {
 	{ "WORK=", sweep_work },
 	{ "LINK=", net_sweep_link },
 	{ "MOVED=", move_sweep },
 	{ "TABLE=", port_sweep },
 	{ "HOSTS=", address_sweep_hosts },
+	{ "CONSOLE=", sweep_console },
 	/* and in files of what they share */
 	{ "ZONE=", net_sweep_zone },
 	{ "FORWARD=", forward_sweep },

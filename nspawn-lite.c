@@ -810,7 +810,7 @@ live(const struct plan *p, struct run *r)
 			tell_ready(r);
 		pressing = press(p, r);
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
-		ms = settling ? 1 : r->console_lost ? 100 : slim ? -1 : 1000;
+		ms = settling ? 1 : r->console_lost || r->held ? 100 : slim ? -1 : 1000;
 		if (run_wait(r, pressing >= 0 && (ms < 0 || pressing < ms) ? pressing : ms) == 0) {
 			console_again(r);
 			if (!settling && !slim && !r->asked) {
@@ -820,6 +820,7 @@ live(const struct plan *p, struct run *r)
 				slim = true;
 			}
 		}
+		attach_again(r);
 		heed(p, r);
 	} while (!run_signalled(SIGCHLD) || !has_ended(r));
 	status = closing(p, r, &text);

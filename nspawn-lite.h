@@ -247,6 +247,8 @@ struct run {
 	int guard_wire;
 	int relay[3];         /* the payload's ends of relayed fds */
 	bool quiet, console_lost, draining;
+	bool held;            /* what it says is not read, until those who sit at it from elsewhere have caught up */
+	void (*heard)(struct run *r, const char *data, size_t len);  /* the console said this; NULL: nobody else wants it */
 	struct lane {
 		int from, to;         /* to is -1 when nobody wants it */
 		bool keys, close_to, ended;
@@ -730,6 +732,7 @@ void console_take(const struct plan *p, struct run *r);  /* child: it is 0, 1 an
 void console_begin(struct run *r);                       /* raw mode, forwarding */
 void console_resize(struct run *r);                      /* after SIGWINCH */
 void console_again(struct run *r);                       /* some time after console_lost */
+void console_hold(struct run *r, bool on);               /* do not read what it says, or again */
 void console_drain(struct run *r);                       /* the last words */
 
 /* ---- payload.c: what runs as PID 1 -------------------------------------- */
@@ -824,10 +827,10 @@ int ring_next(struct ring *g, uint64_t *at, struct record *rec, void *buf, size_
 
 #define CONSOLES_DIR ".consoles"  /* in the state directory: a socket of each machine */
 void attach_open(const struct plan *p, struct run *r);   /* the ring, and the socket, before its first word */
+void attach_check(const struct plan *p);
 void attach_begin(const struct plan *p, struct run *r);  /* supervisor: take who comes */
-void attach_heard(struct run *r, const char *data, size_t len);  /* the console said this */
+void attach_again(struct run *r);                        /* in each round of a machine that is held */
 void attach_say(struct run *r, const char *text);        /* we say this, for the log */
-bool attach_sweep(const char *note, int held);           /* "CONSOLE=..." */
 int attach_console(struct ask *a), attach_logs(struct ask *a);
 /* an empty line and the last n lines of its log, each as "Nov 22 04:33:43 host systemd-nspawn[1012]: text"; or nothing */
 void attach_print_lines(const struct known *k, size_t n);

@@ -900,6 +900,7 @@ plan_check(const struct plan *p)
 	limit_check(p);
 	device_check(p);
 	seccomp_check(p);
+	attach_check(p);
 }
 
 static char *

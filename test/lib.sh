@@ -225,10 +225,11 @@ snapshot() {
 	done
 	# of what is ours: others on the host have theirs
 	grep -F "$T/" /sys/block/loop*/loop/backing_file /dev/null 2>/dev/null | sed 's/^/loop /'
-	# The folders that the first command makes stay, and what it knows of the kernel
+	# The folders that the first command makes stay, what it knows of the kernel, and what consoles said
 	find "$T/root" 2>/dev/null | sed -e "s|^$T/root||" \
 		-e '/^\/run$/d' -e '/^\/var$/d' -e '/^\/var\/lib$/d' -e '/^\/var\/lib\/machines$/d' \
-		-e '/^\/run\/nspawn-lite\(\/\.mounts\)\{0,1\}$/d' -e '/^\/run\/nspawn-lite\/\.hosts$/d' -e '/^\/run\/nspawn-lite\/\.host-id$/d' \
+		-e '/^\/run\/nspawn-lite\(\/\.mounts\)\{0,1\}$/d' -e '/^\/run\/nspawn-lite\/\.hosts$/d' \
+		-e '/^\/run\/nspawn-lite\/\.logs\(\/[^/]*\)\{0,1\}$/d' -e '/^\/run\/nspawn-lite\/\.consoles$/d' -e '/^\/run\/nspawn-lite\/\.host-id$/d' \
 		-e '/^$/d' -e 's/^/file /'
 }
 
