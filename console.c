@@ -196,6 +196,8 @@ lane_end(struct run *r, struct lane *l)
 	l->ended = true;
 	if (l->close_to)
 		close(l->to);
+	else if (l->from == 0 && !l->keys && !r->draining)  /* no terminal: its end is what a terminal takes for one */
+		(void)!write(l->to, "\4", 1);
 }
 
 static void
@@ -377,7 +379,9 @@ console_begin(struct run *r)
 			close(r->relay[i]);
 	if (r->master >= 0) {
 		fcntl(r->master, F_SETFL, O_RDWR | O_NONBLOCK);
-		if (r->mode == CONSOLE_INTERACTIVE) {
+		if (r->mode == CONSOLE_INTERACTIVE && !isatty(0)) {
+			add_lane(r, 0, r->master);
+		} else if (r->mode == CONSOLE_INTERACTIVE) {
 			run_signal_too(SIGWINCH);
 			set_raw(r);
 			console_resize(r);
@@ -414,7 +418,7 @@ console_hold(struct run *r, bool on)
 
 /* nothing in there lives any more: what it wrote last comes out, and its end of the line with it */
 void
-console_drain(struct run *r)
+console_drain_some(struct run *r, int rounds)
 {
 	struct lane *l;
 	bool more;
@@ -435,8 +439,14 @@ console_drain(struct run *r)
 				lane_end(r, l);
 			more |= !l->ended && (l->to >= 0 || l->from != r->master || r->heard);
 		}
-	} while (more && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
+	} while (more && --rounds > 0 && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
 	if (raw && midline)
 		print(1, "\r\n");
 	restore(r);
+}
+
+void
+console_drain(struct run *r)
+{
+	console_drain_some(r, INT32_MAX);
 }

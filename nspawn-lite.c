@@ -372,9 +372,6 @@ kill_child(struct run *r)
 static void
 got_note(struct run *r, char kind, int fd, const char *text)
 {
-	const char *path;
-	bool known;
-
 	if (kind == NOTE_CONSOLE && fd >= 0 && r->master < 0) {
 		r->master = fd;
 		return;
@@ -394,12 +391,7 @@ got_note(struct run *r, char kind, int fd, const char *text)
 		net_found(r, text);
 	if (kind != NOTE_FOREIGN)
 		return;
-	path = text + strlen(text) + 1;
-	known = access(fmt("/proc/sys/fs/binfmt_misc/qemu-%s", text), F_OK) == 0;
-	if (known)
-		die_with(CANNOT_EXEC, "%s: is for %s, and what binfmt_misc names for that does not run in there", path, text);
-	die_with(CANNOT_EXEC, "%s: is for %s, which this machine is not, and binfmt_misc knows no qemu-%s "
-	         "(register one with flag F)", path, text, text);
+	die_with(CANNOT_EXEC, "%s", payload_foreign(text));
 }
 
 /* all that speaks to us over the wire is the child now: listen until it has exec'd or ended */
@@ -1320,6 +1312,8 @@ main(int argc, char **argv)
 
 	if (streq(name, "(sd-stubinit)"))
 		return payload_stub(argc, argv);
+	if (streq(name, "(enter)"))
+		return enter_inside(argv);
 	fill_standard_fds();
 	sys_deny(getenv("NSPAWN_LITE_DENY"));
 	our_argv = argv;

@@ -136,6 +136,7 @@ struct run {
 	gid_t gid, groups[64];
 	size_t ngroups;
 	char *user, *home;
+	char *program;        /* the file that the command's words are for; NULL: their first says */
 	uint64_t keep;        /* capabilities */
 	struct rlimit nproc, sigpending;  /* those of the host's PID 1 */
 	/* its user namespace: see userns.c */
@@ -690,6 +691,7 @@ int user_signal(const char *word);                       /* number of a signal, 
 const char *user_signal_name(int sig);                   /* "KILL" */
 void user_host(const struct plan *p, struct run *r);     /* what there is to give */
 void user_look(const struct plan *p, struct run *r);     /* passwd and group of the tree */
+char *user_shell(const struct run *r);                    /* of r->user, once looked up: in passwd, or /bin/sh */
 void user_give(const struct plan *p, struct run *r);     /* what only the host can give, to a waiting init */
 void user_settle(const struct plan *p, struct run *r);   /* host name, keyring, scores, affinity */
 void user_become(const struct plan *p, struct run *r);   /* ids, capabilities, limits: the last */
@@ -734,12 +736,14 @@ void console_resize(struct run *r);                      /* after SIGWINCH */
 void console_again(struct run *r);                       /* some time after console_lost */
 void console_hold(struct run *r, bool on);               /* do not read what it says, or again */
 void console_drain(struct run *r);                       /* the last words */
+void console_drain_some(struct run *r, int rounds);      /* where others may go on for ever */
 
 /* ---- payload.c: what runs as PID 1 -------------------------------------- */
 
 char *payload_release_value(const char *text, const char *key);  /* of os-release(5), or NULL */
 void payload_prepare(const struct plan *p, struct run *r);
 void payload_exec(const struct plan *p, struct run *r) __attribute__((noreturn));
+char *payload_foreign(const char *note);                 /* the sentence for NOTE_FOREIGN */
 int payload_stub(int argc, char **argv);                 /* PID 1 of -a */
 
 /* ---- halt.c: how each init is asked to end ------------------------------- */
@@ -931,6 +935,7 @@ void start_again(struct run *r);  /* we exec ourselves now */
 
 /* ---- enter.c: into a running machine ------------------------------------------ */
 
+int enter_inside(char **argv);          /* main of the copy of ours that goes in */
 int enter_exec(struct ask *a), enter_shell(struct ask *a), enter_login(struct ask *a);
 /* a process in its mounts, with our rights and the fds in keep, which runs fn; its status, of wait(2) */
 int enter_mounts(const struct known *k, const int *keep, size_t nkeep, int (*fn)(void *), void *arg);

@@ -234,6 +234,17 @@ explain(const char *path, int err)
 	die_with(CANNOT_EXEC, "execute %s:", path);
 }
 
+char *
+payload_foreign(const char *note)
+{
+	const char *path = note + strlen(note) + 1;
+
+	if (access(fmt("/proc/sys/fs/binfmt_misc/qemu-%s", note), F_OK) == 0)
+		return fmt("%s: is for %s, and what binfmt_misc names for that does not run in there", path, note);
+	return fmt("%s: is for %s, which this machine is not, and binfmt_misc knows no qemu-%s (register one with flag F)",
+	           path, note, note);
+}
+
 /* ---- exec --------------------------------------------------------------------------- */
 
 static int procfs = -1;  /* the real one, while we are still what the host executed */
@@ -427,6 +438,10 @@ payload_exec(const struct plan *p, struct run *r)
 		die("start our init:");
 	}
 	umask(0022);
+	if (r->program) {
+		run(r->program, p->cmd, env);
+		explain(r->program, errno);
+	}
 	if (p->boot)
 		run_init(p, env);
 	if (p->cmd)

@@ -611,6 +611,21 @@ user_look(const struct plan *p, struct run *r)
 	find_groups(r);
 }
 
+char *
+user_shell(const struct run *r)
+{
+	char *f[7], *line, *shell = NULL;
+	struct lines l;
+
+	if (!lines_open(&l, "etc/passwd"))
+		return "/bin/sh";
+	while (!shell && (line = lines_next(&l)))
+		if (cut(line, f, 7) == 7 && streq(f[0], r->user))
+			shell = xstrdup(*f[6] == '/' ? f[6] : "/bin/sh");
+	close(l.fd);
+	return shell ? shell : "/bin/sh";
+}
+
 void
 user_host(const struct plan *p, struct run *r)
 {

@@ -37,7 +37,7 @@ put(int fd, const char *s, size_t len)
 }
 
 /* names and values of others stand in it: nothing that a terminal obeys gets out */
-static void
+void
 tame(char *s)
 {
 	unsigned char *c;

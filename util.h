@@ -41,6 +41,7 @@ _Noreturn void die_with(int status, const char *fmt, ...) PRINTF(2);
 void warn(const char *fmt, ...) PRINTF(1);  /* say it and go on; quiet does not hush it */
 void say(const char *fmt, ...) PRINTF(1);   /* only with -v */
 void print(int fd, const char *fmt, ...) PRINTF(2);  /* whole, or not at all */
+void tame(char *s);  /* no control characters, in place */
 void vsay(int kind, int status, const char *fmt, va_list ap);
 
 /* memory is never freed: planning ends with exec or exit; both die when there is none */
