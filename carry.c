@@ -31,6 +31,7 @@ struct load {
 	bool in, force, read_only, mkdir;
 	struct known k;
 	int root;  /* of the machine */
+	pid_t parent;
 };
 
 /* ---- the machine ------------------------------------------------------------------ */
@@ -74,8 +75,10 @@ work(struct load *l, void (*fn)(struct load *))
 {
 	enum { PATIENCE = 200, PAUSE_MS = 10 };
 	int status = 0, tries;
-	pid_t pid = fork(), got;
+	pid_t pid, got;
 
+	l->parent = getpid();
+	pid = fork();
 	if (pid < 0)
 		die("fork:");
 	if (pid == 0) {
@@ -102,10 +105,12 @@ work(struct load *l, void (*fn)(struct load *))
 }
 
 static void
-go_with_parent(void)
+go_with_parent(const struct load *l)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		die("bind our life to that of who started us:");
+	if (getppid() != l->parent)
+		_exit(FAIL);
 }
 
 /* ---- copies ------------------------------------------------------------------------- */
@@ -170,7 +175,7 @@ copy(struct load *l)
 	halt_by_signal();
 	if (shifted && l->in)
 		become_maker(l->k.id_base);
-	go_with_parent();
+	go_with_parent(l);
 	from = l->in ? openat(AT_FDCWD, l->src, O_PATH | O_NOFOLLOW | O_CLOEXEC) : sys_open_in(l->root, l->src, O_PATH | O_NOFOLLOW, 0);
 	if (from < 0 || fstat(from, &st) < 0)
 		die("%s: look at %s%s:", l->verb, l->src, l->in ? "" : fmt(" of machine %s", l->k.name));
@@ -315,7 +320,8 @@ make_source(const struct load *l, int users, mode_t *type)
 	drop(top);
 	drop(fd);
 	drop(tree);
-	if (users >= 0 && (setns(users, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0))
+	/* of a machine that sees our processes, root could look into this one then, and all of the host is its root */
+	if (users >= 0 && (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setns(users, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0))
 		bind_trouble(l, "give the mount to the machine's users");
 	tree = sys_open_tree(AT_FDCWD, name, CLONE_TREE | RECURSIVE | O_CLOEXEC);
 	if (tree < 0)
@@ -349,7 +355,7 @@ bind_mount(struct load *l)
 	int mounts, users, tree;
 	mode_t type;
 
-	go_with_parent();
+	go_with_parent(l);
 	mounts = open_namespace(l, "mnt");
 	users = open_users(l);
 	check_leader(l);

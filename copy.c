@@ -28,7 +28,7 @@
 
 #define CAPABILITY "security.capability"
 
-enum { BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096 };
+enum { BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096, TWINS_MOST = 16 << 20 };
 
 /* ---- data ---------------------------------------------------------------------- */
 
@@ -231,6 +231,7 @@ struct copy {
 	char *where;
 	struct twin **twin;
 	size_t ntwins, rooms;  /* the latter a power of two, or 0 */
+	size_t twin_bytes;
 };
 
 static void
@@ -644,6 +645,7 @@ copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const s
 		if (--t->left == 0) {
 			*at = t->next;
 			c->ntwins--;
+			c->twin_bytes -= sizeof(*t) + strlen(t->path) + 1;
 			free(t);
 		}
 		return 0;
@@ -653,7 +655,7 @@ copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const s
 	if (copy_open_file(c, d, name, in, l, buf) < 0)
 		return -1;
 	/* too deep for a path, or too many: it stays alone */
-	if (t || d->beyond || n > sizeof(path))
+	if (t || d->beyond || n > sizeof(path) || (c->flags & COPY_MERGE && c->twin_bytes + n > TWINS_MOST))
 		return 0;
 	t = malloc(sizeof(*t) + n);
 	if (!t)
@@ -662,6 +664,7 @@ copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const s
 	memcpy(t->path, path, n);
 	*at = t;
 	c->ntwins++;
+	c->twin_bytes += sizeof(*t) + n;
 	return 0;
 }
 
