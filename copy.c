@@ -26,7 +26,9 @@
 #define FICLONE _IOW(0x94, 9, int)  /* 4.5; btrfs before */
 #endif
 
-enum { BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096 };
+#define CAPABILITY "security.capability"
+
+enum { BUFFER = 65536, NAMES = 1024, QUEUE = 4, SMALL = 4096, TWINS_MOST = 16 << 20 };
 
 /* ---- data ---------------------------------------------------------------------- */
 
@@ -188,7 +190,7 @@ struct names;
 struct dir {
 	int from, to;
 	int refs;
-	bool done, beyond;
+	bool done, beyond, made;  /* made: by us, so that its attributes are ours to set */
 	struct look look;
 	struct names *names;
 	char path[];
@@ -211,6 +213,8 @@ struct twin {
 
 struct copy {
 	int to, flags;
+	uint32_t owner;        /* of all of it, with COPY_PLAIN */
+	struct copied *did;
 	uid_t uid;
 	gid_t gid;
 	struct look copy;      /* what we copy into */
@@ -227,6 +231,7 @@ struct copy {
 	char *where;
 	struct twin **twin;
 	size_t ntwins, rooms;  /* the latter a power of two, or 0 */
+	size_t twin_bytes;
 };
 
 static void
@@ -256,6 +261,15 @@ fail(struct copy *c, const char *path, bool beyond, const char *name)
 	unlock(c);
 }
 
+static void
+tell(struct copy *c, uint32_t *n, char **first, const struct dir *d, const char *name)
+{
+	lock(c);
+	if ((*n)++ == 0)
+		*first = walk_place(d->path, d->beyond, name);
+	unlock(c);
+}
+
 static bool
 stopped(struct copy *c)
 {
@@ -266,7 +280,18 @@ stopped(struct copy *c)
 	return c->error;
 }
 
-/* what an overlay wrote for itself means something else elsewhere, and xfs shows ACLs a second time */
+/*
+ * What an overlay wrote for itself means something else elsewhere, and xfs shows ACLs a second time. Labels are each
+ * system's own, and names of users mean others there
+ */
+static bool
+stays(const char *name, int flags)
+{
+	return (!(flags & COPY_LAYER) && after(name, "trusted.overlay.")) || after(name, "trusted.SGI_ACL_")
+	    || (flags & COPY_MERGE && after(name, "security.") && (flags & COPY_PLAIN || !streq(name, CAPABILITY)))
+	    || (flags & COPY_PLAIN && after(name, "system.posix_acl_"));
+}
+
 static int
 copy_xattr(int in, int out, const char *from, const char *to, const char *name, int flags)
 {
@@ -274,7 +299,7 @@ copy_xattr(int in, int out, const char *from, const char *to, const char *name, 
 	ssize_t n;
 	int ret;
 
-	if ((!(flags & COPY_LAYER) && after(name, "trusted.overlay.")) || after(name, "trusted.SGI_ACL_"))
+	if (stays(name, flags))
 		return 0;
 	n = from ? lgetxattr(from, name, value, sizeof(small)) : fgetxattr(in, name, value, sizeof(small));
 	if (n < 0 && errno == ERANGE) {
@@ -341,10 +366,44 @@ copy_rest(int in, int out, const struct look *l, int flags)
 	return copy_xattrs(in, out, NULL, NULL, flags) < 0 ? -1 : futimens(out, times);
 }
 
+/* for those whose root is owner: struct vfs_ns_cap_data, all little endian */
+static int
+copy_capability(int in, int out, uint32_t owner)
+{
+	uint8_t value[24];
+	ssize_t n = fgetxattr(in, CAPABILITY, value, sizeof(value));
+	int i;
+
+	if (n < 20)
+		return 0;
+	value[3] = 3;  /* VFS_CAP_REVISION */
+	for (i = 0; i < 4; i++)
+		value[20 + i] = (uint8_t)(owner >> 8 * i);
+	return fsetxattr(out, CAPABILITY, value, sizeof(value), 0) == 0 || errno == EOPNOTSUPP || errno == EINVAL ? 0 : -1;
+}
+
+/* whatever the directory, which is not ours, has handed down */
+static int
+set_attributes_anew(const struct copy *c, int in, int out, const struct look *l)
+{
+	bool plain = c->flags & COPY_PLAIN;
+
+	fremovexattr(out, "system.posix_acl_access");
+	if (S_ISDIR(l->mode))
+		fremovexattr(out, "system.posix_acl_default");
+	if (fchown(out, plain ? c->owner : l->uid, plain ? c->owner : l->gid) < 0
+	    || fchmod(out, l->mode & (c->flags & COPY_TAME ? 01777 : 07777)) < 0
+	    || (plain && !(c->flags & COPY_TAME) && S_ISREG(l->mode) && copy_capability(in, out, c->owner) < 0))
+		return -1;
+	return copy_rest(in, out, l, c->flags);
+}
+
 /* the owner first: a change of it takes set-user-ID and capabilities away */
 static int
 set_attributes(const struct copy *c, int in, int out, const struct look *l, mode_t mode)
 {
+	if (c->flags & COPY_MERGE)
+		return set_attributes_anew(c, in, out, l);
 	if ((!is_own(c, l) && fchown(out, l->uid, l->gid) < 0) || ((l->mode & 07777) != mode && fchmod(out, l->mode & 07777) < 0))
 		return -1;
 	return copy_rest(in, out, l, c->flags);
@@ -369,12 +428,164 @@ vanished(void)
 	return errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO || errno == ESTALE;
 }
 
+/* ---- beside what is there: whole, or not at all ------------------------------------- */
+
+/* of a hidden file that is not yet what it is to be, where one must have a name */
+static void
+name_temporary(char name[32])
+{
+	uint64_t n;
+
+	random_bytes(&n, sizeof(n));
+	snprintf(name, 32, ".#%016llx", (unsigned long long)n);
+}
+
+static int
+link_fd(int fd, int to, const char *name)
+{
+	char self[32];
+
+	if (linkat(fd, "", to, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -1;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, to, name, AT_SYMLINK_FOLLOW);
+}
+
+/* from its temporary name, which it keeps if that fails; over what is no directory, if it may */
+static int
+settle_name(const struct copy *c, int to, const char *temporary, const char *name)
+{
+	if (c->flags & COPY_REPLACE)
+		return renameat(to, temporary, to, name);
+	if (linkat(to, temporary, to, name, 0) == 0)
+		return unlinkat(to, temporary, 0);
+	return errno == EPERM || errno == EOPNOTSUPP ? renameat(to, temporary, to, name) : -1;  /* vfat has no links */
+}
+
+/* an open file that has no name, or a temporary one, "" for none; that goes if this fails */
+static int
+publish(const struct copy *c, int fd, int to, char temporary[32], const char *name)
+{
+	int ret = -1, saved;
+
+	if (!*temporary) {
+		ret = link_fd(fd, to, name);
+		if (ret == 0 || errno != EEXIST || !(c->flags & COPY_REPLACE))
+			return ret;
+		name_temporary(temporary);
+		if (link_fd(fd, to, temporary) < 0)
+			return -1;
+	}
+	ret = settle_name(c, to, temporary, name);
+	saved = errno;
+	if (ret < 0)
+		unlinkat(to, temporary, 0);
+	errno = saved;
+	return ret;
+}
+
+/* before much is done: may it have this name? */
+static int
+free_name(const struct copy *c, int to, const char *name)
+{
+	struct look l;
+
+	if (sys_look(to, name, &l) < 0)
+		return errno == ENOENT ? 0 : -1;
+	errno = S_ISDIR(l.mode) ? EISDIR : EEXIST;
+	return S_ISDIR(l.mode) || !(c->flags & COPY_REPLACE) ? -1 : 0;
+}
+
+/* of /proc and the like, where nobody says how long a file is */
+static int
+copy_told(int in, int out, char *buf)
+{
+	enum { MOST = 1 << 20 };
+	size_t total = 0;
+	ssize_t n;
+
+	while (total < MOST && !halted && (n = read(in, buf, BUFFER)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || write_all(out, buf, (size_t)n) < 0)
+			return -1;
+		total += (size_t)n;
+	}
+	if (halted)
+		errno = EINTR;
+	return halted ? -1 : 0;
+}
+
+static bool
+is_told(int in, const struct look *l)
+{
+	enum { PROC = 0x9fa0, SYSFS = 0x62656572, CGROUP2 = 0x63677270, CGROUP = 0x27e0eb };
+	struct statfs fs;
+
+	return l->blocks == 0 && fstatfs(in, &fs) == 0
+	    && (fs.f_type == PROC || fs.f_type == SYSFS || fs.f_type == CGROUP2 || fs.f_type == CGROUP);
+}
+
+static int
+copy_whole_file(struct copy *c, const struct dir *d, const char *name, int in, const struct look *l, char *buf)
+{
+	char temporary[32] = "";
+	struct look now;
+	int out, ret, saved;
+
+	if (free_name(c, d->to, name) < 0)
+		return -1;
+	out = sys_denied("O_TMPFILE") ? -1 : openat(d->to, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (out < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT || errno == ENOSYS)) {
+		name_temporary(temporary);
+		out = openat(d->to, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	}
+	if (out < 0)
+		return -1;
+	ret = is_told(in, l) ? copy_told(in, out, buf) : copy_data(&c->ways, in, out, l, buf);
+	if (ret == 0)
+		ret = set_attributes(c, in, out, l, 0600);
+	saved = errno;
+	if (ret < 0 && *temporary)
+		unlinkat(d->to, temporary, 0);
+	errno = saved;
+	if (ret == 0)
+		ret = publish(c, out, d->to, temporary, name);
+	if (ret == 0 && sys_look(in, "", &now) == 0 && (now.size != l->size || now.sec != l->sec || now.nsec != l->nsec))
+		tell(c, &c->did->changed, &c->did->first_changed, d, name);
+	if (ret < 0)
+		return drop(out);
+	return close(out);
+}
+
+/* the directory is found again by a path that somebody may change meanwhile */
+static int
+link_twin(struct copy *c, const char *path, int to, const char *name)
+{
+	char temporary[32] = "";
+	int fd, ret;
+
+	if (!(c->flags & COPY_MERGE))
+		return linkat(c->to, path, to, name, 0);
+	fd = sys_open_in(c->to, path, O_PATH | O_NOFOLLOW, 0);
+	ret = fd < 0 ? -1 : publish(c, fd, to, temporary, name);
+	if (fd < 0 && errno == ENOENT)
+		errno = EXDEV;  /* it went: the next one is the first */
+	drop(fd);
+	return ret;
+}
+
 static int
 copy_open_file(struct copy *c, const struct dir *d, const char *name, int in, const struct look *l, char *buf)
 {
 	mode_t mode = first_mode(c, l);
-	int out = openat(d->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	int out;
 
+	if (c->flags & COPY_MERGE)
+		return copy_whole_file(c, d, name, in, l, buf);
+	out = openat(d->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (out < 0)
 		return -1;
 	if (copy_data(&c->ways, in, out, l, buf) < 0 || set_attributes(c, in, out, l, mode) < 0)
@@ -430,10 +641,11 @@ copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const s
 		return -1;
 	at = find_twin(c, l);
 	t = *at;
-	if (t && linkat(c->to, t->path, d->to, name, 0) == 0) {
+	if (t && link_twin(c, t->path, d->to, name) == 0) {
 		if (--t->left == 0) {
 			*at = t->next;
 			c->ntwins--;
+			c->twin_bytes -= sizeof(*t) + strlen(t->path) + 1;
 			free(t);
 		}
 		return 0;
@@ -443,7 +655,7 @@ copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const s
 	if (copy_open_file(c, d, name, in, l, buf) < 0)
 		return -1;
 	/* too deep for a path, or too many: it stays alone */
-	if (t || d->beyond || n > sizeof(path))
+	if (t || d->beyond || n > sizeof(path) || (c->flags & COPY_MERGE && c->twin_bytes + n > TWINS_MOST))
 		return 0;
 	t = malloc(sizeof(*t) + n);
 	if (!t)
@@ -452,20 +664,45 @@ copy_twin(struct copy *c, const struct dir *d, const char *name, int in, const s
 	memcpy(t->path, path, n);
 	*at = t;
 	c->ntwins++;
+	c->twin_bytes += sizeof(*t) + n;
 	return 0;
+}
+
+/* look before opening: it may have become a device, and opening one does things */
+static int
+open_regular(const struct copy *c, int dir, const char *name)
+{
+	int look, fd = -1;
+	char self[32];
+	struct look l;
+
+	if (!(c->flags & COPY_MERGE))
+		return walk_source(dir, name, O_NONBLOCK);
+	look = *name ? openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : dir;
+	if (look >= 0 && sys_look(look, "", &l) == 0) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+		errno = ESTALE;
+		if (S_ISREG(l.mode))
+			fd = openat(AT_FDCWD, self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOATIME);
+		if (S_ISREG(l.mode) && fd < 0 && errno == EPERM)
+			fd = openat(AT_FDCWD, self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	}
+	if (look != dir)
+		drop(look);
+	return fd;
 }
 
 static int
 copy_regular(struct copy *c, const struct dir *d, const char *name, char *buf)
 {
-	int in = walk_source(d->from, name, O_NONBLOCK), ret = 0;
+	int in = open_regular(c, d->from, name), ret = 0;
 	struct look l;
 
 	if (in < 0)
 		return vanished() ? 0 : -1;
 	if (sys_look(in, "", &l) < 0)
 		return drop(in);
-	if (!S_ISREG(l.mode) || walk_is_mount(c->walk, &l)) {
+	if (!S_ISREG(l.mode) || (!(c->flags & COPY_MERGE) && walk_is_mount(c->walk, &l))) {
 		ret = 0;
 	} else if (l.nlink < 2) {
 		ret = copy_open_file(c, d, name, in, &l, buf);
@@ -480,9 +717,55 @@ copy_regular(struct copy *c, const struct dir *d, const char *name, char *buf)
 	return ret;
 }
 
+static int
+make_special(int to, const char *name, const struct look *l, const char *target)
+{
+	return S_ISLNK(l->mode) ? symlinkat(target, to, name) : mknodat(to, name, l->mode & (S_IFMT | 07777), 0);
+}
+
+/* a link or a FIFO: what has its name then may be another's, and no link there leads us on */
+static int
+merge_special(struct copy *c, const struct dir *d, int from, const char *source, const struct look *l, const char *name)
+{
+	const struct timespec times[2] = {
+		{ .tv_sec = (time_t)l->read_sec, .tv_nsec = (long)l->read_nsec },
+		{ .tv_sec = (time_t)l->sec, .tv_nsec = (long)l->nsec },
+	};
+	char target[PATH_MAX] = "", temporary[32];
+	const char *at = name;
+	ssize_t n = 0;
+	int ret, saved;
+
+	if (!S_ISLNK(l->mode) && !S_ISFIFO(l->mode)) {
+		tell(c, &c->did->left, &c->did->first_left, d, name);
+		return 0;
+	}
+	if (S_ISLNK(l->mode))
+		n = readlinkat(from, source, target, sizeof(target) - 1);
+	if (n < 0)
+		return vanished() || errno == EINVAL ? 0 : -1;
+	target[n] = 0;
+	ret = make_special(d->to, at, l, target);
+	if (ret < 0 && errno == EEXIST && free_name(c, d->to, name) == 0) {
+		name_temporary(temporary);
+		at = temporary;
+		ret = make_special(d->to, at, l, target);
+	}
+	if (ret < 0)
+		return -1;
+	if ((!(c->flags & COPY_PLAIN) && fchownat(d->to, at, l->uid, l->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	    || utimensat(d->to, at, times, AT_SYMLINK_NOFOLLOW) < 0 || (at != name && renameat(d->to, at, d->to, name) < 0)) {
+		saved = errno;
+		unlinkat(d->to, at, 0);
+		errno = saved;
+		return -1;
+	}
+	return 0;
+}
+
 /* links, devices, FIFOs, sockets: by name, since to open one does things */
 static int
-copy_special(const struct copy *c, const struct dir *d, const char *name)
+copy_special(struct copy *c, const struct dir *d, const char *name)
 {
 	char target[PATH_MAX], from[64 + NAME_MAX], to[64 + NAME_MAX];
 	struct timespec times[2];
@@ -491,7 +774,11 @@ copy_special(const struct copy *c, const struct dir *d, const char *name)
 
 	if (sys_look(d->from, name, &l) < 0)
 		return vanished() ? 0 : -1;
-	if (S_ISREG(l.mode) || S_ISDIR(l.mode) || walk_is_mount(c->walk, &l))
+	if (S_ISREG(l.mode) || S_ISDIR(l.mode))
+		return 0;
+	if (c->flags & COPY_MERGE)
+		return merge_special(c, d, d->from, name, &l, name);
+	if (walk_is_mount(c->walk, &l))
 		return 0;
 	if (S_ISLNK(l.mode)) {
 		n = readlinkat(d->from, name, target, sizeof(target) - 1);
@@ -530,7 +817,7 @@ let_go(struct copy *c, struct dir *d)
 	unlock(c);
 	if (!last)
 		return;
-	if (d->done && !c->error && set_attributes(c, d->from, d->to, &d->look, 0700) < 0)
+	if (d->done && d->made && !c->error && set_attributes(c, d->from, d->to, &d->look, 0700) < 0)
 		fail(c, d->path, d->beyond, "");
 	drop(d->from);
 	drop(d->to);
@@ -662,7 +949,7 @@ settle(struct copy *c, struct dir *d)
 
 /* to be where we are now; both fds are its own, whatever happens */
 static int
-dir_open(struct copy *c, int to, const struct look *l)
+dir_open(struct copy *c, int to, const struct look *l, bool made)
 {
 	struct walk *w = c->walk;
 	struct walk_open *o = walk_at(w, w->depth - 1);
@@ -679,6 +966,7 @@ dir_open(struct copy *c, int to, const struct look *l)
 	d->refs = 1;
 	d->look = *l;
 	d->beyond = w->beyond > 0;
+	d->made = made;
 	memcpy(d->path, w->path, n);
 	o->own = d;
 	return 0;
@@ -699,9 +987,20 @@ evict(struct copy *c)
 	if (sys_look(d->to, "", &l) < 0)
 		return -1;
 	w->level[w->depth - WALK_WINDOW].keep = l.ino;
+	w->level[w->depth - WALK_WINDOW].made = d->made;
 	o->own = NULL;
 	let_go(c, d);
 	return 0;
+}
+
+/* a directory to copy into, or the one that is there already */
+static int
+make_dir(const struct copy *c, int to, const char *name, bool *made)
+{
+	*made = mkdirat(to, name, 0700) == 0;
+	if (!*made && (errno != EEXIST || !(c->flags & COPY_MERGE)))
+		return -1;
+	return openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int
@@ -711,11 +1010,15 @@ enter(struct copy *c, const char *name)
 	struct dir *above = w->depth ? walk_at(w, w->depth - 1)->own : NULL;
 	int from, to;
 	struct look l;
+	bool made;
 
 	if (sys_look(above->from, name, &l) < 0)
 		return vanished() ? 0 : -1;
-	if (walk_is_mount(w, &l))
-		return S_ISDIR(l.mode) ? mkdirat(above->to, name, 0755) : 0;
+	if (walk_is_mount(w, &l)) {
+		if (c->did)
+			tell(c, &c->did->left, &c->did->first_left, above, name);
+		return S_ISDIR(l.mode) && mkdirat(above->to, name, 0755) < 0 && !(c->did && errno == EEXIST) ? -1 : 0;
+	}
 	from = walk_source(above->from, name, O_DIRECTORY);
 	if (from < 0)
 		return vanished() ? 0 : -1;
@@ -724,12 +1027,16 @@ enter(struct copy *c, const char *name)
 	/* what we make is not to be copied, too */
 	if (walk_is_mount(w, &l) || (l.dev == c->copy.dev && l.ino == c->copy.ino))
 		return drop(from), 0;
-	if (mkdirat(above->to, name, 0700) < 0)
+	to = make_dir(c, above->to, name, &made);
+	if (to < 0)
 		return drop(from);
-	to = openat(above->to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (to < 0 || evict(c) < 0 || walk_down(w, from, &l, name) < 0)
+	if (evict(c) < 0) {
+		drop(from);
 		return drop(to);
-	return dir_open(c, to, &l);
+	}
+	if (walk_down(w, from, &l, name) < 0)
+		return drop(to);
+	return dir_open(c, to, &l, made);
 }
 
 static int
@@ -748,7 +1055,8 @@ leave(struct copy *c)
 	o = w->depth ? walk_at(w, w->depth - 1) : NULL;
 	if (ret == 0 && o && !o->own) {
 		to = walk_above(d->to, WALK_ANY, w->level[w->depth - 1].keep);
-		ret = to < 0 || sys_look(o->fd, "", &l) < 0 ? drop(to) : dir_open(c, to, &l);
+		ret = to < 0 || sys_look(o->fd, "", &l) < 0 ? drop(to)
+		    : dir_open(c, to, &l, w->level[w->depth - 1].made);
 	}
 	d->done = true;
 	let_go(c, d);
@@ -794,7 +1102,7 @@ copy_walk(struct copy *c)
 
 /* what it has by its place, or from who made it, is not to be handed down: its attributes come last */
 static int
-prepare(struct copy *c, int from)
+prepare(struct copy *c, int from, bool made)
 {
 	int top = walk_source(from, ".", O_DIRECTORY), to = openat(c->to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -802,11 +1110,20 @@ prepare(struct copy *c, int from)
 		drop(to);
 		return drop(top);
 	}
-	fremovexattr(to, "system.posix_acl_default");
-	if ((!is_own(c, &c->copy) && fchown(to, c->uid, c->gid) < 0) || fchmod(to, 0700) < 0
-	    || walk_down(c->walk, top, &c->walk->top, "") < 0)
+	if (!(c->flags & COPY_MERGE)) {
+		fremovexattr(to, "system.posix_acl_default");
+		if ((!is_own(c, &c->copy) && fchown(to, c->uid, c->gid) < 0) || fchmod(to, 0700) < 0) {
+			drop(top);
+			return drop(to);
+		}
+	} else if (c->copy.dev == c->walk->top.dev && c->copy.ino == c->walk->top.ino) {
+		drop(top);
+		errno = EDEADLK;
 		return drop(to);
-	return dir_open(c, to, &c->walk->top);
+	}
+	if (walk_down(c->walk, top, &c->walk->top, "") < 0)
+		return drop(to);
+	return dir_open(c, to, &c->walk->top, made);
 }
 
 static bool
@@ -865,32 +1182,100 @@ forget_twins(struct copy *c)
 	free(c->twin);
 }
 
+static void
+copy_dir(struct copy *c, int from, bool made)
+{
+	pthread_t thread;
+	bool threads;
+
+	if (prepare(c, from, made) < 0) {
+		fail(c, "", false, "");
+		return;
+	}
+	threads = spare_processor(c->flags) && start_thread(c, &thread);
+	copy_walk(c);
+	if (threads)
+		end_thread(c, thread);
+}
+
+/* what is no directory */
+static int
+copy_alone(struct copy *c, int from, const struct look *l, int to, const char *name)
+{
+	struct dir *d = calloc(1, sizeof(*d) + 1);
+	int in, ret = -1;
+
+	if (!d)
+		return -1;
+	d->from = from;
+	d->to = to;
+	if (!S_ISREG(l->mode)) {
+		ret = merge_special(c, d, from, "", l, name);
+	} else {
+		in = open_regular(c, from, "");
+		ret = in < 0 ? -1 : copy_open_file(c, d, name, in, l, c->buf);
+		drop(in);
+	}
+	free(d);
+	return ret;
+}
+
+static int
+begin_copy(struct copy *c)
+{
+	c->walk = walk_begin();
+	c->buf = malloc(BUFFER);
+	return c->walk && c->buf ? 0 : -1;
+}
+
+static int
+end_copy(struct copy *c, mode_t mask, char **where)
+{
+	umask(mask);
+	forget_twins(c);
+	walk_end(c->walk);
+	free(c->buf);
+	*where = xstrdup(c->where ? c->where : ".");
+	free(c->where);
+	errno = c->error;
+	return c->error ? -1 : 0;
+}
+
 int
 copy_tree(int from, int to, int flags, char **where)
 {
 	struct copy c = { .to = to, .flags = flags, .uid = geteuid(), .gid = getegid(), .ways = ways_to(to, flags) };
 	mode_t mask = umask(0);
-	pthread_t thread;
-	bool threads;
 
-	c.walk = walk_begin();
-	c.buf = malloc(BUFFER);
-	if (!c.walk || !c.buf || prepare(&c, from) < 0) {
+	if (begin_copy(&c) < 0)
 		fail(&c, "", false, "");
+	else
+		copy_dir(&c, from, true);
+	return end_copy(&c, mask, where);
+}
+
+int
+copy_into(int from, int to, const char *name, int flags, uint32_t owner, struct copied *did, char **where)
+{
+	struct copy c = { .flags = flags | COPY_MERGE, .owner = owner, .did = did, .to = -1, .ways = ways_to(to, flags) };
+	mode_t mask = umask(0);
+	struct look l;
+	bool made;
+
+	if (begin_copy(&c) < 0 || sys_look(from, "", &l) < 0) {
+		fail(&c, "", false, "");
+	} else if (!S_ISDIR(l.mode)) {
+		if (copy_alone(&c, from, &l, to, name) < 0)
+			fail(&c, "", false, "");
 	} else {
-		threads = spare_processor(flags) && start_thread(&c, &thread);
-		copy_walk(&c);
-		if (threads)
-			end_thread(&c, thread);
+		c.to = make_dir(&c, to, name, &made);
+		if (c.to < 0)
+			fail(&c, "", false, "");
+		else
+			copy_dir(&c, from, made);
+		drop(c.to);
 	}
-	umask(mask);
-	forget_twins(&c);
-	walk_end(c.walk);
-	free(c.buf);
-	*where = xstrdup(c.where ? c.where : ".");
-	free(c.where);
-	errno = c.error;
-	return c.error ? -1 : 0;
+	return end_copy(&c, mask, where);
 }
 
 /* ---- removing ------------------------------------------------------------------------------ */

@@ -1014,15 +1014,14 @@ extend(struct run *r)
 }
 
 static int
-freeze_all(char **names, bool on)
+freeze_all(const struct ask *a, bool on)
 {
-	const char *verb = on ? "freeze" : "thaw";
+	const char *verb = a->verb;
 	struct share *s;
 	struct run *r;
+	char **names;
 
-	if (!*names)
-		die("say which: %s %s NAME...", verb_called, verb);
-	for (; *names; names++) {
+	for (names = a->words; *names; names++) {
 		r = xalloc(sizeof(*r));
 		machine_reach(*names, r);
 		s = cgroup_freezer(r);
@@ -1038,34 +1037,32 @@ freeze_all(char **names, bool on)
 }
 
 static int
-verb_freeze(char **words)
+verb_freeze(struct ask *a)
 {
-	return freeze_all(words, true);
+	return freeze_all(a, true);
 }
 
 static int
-verb_thaw(char **words)
+verb_thaw(struct ask *a)
 {
-	return freeze_all(words, false);
+	return freeze_all(a, false);
 }
 
 static int
-verb_set_property(char **words)
+verb_set_property(struct ask *a)
 {
 	static struct plan p;
 	static struct run r;
 	char **w;
 
-	if (!words[0] || !words[1])
-		die("say what: %s set-property NAME PROPERTY=VALUE...", verb_called);
-	p.property = words + 1;
+	p.property = a->words + 1;
 	limit_check(&p);
 	for (w = p.property; *w; w++)
 		if (after(*w, "Device"))
 			die("%s: devices are let through when a machine starts, not later", *w);
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
-	machine_reach(words[0], &r);
+	machine_reach(a->words[0], &r);
 	limit_look(&p, &r);
 	extend(&r);
 	limit_set(&p, &r);
@@ -1087,9 +1084,9 @@ static const struct verb {
 	{ "run",        RAW(verb_run),        "[OPTION...] [COMMAND [WORD...]]", "run a command, or boot, in a container; the verb may be left out" },
 	{ "plan",       RAW(verb_plan),       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words, and do nothing" },
 	{ "settings",   RAW(verb_settings),   "FILE...",                         "print .nspawn files as words, each in a line" },
-	{ "freeze",     RAW(verb_freeze),     "NAME...",                         "stop all processes of a machine where they are" },
-	{ "thaw",       RAW(verb_thaw),       "NAME...",                         "let them go on" },
-	{ "set-property", RAW(verb_set_property), "NAME PROPERTY=VALUE...",      "set limits of a running machine, as --property does" },
+	{ "freeze",       ASK(verb_freeze, 1, MANY),      "NAME...",        "stop all processes of a machine where they are" },
+	{ "thaw",         ASK(verb_thaw, 1, MANY),        "NAME...",        "let them go on" },
+	{ "set-property", ASK(verb_set_property, 2, MANY), "NAME PROPERTY=VALUE...", "set limits of a running machine, as --property does" },
 	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines" },
 	{ "status",       ASK(machines_status, 1, MANY),  "NAME...",        "show how a machine is, for people" },
 	{ "show",         ASK(machines_show, 0, MANY),    "[NAME...]",      "the same for programs" },
@@ -1142,16 +1139,18 @@ static const struct verb {
 	{ "help",       RAW(verb_help),       "",                                "print this text" },
 };
 
-/* the verbs whose first word is a name: of an image, or of a machine that runs */
+/* the verbs whose first word is a name: of an image, which are the last ones and a few, or of a machine that runs */
 static void
 print_verbs_of_names(bool images)
 {
 	const char *separator = "\t";
+	bool image = false;
 	size_t i;
 
 	for (i = 0; i < LEN(verbs); i++) {
-		if (!strstr(verbs[i].arguments, "NAME") || after(verbs[i].arguments, "[OPTION") || !!verbs[i].fn != images
-		    || after(verbs[i].name, "import") || after(verbs[i].name, "pull"))
+		image |= streq(verbs[i].name, "list-images");
+		if (!strstr(verbs[i].arguments, "NAME") || after(verbs[i].arguments, "[OPTION") || after(verbs[i].name, "import")
+		    || after(verbs[i].name, "pull") || (image || word_index("start|enable|disable|cat", verbs[i].name) >= 0) != images)
 			continue;
 		print(1, "%s*:%s:*", separator, verbs[i].name);
 		separator = "|";

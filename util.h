@@ -179,8 +179,8 @@ void sha256_end(struct sha256 *s, uint8_t digest[32]);
 enum { WALK_WINDOW = 16, WALK_BATCH = 8192, WALK_PATH = 4096 };
 #define WALK_ANY UINT64_MAX
 struct walk_entry { uint64_t ino; int64_t next; uint16_t size; uint8_t type; char name[]; };  /* of the kernel */
-/* a directory on the way down: who it must be when we come back, where it is read on; keep is the walker's */
-struct walk_level { uint64_t dev, ino, keep; int64_t next; };
+/* a directory on the way down: who it must be when we come back, where it is read on; keep and made are the walker's */
+struct walk_level { uint64_t dev, ino, keep; int64_t next; bool made; };
 /* the innermost of them are open; those above are found again by "..". own is the walker's, NULL when it is opened */
 struct walk_open { int fd; void *own; size_t last, at, end; uint64_t batch[WALK_BATCH / sizeof(uint64_t)]; };
 struct walk {
@@ -246,12 +246,27 @@ enum {
 	COPY_APART = 2,  /* nothing is shared with what it is a copy of */
 	COPY_LAYER = 4,  /* it stays a layer of an overlay, with what that wrote for itself */
 	COPY_ALLOWED = 8,  /* devices that we may not make stay out */
+	/* of copy_into */
+	COPY_MERGE = 16,   /* which sets it */
+	COPY_REPLACE = 32, /* what is no directory takes the place of what is none, at once */
+	COPY_PLAIN = 64,   /* all belongs to owner, which our fsuid and fsgid are; ACLs stay behind */
+	COPY_TAME = 128,   /* set-user-ID, set-group-ID and capabilities stay behind */
 };
 /*
  * Copy all below from, as it is, into the empty directory to; what is mounted there stays out. -1 with errno (EINTR:
  * halted), and *where (a fresh string) is what it failed at.
  */
 int copy_tree(int from, int to, int flags, char **where);
+/*
+ * What from is (opened by O_PATH, no link followed) becomes name in the directory to, either of which may be somebody's who
+ * changes both meanwhile. A directory is merged into one that is there, which keeps its attributes. A file is there once it
+ * is whole. EEXIST, EISDIR, ENOTDIR: something is in the way; EDEADLK: they are the same
+ */
+struct copied {
+	uint32_t left, changed;  /* how many stayed out: devices, sockets, mounts; were changed while they were read */
+	char *first_left, *first_changed;
+};
+int copy_into(int from, int to, const char *name, int flags, uint32_t owner, struct copied *did, char **where);
 /* the data of a file, shared where the file system can (FICLONE), else its holes kept; to is empty. -1 with errno */
 int copy_contents(int from, int to, int flags);
 int copy_attributes(int from, int to);  /* owner, mode, xattrs, times of a file or directory; -1 with errno */

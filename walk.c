@@ -60,7 +60,7 @@ walk_down(struct walk *w, int fd, const struct look *l, const char *name)
 		w->beyond++;
 	else if (w->depth)
 		w->len += (size_t)snprintf(w->path + w->len, sizeof(w->path) - w->len, "%s%s", w->len ? "/" : "", name);
-	w->level[w->depth++] = (struct walk_level){ l->dev, l->ino, 0, 0 };
+	w->level[w->depth++] = (struct walk_level){ l->dev, l->ino, 0, 0, false };
 	drop(o->fd);
 	o->fd = fd;
 	o->own = NULL;
