@@ -30,7 +30,7 @@ enum { PORTS_AT_ONCE = 60, BATCH_MOST = 1 << 20 };
 struct batch {
 	struct nl_msg m;         /* the one that is being built */
 	char *buf;
-	size_t len, size, at;    /* at: of the last */
+	size_t len, at;          /* at: of the last */
 	uint32_t seq;
 	int over;  /* errno of why it cannot be sent, or 0 */
 	uint8_t family;
@@ -55,24 +55,11 @@ static void
 add(struct batch *b)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)(void *)b->m.buf;
-	size_t size = b->size;
-	char *more;
 
-	while (size - b->len < b->m.len)
-		size = size ? 2 * size : 4096;
-	if (b->m.over || size > BATCH_MOST)
+	if (b->m.over || BATCH_MOST - b->len < b->m.len)
 		b->over = EMSGSIZE;
 	if (b->over)
 		return;
-	if (size != b->size) {
-		more = realloc(b->buf, size);
-		if (!more) {
-			b->over = ENOMEM;
-			return;
-		}
-		b->buf = more;
-		b->size = size;
-	}
 	h->nlmsg_len = (uint32_t)b->m.len;
 	h->nlmsg_seq = b->seq++;
 	b->at = b->len;
@@ -530,7 +517,7 @@ commit(struct nl *nl, struct batch *b)
 		nl->seq = b->seq;
 	}
 	if (b->over) {
-		b->failed = b->over == EMSGSIZE ? "too many ports" : "for its rules";
+		b->failed = "too many ports";
 		errno = b->over;
 		return -1;
 	}
@@ -546,6 +533,9 @@ commit(struct nl *nl, struct batch *b)
 static void
 start(struct batch *b, const struct nl *nl, const char *table)
 {
+	static void *room;  /* one batch at a time */
+
+	b->buf = scratch_room(&room, BATCH_MOST);
 	b->len = b->at = 0;
 	b->over = 0;
 	b->seq = nl->seq + 1;
@@ -611,7 +601,6 @@ nft_set(struct nft *n, const char *name, const struct nft_rules *r)
 		}
 	}
 	saved = errno;
-	free(b.buf);
 	if (rc < 0) {
 		if (first)
 			nl_close(&n->nl);
@@ -629,16 +618,13 @@ static int
 remove_table(struct nl *nl, const char *table, uint8_t family)
 {
 	struct batch b = { .buf = NULL };
-	int rc, saved;
+	int rc;
 
 	start(&b, nl, table);
 	add_removal(&b, family);
 	rc = commit(nl, &b);
-	saved = errno;
-	free(b.buf);
-	errno = saved;
 	/* no such table, no such family, or no nf_tables at all */
-	return rc < 0 && saved != ENOENT && saved != EAFNOSUPPORT && saved != EOPNOTSUPP && saved != EINVAL ? -1 : 0;
+	return rc < 0 && errno != ENOENT && errno != EAFNOSUPPORT && errno != EOPNOTSUPP && errno != EINVAL ? -1 : 0;
 }
 
 void

@@ -681,33 +681,33 @@ words_of(const struct plan *p)
 static int
 verb_run(char **words)
 {
-	static struct plan p;
-	static struct run r;
+	struct plan *p = xalloc(sizeof(*p));
+	struct run *r = xalloc(sizeof(*r));
 	int status;
 
-	plan_parse(&p, words);
-	if (p.show)
-		return show(&p);
-	verbose = p.verbose;
-	plan_check(&p);
+	plan_parse(p, words);
+	if (p->show)
+		return show(p);
+	verbose = p->verbose;
+	plan_check(p);
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
-	run_begin(&r);
-	r.words = words_of(&p);
-	find_life(&r);
-	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
-	spawn(&p, &r);
+	run_begin(r);
+	r->words = words_of(p);
+	find_life(r);
+	take_steps(before_birth, LEN(before_birth), BOTH, p, r);
+	spawn(p, r);
 	lived = true;
-	take_steps(after_birth, LEN(after_birth), BOTH, &p, &r);
-	machine_sweep(&r);
+	take_steps(after_birth, LEN(after_birth), BOTH, p, r);
+	machine_sweep(r);
 	mntns_learn();
-	live(&p, &r);
-	status = closing(&p, &r);
+	live(p, r);
+	status = closing(p, r);
 	run_unwind();
 	if (status >= 0)
 		return status;
 	/* nothing is left of it, and the same words make it anew */
-	begin_again(&r);
+	begin_again(r);
 }
 
 /* a word as a shell reads it back */
