@@ -581,9 +581,9 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 static void
 live(const struct plan *p, struct run *r)
 {
-	enum { AGAIN_MS = 2000, AGAIN_MOST = 10 };
-	bool slim = false;
-	int ms, again = 0;
+	enum { AGAIN_MS = 2000, AGAIN_MOST = 10, QUIET_MS = 1000, QUIET_AGAIN_MS = 10000 };
+	bool slim = false, settled = false;
+	int ms, ready, again = 0;
 
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
@@ -591,18 +591,21 @@ live(const struct plan *p, struct run *r)
 		tell_ready(r);
 	while (r->pid > 0) {
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
-		ms = r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
-		if (run_wait(r, ms) == 0) {
+		ms = r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : settled ? QUIET_AGAIN_MS : QUIET_MS;
+		ready = run_wait(r, ms);
+		slim &= ready == 0;  /* what it did then took memory */
+		if (ready == 0) {
 			console_again(r);
 			/* an init that has just begun may not have heard: a signal without a handler is lost on PID 1 */
 			if (ms == AGAIN_MS && again++ < AGAIN_MOST)
 				halt_ask(p, r, r->asked);
-			if (!slim) {
+			if (!settled) {
 				mntns_offer(r);
 				spare_offer(p, r);
-				sys_slim();
 			}
-			slim = true;
+			if (!slim)
+				sys_slim();
+			slim = settled = true;
 		}
 		if (run_signalled(SIGCHLD) && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
 			break;

@@ -49,7 +49,7 @@ ends() {
 	done 2>/dev/null
 }
 
-# memory KIND LIMIT NAME OPTION... : five at once, which share what they run. Its first quiet second is one's birth still
+# memory KIND LIMIT NAME OPTION... : five at once, which share what they run. Its first quiet second is yet to come
 memory() {
 	kind=$1
 	limit=$2
@@ -58,8 +58,9 @@ memory() {
 	for i in 1 2 3 4 5; do
 		machine "$kind$i" "$@"
 	done
+	# what others begin wakes it, too: it is quiet again after some seconds
 	wait_for up "$kind" 5 || note "$(cat "$T/$kind"*.said)"
-	TRIES=100 wait_for at_most "$kind" "$limit"
+	TRIES=400 wait_for at_most "$kind" "$limit"
 	ok "$name takes at most $limit KB" at_most "$kind" "$limit"
 	note "$kind: $private KB"
 }
