@@ -24,7 +24,7 @@
  */
 enum { OWNER = 2, INET = 1, PREROUTING = 0, FORWARD = 2, OUTPUT = 3, POSTROUTING = 4, DST_NAT = 1 << 5,
        TYPE_SERVICE = 13, TYPE_IFNAME = 41, DROP = 0, ACCEPT = 1 };
-enum { PORTS_AT_ONCE = 60, BATCH_MOST = 1 << 20 };
+enum { PORTS_AT_ONCE = 60, BATCH_FIRST = 1 << 16, BATCH_MOST = 1 << 20 };
 
 /* messages that take effect together, or not at all */
 struct batch {
@@ -51,12 +51,30 @@ begin(struct batch *b, int type, int flags)
 	nl_str(&b->m, NFTA_TABLE_NAME, b->table);
 }
 
+/* of all of them: there is one at a time */
+static struct { char *buf; size_t size; } batches;
+
+static bool
+enlarge(struct batch *b)
+{
+	size_t size = batches.size ? 2 * batches.size : BATCH_FIRST;
+	void *fresh = NULL;
+
+	if (size > BATCH_MOST)
+		return false;
+	scratch_room(&fresh, size);
+	batches.buf = b->len ? memcpy(fresh, b->buf, b->len) : fresh;
+	batches.size = size;
+	b->buf = batches.buf;
+	return true;
+}
+
 static void
 add(struct batch *b)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)(void *)b->m.buf;
 
-	if (b->m.over || BATCH_MOST - b->len < b->m.len)
+	if (b->m.over || (batches.size - b->len < b->m.len && !enlarge(b)))
 		b->over = EMSGSIZE;
 	if (b->over)
 		return;
@@ -533,9 +551,7 @@ commit(struct nl *nl, struct batch *b)
 static void
 start(struct batch *b, const struct nl *nl, const char *table)
 {
-	static void *room;  /* one batch at a time */
-
-	b->buf = scratch_room(&room, BATCH_MOST);
+	b->buf = batches.buf;
 	b->len = b->at = 0;
 	b->over = 0;
 	b->seq = nl->seq + 1;

@@ -228,13 +228,14 @@ load_credential(const char *path, size_t *size)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	enum { SIZE = 1 << 20 };
-	static void *at;
-	char *data = scratch_room(&at, SIZE);
+	static char *data;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct stat st;
 	ssize_t n;
 	int fd;
 
+	if (!data && !(data = malloc(SIZE)))
+		die("out of memory");
 	if (*path != '/') {
 		if (!dir)
 			die("--load-credential: %s is relative, and CREDENTIALS_DIRECTORY is not set", path);

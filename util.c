@@ -186,7 +186,7 @@ void *
 xalloc(size_t size)
 {
 	enum { LARGE = 8192 };
-	static char pool[20480] __attribute__((aligned(16))), large[256 << 10] __attribute__((aligned(4096)));
+	static char pool[20480] __attribute__((aligned(16))), large[192 << 10] __attribute__((aligned(4096)));
 	static size_t used, large_used;
 	void *p;
 
@@ -199,7 +199,7 @@ xalloc(size_t size)
 	return p;
 }
 
-static char scratch[3 << 20] __attribute__((aligned(4096)));
+static char scratch[1 << 20] __attribute__((aligned(4096)));
 static size_t scratched;
 
 void *
