@@ -578,12 +578,25 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 	machine_kill(r);
 }
 
+/* once: a machine that lives for a while has something for those that begin */
+static void
+offer(const struct plan *p, struct run *r)
+{
+	static bool before;
+
+	if (before)
+		return;
+	before = true;
+	mntns_offer(r);
+	spare_offer(p, r);
+}
+
 static void
 live(const struct plan *p, struct run *r)
 {
-	enum { AGAIN_MS = 2000, AGAIN_MOST = 10, QUIET_MS = 1000, QUIET_AGAIN_MS = 10000 };
-	bool slim = false, settled = false;
-	int ms, ready, again = 0;
+	enum { AGAIN_MS = 2000, AGAIN_MOST = 10 };
+	bool slim = false;
+	int ms, again = 0;
 
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
@@ -591,21 +604,19 @@ live(const struct plan *p, struct run *r)
 		tell_ready(r);
 	while (r->pid > 0) {
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
-		ms = r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : settled ? QUIET_AGAIN_MS : QUIET_MS;
-		ready = run_wait(r, ms);
-		slim &= ready == 0;  /* what it did then took memory */
-		if (ready == 0) {
+		ms = r->console_lost ? 100 : r->asked && again < AGAIN_MOST ? AGAIN_MS : slim ? -1 : 1000;
+		if (run_wait(r, ms) == 0) {
 			console_again(r);
 			/* an init that has just begun may not have heard: a signal without a handler is lost on PID 1 */
 			if (ms == AGAIN_MS && again++ < AGAIN_MOST)
 				halt_ask(p, r, r->asked);
-			if (!settled) {
-				mntns_offer(r);
-				spare_offer(p, r);
-			}
-			if (!slim)
+			if (!slim) {
+				offer(p, r);
 				sys_slim();
-			slim = settled = true;
+			}
+			slim = true;
+		} else {
+			slim = false;  /* what it did then took memory */
 		}
 		if (run_signalled(SIGCHLD) && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
 			break;
@@ -684,33 +695,33 @@ words_of(const struct plan *p)
 static int
 verb_run(char **words)
 {
-	struct plan *p = xalloc(sizeof(*p));
-	struct run *r = xalloc(sizeof(*r));
+	static struct plan p;
+	static struct run r;
 	int status;
 
-	plan_parse(p, words);
-	if (p->show)
-		return show(p);
-	verbose = p->verbose;
-	plan_check(p);
+	plan_parse(&p, words);
+	if (p.show)
+		return show(&p);
+	verbose = p.verbose;
+	plan_check(&p);
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
-	run_begin(r);
-	r->words = words_of(p);
-	find_life(r);
-	take_steps(before_birth, LEN(before_birth), BOTH, p, r);
-	spawn(p, r);
+	run_begin(&r);
+	r.words = words_of(&p);
+	find_life(&r);
+	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
+	spawn(&p, &r);
 	lived = true;
-	take_steps(after_birth, LEN(after_birth), BOTH, p, r);
-	machine_sweep(r);
+	take_steps(after_birth, LEN(after_birth), BOTH, &p, &r);
+	machine_sweep(&r);
 	mntns_learn();
-	live(p, r);
-	status = closing(p, r);
+	live(&p, &r);
+	status = closing(&p, &r);
 	run_unwind();
 	if (status >= 0)
 		return status;
 	/* nothing is left of it, and the same words make it anew */
-	begin_again(r);
+	begin_again(&r);
 }
 
 /* a word as a shell reads it back */
