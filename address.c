@@ -314,6 +314,7 @@ static void
 got_route(void *arg, const struct nlmsghdr *h)
 {
 	struct routes *r = arg;
+	void *fresh = NULL, *more;
 	struct net to;
 	size_t i;
 	int link;
@@ -326,9 +327,8 @@ got_route(void *arg, const struct nlmsghdr *h)
 		return;
 	if (r->n == r->room) {
 		r->room = r->room ? r->room * 2 : 64;
-		r->route = realloc(r->route, r->room * sizeof(*r->route));
-		if (!r->route)
-			die("out of memory");
+		more = scratch_room(&fresh, r->room * sizeof(*r->route));
+		r->route = r->n ? memcpy(more, r->route, r->n * sizeof(*r->route)) : more;
 	}
 	r->route[r->n].net = to;
 	r->route[r->n++].link = link;
@@ -801,7 +801,6 @@ address_choose(const struct plan *p, struct run *r)
 		choose_subnets(p, r, &routes, subnet);
 	choose_own(p, r, subnet);
 	choose_routers(p, r);
-	free(routes.route);
 }
 
 /* ---- setting ------------------------------------------------------------------------------------- */

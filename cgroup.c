@@ -83,11 +83,12 @@ is_mounted(const char *path, long magic)
 static char *
 find_path(const char *process, const char *word, char **list)
 {
-	static char text[8192];
-	char *rest = text, *line, *path, file[64];
+	enum { SIZE = 8192 };
+	static void *at;
+	char *text = scratch_room(&at, SIZE), *rest = text, *line, *path, file[64];
 
 	snprintf(file, sizeof(file), "/proc/%.16s/cgroup", process);
-	if (read_at(AT_FDCWD, file, text, sizeof(text)) < 0)
+	if (read_at(AT_FDCWD, file, text, SIZE) < 0)
 		return NULL;
 	while ((line = next_line(&rest))) {
 		*list = strchr(line, ':');
@@ -112,19 +113,18 @@ path_of(const char *process, const char *word, const char **kind)
 	return path ? xstrdup(path) : NULL;
 }
 
-/* all of a file of /proc, which comes in pieces */
+/* all of a file of /proc, which comes in pieces; room is as for scratch_room */
 static char *
-read_proc(const char *path)
+read_proc(const char *path, void **room)
 {
-	size_t size = 1 << 15;
-	char *text = NULL;
+	enum { FIRST = 1 << 15 };
+	size_t size = FIRST;
+	char *text = scratch_room(room, FIRST);
 	ssize_t n;
 	int fd;
 
-	for (;; size *= 2) {
-		free(text);
-		text = malloc(size);
-		fd = text ? openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+	for (;; size *= 2, text = xalloc(size)) {
+		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		n = fd < 0 ? -1 : read_all(fd, text, size);
 		drop(fd);
 		if (n < 0)
@@ -138,7 +138,8 @@ read_proc(const char *path)
 static char *
 mount_of(const char *type, const char *word, char **part)
 {
-	char *text = read_proc("/proc/self/mountinfo"), *rest = text, *line, *fs, *field[5], *options;
+	static void *room;
+	char *text = read_proc("/proc/self/mountinfo", &room), *rest = text, *line, *fs, *field[5], *options;
 	int i;
 
 	while ((line = next_line(&rest))) {
@@ -157,8 +158,8 @@ mount_of(const char *type, const char *word, char **part)
 		if (i < 5 || strchr(field[4], '\\') || strncmp(field[3], "/..", 3) == 0
 		    || !is_mounted(field[4], *word ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC))
 			continue;
-		*part = streq(field[3], "/") ? "" : field[3];
-		return field[4];
+		*part = streq(field[3], "/") ? "" : xstrdup(field[3]);
+		return xstrdup(field[4]);
 	}
 	return NULL;
 }
@@ -372,13 +373,14 @@ cgroup_share(struct run *r, const char *v2, const char *v1)
 void
 cgroup_fence(const struct plan *p, struct run *r)
 {
+	static void *room;
 	char *rest, *line, *list;
 
 	(void)p;
 	if (!r->userns || r->id_base || r->nested)
 		return;
 	r->cgroup_v1 |= r->nshares == 0;
-	for (rest = read_proc("/proc/self/cgroup"); (line = next_line(&rest));) {
+	for (rest = read_proc("/proc/self/cgroup", &room); (line = next_line(&rest));) {
 		list = strchr(line, ':');
 		if (!list || !list[1] || list[1] == ':')
 			continue;
@@ -713,13 +715,14 @@ remove_below(int root, const char *path)
 static void
 kill_all(int root, const char *path)
 {
-	static char pids[4096];
-	char *rest, *line;
+	enum { SIZE = 4096 };
+	static void *at;
+	char *pids = scratch_room(&at, SIZE), *rest, *line;
 	long long pid;
 
 	if (put_at(root, fmt("%s/cgroup.kill", path), "1") == 0)
 		return;
-	if (read_at(root, fmt("%s/cgroup.procs", path), pids, sizeof(pids)) > 0)
+	if (read_at(root, fmt("%s/cgroup.procs", path), pids, SIZE) > 0)
 		for (rest = pids; (line = next_line(&rest));)
 			if (parse_number(line, 2, INT32_MAX, &pid))
 				kill((pid_t)pid, SIGKILL);

@@ -329,6 +329,7 @@ post_guard(struct run *r)
 	fd = ends[0];
 	sys_close_but(3, &fd, 1);
 	setsid();  /* no signal of the terminal's reaches us, and none stops us from setting it */
+	sys_slim();
 	while (read(ends[0], &c, 1) < 0)  /* nobody writes: the end of file is what we wait for */
 		poll(NULL, 0, 100);
 	tcsetattr(0, TCSANOW, &before);

@@ -112,7 +112,7 @@ device_check(const struct plan *p)
 static void
 add_rule(struct run *r, int type, unsigned int major, int minor, int access)
 {
-	static struct rule rules[RULES_MOST];
+	static void *rules;
 	size_t i;
 
 	if (major > MAJOR_MOST)
@@ -122,7 +122,7 @@ add_rule(struct run *r, int type, unsigned int major, int minor, int access)
 			r->rule[i].access |= access;
 			return;
 		}
-	r->rule = rules;
+	r->rule = scratch_room(&rules, RULES_MOST * sizeof(*r->rule));
 	if (r->nrules == RULES_MOST)
 		die("more than %d devices are let through", RULES_MOST);
 	r->rule[r->nrules++] = (struct rule){ type, (int)major, minor, access, false };
@@ -137,12 +137,12 @@ device_allow(struct run *r, mode_t type, int major, int minor, const char *acces
 static void
 add_device(struct run *r, const char *name, const struct stat *st, int access, bool by_bind)
 {
-	static struct device devices[DEVICES_MOST];
+	static void *devices;
 	struct device *d;
 
 	if (r->ndevices == DEVICES_MOST)
 		die("more than %d devices are to be made", DEVICES_MOST);
-	r->device = devices;
+	r->device = scratch_room(&devices, DEVICES_MOST * sizeof(*r->device));
 	d = &r->device[r->ndevices];
 	*d = (struct device){ xstrdup(name), st->st_mode, st->st_gid < 65536 ? st->st_gid : 0, st->st_rdev, -1 };
 	if (by_bind || (!r->userns && !(access & MAKE))) {
@@ -358,8 +358,8 @@ put_return(struct code *c, int value)
 static int
 compile(const struct run *r)
 {
-	static struct code code;
-	struct code *c = &code;
+	static void *code;
+	struct code *c = scratch_room(&code, sizeof(*c));
 	size_t i, skip, allow;
 
 	c->n = 0;

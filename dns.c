@@ -71,8 +71,8 @@ static struct {
 	bool held, waiting;            /* for tokens; for a resolver of the host to come up */
 	unsigned int tokens;
 	uint64_t streams;              /* when somebody last had a reason to come by TCP */
-	struct query query[DNS_QUERIES];
-	struct pair pair[DNS_CONNECTIONS];
+	struct query *query;           /* DNS_QUERIES; what was never used takes no memory, nor do pairs, of DNS_CONNECTIONS */
+	struct pair *pair;
 } relay;
 
 bool
@@ -514,15 +514,16 @@ got_question(struct run *r)
 static void
 got_answer(struct query *q)
 {
-	static uint8_t m[ANSWER_MOST];
-	ssize_t len = recv(q->fd, m, sizeof(m), MSG_TRUNC | MSG_DONTWAIT);
+	static void *at;
+	uint8_t *m = scratch_room(&at, ANSWER_MOST);
+	ssize_t len = recv(q->fd, m, ANSWER_MOST, MSG_TRUNC | MSG_DONTWAIT);
 	bool last = q->tries >= relay.n, whole;
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	whole = len < 0 || (size_t)len <= sizeof(m);
+	whole = len < 0 || (size_t)len <= ANSWER_MOST;
 	if (!whole)
-		len = sizeof(m);
+		len = ANSWER_MOST;
 	if (len >= 0 && !answers(q, m, (size_t)len))
 		return;
 	if (len < 0 || ((m[3] & 15) == SERVFAIL && !last)) {
@@ -762,6 +763,8 @@ got_events(struct run *r, int fd, short revents)
 static bool
 begin(struct run *r)
 {
+	relay.query = xalloc(DNS_QUERIES * sizeof(*relay.query));
+	relay.pair = xalloc(DNS_CONNECTIONS * sizeof(*relay.pair));
 	relay.epoll = epoll_create1(EPOLL_CLOEXEC);
 	relay.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (relay.epoll < 0 || relay.timer < 0) {

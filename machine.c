@@ -71,8 +71,10 @@ unmake_shared(char *text)
 static char *
 facts_of(int fd)
 {
-	static char text[65536];
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	enum { SIZE = 65536 };
+	static void *at;
+	char *text = scratch_room(&at, SIZE);
+	ssize_t n = pread(fd, text, SIZE - 1, 0);
 
 	text[n < 0 ? 0 : n] = 0;
 	return n < 0 ? NULL : text;
@@ -441,8 +443,9 @@ void
 machine_sweep(const struct run *r)
 {
 	/* a network is told in half a dozen files that one killed machine may have had for itself */
-	enum { AT_MOST = 4, SHARED_MOST = 8 };
-	static char names[4096];
+	enum { AT_MOST = 4, SHARED_MOST = 8, SIZE = 4096 };
+	static void *room;
+	char *names = scratch_room(&room, SIZE);
 	char *shared[SHARED_MOST];  /* after those who shared it: what they left may hold it */
 	int dir = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), seen = 0, n_shared = 0;
 	struct entry { uint64_t ino; int64_t off; uint16_t len; unsigned char type; char name[]; } *e;
@@ -452,7 +455,7 @@ machine_sweep(const struct run *r)
 	if (dir < 0)
 		return;
 	do {  /* getdents64(2); a short answer is the last one */
-		n = syscall(SYS_getdents64, dir, names, sizeof(names));
+		n = syscall(SYS_getdents64, dir, names, SIZE);
 		for (at = 0; at < n && seen < AT_MOST; at += e->len) {
 			e = (struct entry *)(void *)(names + at);
 			if (streq(e->name, ".mounts.new"))  /* mntns.c was killed while it wrote; if not, it is no loss */
@@ -469,7 +472,7 @@ machine_sweep(const struct run *r)
 				shared[n_shared++] = xstrdup(e->name);
 			}
 		}
-	} while (n > (long)sizeof(names) - 300 && seen < AT_MOST);
+	} while (n > SIZE - 300 && seen < AT_MOST);
 	while (n_shared > 0)
 		sweep_one(dir, shared[--n_shared]);
 	close(dir);

@@ -779,12 +779,11 @@ move_look(const struct plan *p, struct run *r)
 	for (w = p->network_interface; *w; w++)
 		look_at(r, *w, &moved[nmoved++], &wifi);
 	nl_close(&wifi.nl);
-	r->link = realloc(r->link, (r->nlinks + nmoved) * sizeof(*r->link));
-	if (!r->link)
-		die("out of memory");
 	first = r->nlinks;
-	for (i = 0; i < nmoved; i++)
-		r->link[r->nlinks++] = (struct link){ .kind = LINK_MOVED, .host = moved[i].old, .guest = moved[i].name };
+	for (i = 0; i < nmoved; i++, r->nlinks++) {
+		r->link = room_for_one(r->link, r->nlinks, sizeof(*r->link));
+		r->link[r->nlinks] = (struct link){ .kind = LINK_MOVED, .host = moved[i].old, .guest = moved[i].name };
+	}
 	pin = fmt("%s/.net.%s", run_state_dir(), r->name);
 	grow(&r->notes, fmt("MOVED=%s", note_text(r->name)));
 	undo(r, bring_home);

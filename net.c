@@ -340,9 +340,7 @@ add_link(struct run *r, int kind, char *host, char *guest, char *full)
 	for (i = 0; i < r->nlinks; i++)
 		if (kind == LINK_EXTRA && streq(r->link[i].host, host))
 			die("--network-veth-extra=%s: that is the name of the machine's first link", host);
-	r->link = realloc(r->link, (r->nlinks + 1) * sizeof(*r->link));
-	if (!r->link)
-		die("out of memory");
+	r->link = room_for_one(r->link, r->nlinks, sizeof(*r->link));
 	l = &r->link[r->nlinks++];
 	memset(l, 0, sizeof(*l));
 	l->kind = kind;

@@ -24,13 +24,13 @@
  */
 enum { OWNER = 2, INET = 1, PREROUTING = 0, FORWARD = 2, OUTPUT = 3, POSTROUTING = 4, DST_NAT = 1 << 5,
        TYPE_SERVICE = 13, TYPE_IFNAME = 41, DROP = 0, ACCEPT = 1 };
-enum { PORTS_AT_ONCE = 60, BATCH_MOST = 1 << 20 };
+enum { PORTS_AT_ONCE = 60, BATCH_FIRST = 1 << 16, BATCH_MOST = 1 << 20 };
 
 /* messages that take effect together, or not at all */
 struct batch {
 	struct nl_msg m;         /* the one that is being built */
 	char *buf;
-	size_t len, size, at;    /* at: of the last */
+	size_t len, at;          /* at: of the last */
 	uint32_t seq;
 	int over;  /* errno of why it cannot be sent, or 0 */
 	uint8_t family;
@@ -51,28 +51,33 @@ begin(struct batch *b, int type, int flags)
 	nl_str(&b->m, NFTA_TABLE_NAME, b->table);
 }
 
+/* of all of them: there is one at a time */
+static struct { char *buf; size_t size; } batches;
+
+static bool
+enlarge(struct batch *b)
+{
+	size_t size = batches.size ? 2 * batches.size : BATCH_FIRST;
+	void *fresh = NULL;
+
+	if (size > BATCH_MOST)
+		return false;
+	scratch_room(&fresh, size);
+	batches.buf = b->len ? memcpy(fresh, b->buf, b->len) : fresh;
+	batches.size = size;
+	b->buf = batches.buf;
+	return true;
+}
+
 static void
 add(struct batch *b)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)(void *)b->m.buf;
-	size_t size = b->size;
-	char *more;
 
-	while (size - b->len < b->m.len)
-		size = size ? 2 * size : 4096;
-	if (b->m.over || size > BATCH_MOST)
+	if (b->m.over || (batches.size - b->len < b->m.len && !enlarge(b)))
 		b->over = EMSGSIZE;
 	if (b->over)
 		return;
-	if (size != b->size) {
-		more = realloc(b->buf, size);
-		if (!more) {
-			b->over = ENOMEM;
-			return;
-		}
-		b->buf = more;
-		b->size = size;
-	}
 	h->nlmsg_len = (uint32_t)b->m.len;
 	h->nlmsg_seq = b->seq++;
 	b->at = b->len;
@@ -530,7 +535,7 @@ commit(struct nl *nl, struct batch *b)
 		nl->seq = b->seq;
 	}
 	if (b->over) {
-		b->failed = b->over == EMSGSIZE ? "too many ports" : "for its rules";
+		b->failed = "too many ports";
 		errno = b->over;
 		return -1;
 	}
@@ -546,6 +551,7 @@ commit(struct nl *nl, struct batch *b)
 static void
 start(struct batch *b, const struct nl *nl, const char *table)
 {
+	b->buf = batches.buf;
 	b->len = b->at = 0;
 	b->over = 0;
 	b->seq = nl->seq + 1;
@@ -611,7 +617,6 @@ nft_set(struct nft *n, const char *name, const struct nft_rules *r)
 		}
 	}
 	saved = errno;
-	free(b.buf);
 	if (rc < 0) {
 		if (first)
 			nl_close(&n->nl);
@@ -629,16 +634,13 @@ static int
 remove_table(struct nl *nl, const char *table, uint8_t family)
 {
 	struct batch b = { .buf = NULL };
-	int rc, saved;
+	int rc;
 
 	start(&b, nl, table);
 	add_removal(&b, family);
 	rc = commit(nl, &b);
-	saved = errno;
-	free(b.buf);
-	errno = saved;
 	/* no such table, no such family, or no nf_tables at all */
-	return rc < 0 && saved != ENOENT && saved != EAFNOSUPPORT && saved != EOPNOTSUPP && saved != EINVAL ? -1 : 0;
+	return rc < 0 && errno != ENOENT && errno != EAFNOSUPPORT && errno != EOPNOTSUPP && errno != EINVAL ? -1 : 0;
 }
 
 void

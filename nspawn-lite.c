@@ -689,6 +689,19 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 	machine_kill(r);
 }
 
+/* once: a machine that lives for a while has something for those that begin */
+static void
+offer(const struct plan *p, struct run *r)
+{
+	static bool before;
+
+	if (before)
+		return;
+	before = true;
+	mntns_offer(r);
+	spare_offer(p, r);
+}
+
 /*
  * An init that has just begun may not have heard: a signal without a handler is lost on PID 1. So it is asked again, until
  * its time is up. Milliseconds until there is more to do; -1: for ever
@@ -806,11 +819,12 @@ live(const struct plan *p, struct run *r)
 		if (run_wait(r, pressing >= 0 && (ms < 0 || pressing < ms) ? pressing : ms) == 0) {
 			console_again(r);
 			if (!settling && !slim && !r->asked) {
-				mntns_offer(r);
-				spare_offer(p, r);
+				offer(p, r);
 				sys_slim();
 				slim = true;
 			}
+		} else {
+			slim = false;  /* what it did then took memory */
 		}
 		attach_again(r);
 		heed(p, r);

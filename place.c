@@ -27,21 +27,22 @@ read_mountinfo(const char *mountinfo)
 	size_t size = 1 << 16, most = 1, i;
 	char *text, *rest, *at, *to;
 	struct line *lines, *l;
+	void *fresh = NULL;
 	ssize_t n;
 
-	for (;; size *= 2) {
+	for (;; size *= 2, fresh = NULL) {
 		int fd = openat(AT_FDCWD, mountinfo, O_RDONLY | O_CLOEXEC);
 
-		text = malloc(size);
-		n = text && fd >= 0 ? read_all(fd, text, size) : -1;  /* it comes in pieces of a page */
+		text = scratch_room(&fresh, size);
+		n = fd >= 0 ? read_all(fd, text, size) : -1;  /* it comes in pieces of a page */
 		drop(fd);
 		if (n < 0 || (size_t)n < size - 1)
 			break;
-		free(text);
 	}
 	for (at = n > 0 ? text : NULL; at && *at; at++)
 		most += *at == '\n';
-	lines = l = xalloc((most + 1) * sizeof(*lines));
+	fresh = NULL;
+	lines = l = scratch_room(&fresh, (most + 1) * sizeof(*lines));
 	rest = n > 0 ? text : NULL;
 	while ((at = next_line(&rest))) {
 		l->id = (int)strtol(at, &at, 10);

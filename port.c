@@ -162,8 +162,9 @@ static bool
 has_port(int dir, const char *name, const struct nft_port *one)
 {
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	static char text[65536];
-	char *rest = text, *line;
+	enum { SIZE = 65536 };
+	static void *at;
+	char *text = scratch_room(&at, SIZE), *rest = text, *line;
 	const char *word;
 	struct port other;
 	bool yes = false;
@@ -171,7 +172,7 @@ has_port(int dir, const char *name, const struct nft_port *one)
 
 	if (fd < 0)
 		return false;
-	n = flock(fd, LOCK_SH | LOCK_NB) < 0 ? pread(fd, text, sizeof(text) - 1, 0) : 0;
+	n = flock(fd, LOCK_SH | LOCK_NB) < 0 ? pread(fd, text, SIZE - 1, 0) : 0;
 	close(fd);
 	text[n < 0 ? 0 : n] = 0;
 	while (!yes && (line = next_line(&rest)))

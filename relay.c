@@ -77,8 +77,8 @@ static struct {
 } its = { .epoll = -1, .ears = -1, .tick = -1, .ours = -1, .theirs = -1 };
 
 /* places that were never used take no memory */
-static struct talk talks[RELAY_MOST];
-static struct flow flows[RELAY_MOST];
+static struct talk *talks;
+static struct flow *flows;
 
 /* ---- sockets ------------------------------------------------------------------------------ */
 
@@ -143,9 +143,7 @@ relay_listen(int proto, int family, const void *address, uint16_t port)
 void
 relay_port(int fd, int proto, uint16_t port)
 {
-	its.ear = realloc(its.ear, (its.nears + 1) * sizeof(*its.ear));
-	if (!its.ear)
-		die("out of memory");
+	its.ear = room_for_one(its.ear, its.nears, sizeof(*its.ear));
 	its.ear[its.nears++] = (struct ear){ fd, proto == IPPROTO_UDP, port };
 }
 
@@ -489,14 +487,23 @@ find_flow(const struct flow *like)
 	return call_flow(f) ? f : NULL;
 }
 
-static char packet[65536];
+enum { PACKET = 65536 };
+
+static char *
+packet_room(void)
+{
+	static void *at;
+
+	return scratch_room(&at, PACKET);
+}
 
 static void
 take_packets(size_t ear)
 {
 	_Alignas(struct cmsghdr) char control[256];
 	struct flow like, *f;
-	struct iovec v = { packet, sizeof(packet) };
+	char *packet = packet_room();
+	struct iovec v = { packet, PACKET };
 	struct msghdr m;
 	struct cmsghdr *c;
 	ssize_t n;
@@ -542,6 +549,7 @@ answer(struct flow *f)
 	bool six = f->peer.sa.sa_family == AF_INET6;
 	size_t size = six ? sizeof(f->local.six) : sizeof(f->local.four);
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(f->local))];
+	char *packet = packet_room();
 	struct iovec v = { packet, 0 };
 	struct msghdr m = {
 		.msg_name = &f->peer, .msg_namelen = six ? sizeof(f->peer.in6) : sizeof(f->peer.in), .msg_iov = &v, .msg_iovlen = 1,
@@ -559,7 +567,7 @@ answer(struct flow *f)
 	c->cmsg_len = (socklen_t)CMSG_LEN(size);
 	memcpy(CMSG_DATA(c), &f->local, size);
 	for (i = 0; f->fd >= 0 && i < SOME; i++) {
-		n = recv(f->fd, packet, sizeof(packet), MSG_DONTWAIT);
+		n = recv(f->fd, packet, PACKET, MSG_DONTWAIT);
 		if (n < 0)
 			break;
 		f->seen = seconds();
@@ -661,6 +669,8 @@ make_room(void)
 		now.rlim_cur = now.rlim_max < RELAY_FDS ? now.rlim_max : RELAY_FDS;
 	setrlimit(RLIMIT_NOFILE, &now);
 	free_fds = now.rlim_cur > its.nears + 128 ? (size_t)now.rlim_cur - its.nears - 128 : 0;
+	talks = xalloc(RELAY_MOST * sizeof(*talks));
+	flows = xalloc(RELAY_MOST * sizeof(*flows));
 	its.ntalks = free_fds / 2 / TALK_FDS < RELAY_MOST ? free_fds / 2 / TALK_FDS : RELAY_MOST;
 	its.nflows = free_fds / 4 < RELAY_MOST ? free_fds / 4 : RELAY_MOST;
 }

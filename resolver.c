@@ -98,9 +98,11 @@ read_names(struct names *n, char *text)
 static void
 read_file(struct names *n, const char *path)
 {
-	static char text[4096];
+	enum { SIZE = 4096 };
+	static void *at;
+	char *text = scratch_room(&at, SIZE);
 
-	if (read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+	if (read_at(AT_FDCWD, path, text, SIZE) < 0)
 		*text = 0;
 	read_names(n, text);
 }

@@ -98,10 +98,12 @@ root_check(const struct plan *p)
 static char *
 host_file(const char *const *paths)
 {
-	static char text[16384];
+	enum { SIZE = 16384 };
+	static void *at;
+	char *text = scratch_room(&at, SIZE);
 
 	for (; *paths; paths++)
-		if (read_at(AT_FDCWD, *paths, text, sizeof(text)) > 0)
+		if (read_at(AT_FDCWD, *paths, text, SIZE) > 0)
 			return xstrdup(text);
 	return NULL;
 }
@@ -225,12 +227,15 @@ static char *
 load_credential(const char *path, size_t *size)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	static char data[1 << 20];
+	enum { SIZE = 1 << 20 };
+	static char *data;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct stat st;
 	ssize_t n;
 	int fd;
 
+	if (!data && !(data = malloc(SIZE)))
+		die("out of memory");
 	if (*path != '/') {
 		if (!dir)
 			die("--load-credential: %s is relative, and CREDENTIALS_DIRECTORY is not set", path);
@@ -248,10 +253,10 @@ load_credential(const char *path, size_t *size)
 	} else {
 		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
-	if (fd < 0 || (n = read_all(fd, data, sizeof(data))) < 0)
+	if (fd < 0 || (n = read_all(fd, data, SIZE)) < 0)
 		die("read credential %s:", path);
 	close(fd);
-	if (n == sizeof(data) - 1)
+	if (n == SIZE - 1)
 		die("credential %s is larger than a megabyte", path);
 	*size = (size_t)n;
 	return memcpy(xalloc((size_t)n + 1), data, (size_t)n + 1);
@@ -1101,7 +1106,9 @@ static void
 set_resolv(const struct plan *p, struct run *r, int etc)
 {
 	static const char name[] = "resolv.conf";
-	static char now[16384];
+	enum { SIZE = 16384 };
+	static void *at;
+	char *now = scratch_room(&at, SIZE);
 	struct stat st;
 	int mode = resolv_mode(p, r);
 
@@ -1119,7 +1126,7 @@ set_resolv(const struct plan *p, struct run *r, int etc)
 	if (fstatat(etc, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISLNK(st.st_mode) && mode < RESOLV_REPLACE_HOST)
 			return;
-		if (S_ISREG(st.st_mode) && read_at(etc, name, now, sizeof(now)) >= 0 && streq(now, r->host_resolv))
+		if (S_ISREG(st.st_mode) && read_at(etc, name, now, SIZE) >= 0 && streq(now, r->host_resolv))
 			return;  /* flash wears */
 		if (!S_ISREG(st.st_mode) && unlinkat(etc, name, 0) < 0)
 			return;

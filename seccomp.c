@@ -509,7 +509,8 @@ add_abi(struct ranges *r, size_t abi, const uint8_t what[CALLS], uint8_t others)
 static void
 compose(struct program *g, const uint8_t what[CALLS], uint8_t others)
 {
-	static struct ranges r;
+	static void *at;
+	struct ranges *r = scratch_room(&at, sizeof(*r));
 	size_t first, last, next = give(g, SECCOMP_RET_ERRNO | ENOSYS);
 
 	for (last = LEN(abis); last > 0; last = first) {
@@ -517,13 +518,13 @@ compose(struct program *g, const uint8_t what[CALLS], uint8_t others)
 			first--;
 		memset(g->block, 0, sizeof(g->block));
 		g->sync = (abis[first].arch & 0xffff) == 8 ? 0x4010 : 0x101000;
-		r.n = 0;
-		add(&r, 0, others);
+		r->n = 0;
+		add(r, 0, others);
 		for (size_t i = first; i < last; i++)
-			add_abi(&r, i, what, others);
+			add_abi(r, i, what, others);
 		/* so that the choice of who traces a process, to skip a call, stays */
-		add(&r, UINT32_MAX, ALLOW);
-		tree(g, r.r, r.n);
+		add(r, UINT32_MAX, ALLOW);
+		tree(g, r->r, r->n);
 		load(g, offsetof(struct seccomp_data, nr));
 		put(g, BPF_JMP | BPF_JA, (uint32_t)(next - g->at), 0, 0);
 		next = put(g, BPF_JMP | BPF_K | BPF_JEQ, (uint32_t)abis[first].arch, 1, 0);
@@ -588,7 +589,8 @@ seccomp_check(const struct plan *p)
 void
 seccomp_prepare(const struct plan *p, struct run *r)
 {
-	static struct program g;
+	static void *at;
+	struct program *g = scratch_room(&at, sizeof(*g));
 	static struct filter filter;
 	uint8_t what[CALLS];
 	bool list = WITH_DEFAULT_FILTER;
@@ -601,12 +603,12 @@ seccomp_prepare(const struct plan *p, struct run *r)
 	}
 	if (!TABLE || (!list && !asked(p)))
 		return;
-	g.at = ROOM;
-	g.sockets = parse_families(p);
+	g->at = ROOM;
+	g->sockets = parse_families(p);
 	decide(p, r->keep, list, what);
-	look_closer(p, &g.sockets, list, what);
-	compose(&g, what, list ? NOT_THERE : ALLOW);
-	filter.program = (struct sock_fprog){ (unsigned short)(ROOM - g.at), g.code + g.at };
+	look_closer(p, &g->sockets, list, what);
+	compose(g, what, list ? NOT_THERE : ALLOW);
+	filter.program = (struct sock_fprog){ (unsigned short)(ROOM - g->at), g->code + g->at };
 	r->filter = &filter;
 }
 

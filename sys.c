@@ -482,12 +482,13 @@ wait_to_die(void *parent)
 int
 sys_userns(const char *uid_map, const char *gid_map)
 {
-	static char small[4096] __attribute__((aligned(16)));
-	char path[64];
+	enum { SIZE = 4096 };
+	static void *at;
+	char *small = scratch_room(&at, SIZE), path[64];
 	int fd = -1, saved;
 	pid_t pid, own = getpid();
 
-	pid = sys_denied("userns") ? -1 : clone(wait_to_die, small + sizeof(small), CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &own);
+	pid = sys_denied("userns") ? -1 : clone(wait_to_die, small + SIZE, CLONE_NEWUSER | CLONE_VM | CLONE_FILES | SIGCHLD, &own);
 	if (pid > 0) {
 		snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
 		if (put_at(AT_FDCWD, path, uid_map) == 0) {
@@ -523,8 +524,8 @@ mount_and_open(void *arg)
 int
 sys_mount_private(const char *type, const char *options)
 {
-	enum { NODEV_NOSUID_NOEXEC = 0xe };  /* MOUNT_ATTR_* */
-	static char small[8192] __attribute__((aligned(16)));
+	enum { NODEV_NOSUID_NOEXEC = 0xe, SIZE = 8192 };  /* MOUNT_ATTR_* */
+	static void *at;
 	struct private_mount m = { type, options, sys_denied("private") ? -2 : sys_fsmount(type, options, NODEV_NOSUID_NOEXEC) };
 	int saved;
 	pid_t pid;
@@ -533,7 +534,7 @@ sys_mount_private(const char *type, const char *options)
 		return -1;
 	if (m.fd >= 0 || (errno != ENOSYS && errno != EPERM))  /* filters of others refuse it with either */
 		return m.fd;
-	pid = clone(mount_and_open, small + sizeof(small), CLONE_NEWNS | CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &m);
+	pid = clone(mount_and_open, (char *)scratch_room(&at, SIZE) + SIZE, CLONE_NEWNS | CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &m);
 	if (pid < 0)
 		return -1;
 	saved = errno;  /* the child's: it is our memory */
@@ -712,21 +713,29 @@ clone3_shared(struct clone_words *words, int (*fn)(void *), void *arg)
 #endif
 }
 
-static char stack[65536] __attribute__((aligned(65536)));
-
-/* the child's stack and the pages of our text: what is needed again comes back by itself */
+/* the child's stack and other room to work in, and the pages of our text: what is needed again comes back by itself */
 void
 sys_slim(void)
 {
-	enum { BELOW = 256 << 10 };
+	enum { BELOW = 256 << 10, OURS = 1024 };
 	extern const char __executable_start, etext;
 	uintptr_t page = getauxval(AT_PAGESZ), from = (uintptr_t)&__executable_start & ~(page - 1), here;
 
-	here = (uintptr_t)__builtin_frame_address(0) & ~(page - 1);
-	madvise(stack, sizeof(stack), MADV_DONTNEED);
-	/* what was deeper on ours, where messages of the kernel were read; a page is left for the calls from here */
-	madvise((void *)(here - page - BELOW), BELOW, MADV_DONTNEED);
+	here = ((uintptr_t)__builtin_frame_address(0) - OURS) & ~(page - 1);
+	scratch_empty();
+	/* what was deeper on ours, where messages of the kernel were read; some is left for the calls from here */
+	madvise((void *)(here - BELOW), BELOW, MADV_DONTNEED);
 	madvise((void *)from, ((uintptr_t)&etext & ~(page - 1)) - from, MADV_DONTNEED);
+}
+
+enum { STACK = 65536 };
+
+static char *
+child_stack(void)
+{
+	static void *stack;
+
+	return scratch_room(&stack, STACK);
 }
 
 pid_t
@@ -746,7 +755,7 @@ sys_fork(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed)
 			return (pid_t)pid;
 	}
 	*placed = cgroup < 0;
-	return (pid_t)clone(fn, stack + sizeof(stack), namespaces | SIGCHLD, arg);
+	return (pid_t)clone(fn, child_stack() + STACK, namespaces | SIGCHLD, arg);
 }
 
 int
@@ -791,7 +800,7 @@ sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed
 {
 	struct clone_words words = {
 		.flags = (uint64_t)(unsigned int)(namespaces | CLONE_VM | CLONE_VFORK) | INTO_CGROUP,
-		.exit_signal = SIGCHLD, .stack = (uintptr_t)stack, .stack_size = sizeof(stack),
+		.exit_signal = SIGCHLD, .stack = (uintptr_t)child_stack(), .stack_size = STACK,
 		.cgroup = (uint64_t)cgroup,
 	};
 	long pid;
@@ -803,9 +812,9 @@ sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed
 			return (pid_t)pid;
 	}
 	*placed = cgroup < 0;
-	pid = sys_denied("vfork") ? -1 : clone(fn, stack + sizeof(stack), namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
+	pid = sys_denied("vfork") ? -1 : clone(fn, child_stack() + STACK, namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
 	/* before 3.13 a new pid namespace wanted a memory of its own */
 	if (pid < 0 && (errno == EINVAL || errno == ENOSYS))
-		pid = clone(fn, stack + sizeof(stack), namespaces | SIGCHLD, arg);
+		pid = clone(fn, child_stack() + STACK, namespaces | SIGCHLD, arg);
 	return (pid_t)pid;
 }

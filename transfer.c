@@ -960,11 +960,13 @@ transfer_export_tar(struct ask *a)
 static int
 put_range(int fd, struct sink *s, off_t at, off_t end)
 {
-	static char buf[1 << 17];
+	enum { SIZE = 1 << 17 };
+	static void *room;
+	char *buf = scratch_room(&room, SIZE);
 	ssize_t n;
 
 	while (at < end && !halted) {
-		n = pread(fd, buf, (size_t)(end - at < (off_t)sizeof(buf) ? end - at : (off_t)sizeof(buf)), at);
+		n = pread(fd, buf, (size_t)(end - at < SIZE ? end - at : SIZE), at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

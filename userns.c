@@ -105,12 +105,13 @@ mapped(uint32_t base)
 static bool
 named_in(const char *path, int field, uint32_t base)
 {
-	static char text[65536];
-	char *rest = text, *line, *at;
+	enum { SIZE = 65536 };
+	static void *room;
+	char *text = scratch_room(&room, SIZE), *rest = text, *line, *at;
 	unsigned long long id;
 	int i;
 
-	if (read_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+	if (read_at(AT_FDCWD, path, text, SIZE) <= 0)
 		return false;
 	while ((line = next_line(&rest))) {
 		for (i = 0, at = line; at && i < field; i++)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -164,26 +166,58 @@ print(int fd, const char *text, ...)
 	put(fd, s, (size_t)n);
 }
 
-/* From a pool that costs no system call: a start needs a few hundred bytes */
+/* who reads for a stream may ask from a thread of its own */
+static void *
+take(char *from, size_t room, size_t *used, size_t size)
+{
+	size_t at;
+
+	if (size > room || __atomic_load_n(used, __ATOMIC_RELAXED) > room - size)
+		return NULL;
+	at = __atomic_fetch_add(used, size, __ATOMIC_RELAXED);
+	return at <= room - size ? from + at : NULL;
+}
+
+/*
+ * From rooms that cost no system call: a start needs some kilobytes. What is small lies close together; of what is large
+ * a part may never be touched, and takes no memory
+ */
 void *
 xalloc(size_t size)
 {
-	static char pool[16384];
-	static size_t used;
-	size_t at;
+	enum { LARGE = 8192 };
+	static char pool[20480] __attribute__((aligned(16))), large[192 << 10] __attribute__((aligned(4096)));
+	static size_t used, large_used;
 	void *p;
 
 	size = (size + 15) & ~(size_t)15;
-	/* who reads for a stream may ask from a thread of its own */
-	if (size <= sizeof(pool) && __atomic_load_n(&used, __ATOMIC_RELAXED) <= sizeof(pool) - size) {
-		at = __atomic_fetch_add(&used, size, __ATOMIC_RELAXED);
-		if (at <= sizeof(pool) - size)
-			return pool + at;
-	}
-	p = calloc(1, size);
+	p = size < LARGE ? take(pool, sizeof(pool), &used, size) : take(large, sizeof(large), &large_used, size);
+	if (!p)
+		p = calloc(1, size);
 	if (!p)
 		die("out of memory");
 	return p;
+}
+
+static char scratch[1 << 20] __attribute__((aligned(4096)));
+static size_t scratched;
+
+void *
+scratch_room(void **place, size_t size)
+{
+	if (!*place)
+		*place = take(scratch, sizeof(scratch), &scratched, (size + 63) & ~(size_t)63);
+	return *place ? *place : (*place = xalloc(size));
+}
+
+void
+scratch_empty(void)
+{
+	uintptr_t page = getauxval(AT_PAGESZ), from = ((uintptr_t)scratch + page - 1) & ~(page - 1);
+	uintptr_t to = (uintptr_t)(scratch + sizeof(scratch)) & ~(page - 1);
+
+	if (to > from)
+		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 char *
@@ -211,6 +245,17 @@ fmt(const char *text, ...)
 	vsnprintf(s, (size_t)n + 1, text, ap);
 	va_end(ap);
 	return s;
+}
+
+void *
+room_for_one(void *array, size_t n, size_t size)
+{
+	void *more;
+
+	if (n & (n - 1))
+		return array;
+	more = xalloc((n ? 2 * n : 1) * size);
+	return n ? memcpy(more, array, n * size) : more;
 }
 
 size_t

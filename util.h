@@ -47,7 +47,14 @@ void vsay(int kind, int status, const char *fmt, va_list ap);
 /* memory is never freed: planning ends with exec or exit; both die when there is none */
 void *xalloc(size_t size);  /* zeroed */
 char *xstrdup(const char *s);
+/*
+ * Room to work in until a machine runs, the same for each call with a place, which is NULL at first: zeroed, and 0 again
+ * after sys_slim, where it takes no memory until it is written to again
+ */
+void *scratch_room(void **place, size_t size);
+void scratch_empty(void);
 char *fmt(const char *fmt, ...) PRINTF(1);
+void *room_for_one(void *array, size_t n, size_t size);  /* where an array of n is that gets one more; it gets no other way */
 void grow(char ***list, const char *word);  /* append to a NULL-ended list; word is not copied */
 size_t count(char *const *list);
 
