@@ -90,8 +90,8 @@ busybox() {
 
 runit() {
 	on runit "--bind-ro=$contrib/runit:/etc/runit/runsvdir/default/box-runit/run" "--bind-ro=$contrib/sysvinit:/machines" <<-'END'
-	down() { sv -w 60 down $box >&2; }
-	again() { sv up $box >&2; }
+	down() { sv -w 60 down $box >/dev/null; }
+	again() { sv up $box >/dev/null; }
 	more() {
 		sh /machines start
 		up $all 1 0
@@ -117,8 +117,8 @@ s6() {
 openrc() {
 	on openrc "--bind-ro=$contrib/openrc-one:/etc/init.d/machine.box-openrc" "--bind-ro=$contrib/openrc-one:/etc/runlevels/default/machine.box-openrc" \
 		"--bind-ro=$contrib/openrc:/etc/init.d/machines" "--bind-ro=$contrib/openrc:/etc/runlevels/default/machines" <<-'END'
-	down() { rc-service machine.box-openrc stop >&2; }
-	again() { rc-service machine.box-openrc start >&2; }
+	down() { rc-service machine.box-openrc stop >/dev/null; }
+	again() { rc-service machine.box-openrc start >/dev/null; }
 	more() { up $all 1 0; }
 	END
 }
