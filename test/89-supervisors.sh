@@ -48,7 +48,7 @@ on() {
 	mkdir -p "$where/machines/.enabled"
 	cp -a "$guest" "$where/machines/box-$host"
 	cp -a "$guest" "$where/machines/all-$host"
-	ln -s /var/lib/machines/all-$host "$where/machines/.enabled/all-$host"
+	ln -s "/var/lib/machines/all-$host" "$where/machines/.enabled/all-$host"
 	: >"$where/machines/box-$host/log"
 	: >"$where/machines/all-$host/log"
 	{ echo "host=$host box=box-$host all=all-$host"; cat - "$T/drive"; } >"$where/drive"
