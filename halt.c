@@ -81,7 +81,8 @@ to_openrc(int root, bool again)
 {
 	static const char *const names[] = { "run/openrc/init.ctl", NULL };
 	int fd = open_fifo(root, names);
-	bool done = fd >= 0 && write(fd, again ? "6" : "0", 1) == 1;
+	const char *word = again ? "reboot" : "poweroff";
+	bool done = fd >= 0 && write(fd, word, strlen(word)) == (ssize_t)strlen(word);
 
 	drop(fd);
 	return done;
