@@ -297,9 +297,10 @@ done
 nl bind nobody "$h/bound" /mnt
 like 'a machine that is not there' "1 *Failed to bind mount: No machine 'nobody' known" "$rc $err"
 begin m -U
-unshare -m --propagation shared sh -c 'mount -t tmpfs below "$1/below" && echo deep >"$1/below/f" && "$2" bind --mkdir m "$1" /deep' x "$h/bound" "$NL"
+unshare -m --propagation shared sh -c 'mount -t tmpfs below "$1/below" && echo deep >"$1/below/f" && "$2" bind --mkdir m "$1" /deep
+	grep -E " /deep(/below)? .* (shared|master):" "$3"' x "$h/bound" "$NL" "/proc/$leader/mountinfo" >"$T/told"
 is 'what is mounted below comes, too' deep "$(inside 'cat /deep/below/f')"
-is 'but nothing later: on no side' '' "$(grep -E ' /deep(/below)? .* (shared|master):' "/proc/$leader/mountinfo")"
+is 'but nothing later: on no side' '' "$(cat "$T/told")"
 end
 
 # ---- other file systems ---------------------------------------------------------------------------
