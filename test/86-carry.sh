@@ -70,7 +70,8 @@ line"
 }
 all "$h/all"
 # without what only a machine that shares our users keeps
-cp -a "$h/all" "$h/plain"
+all "$h/plain"
+cat "$h/all/big" >"$h/plain/big"
 (
 	cd "$h/plain" || exit
 	setfacl -b acl
