@@ -288,6 +288,15 @@ for users in no pick; do
 	is "nothing of it is mounted on the host (users: $users)" '' "$(mounts_below)"
 	NSPAWN_LITE_DENY=open_tree nl bind m "$h/bound" /mnt
 	like "before Linux 5.2 (users: $users)" '1 *need Linux 5.2*' "$rc $err"
+	if [ $users = no ]; then
+		# as it is where no policy keeps devices away
+		inside 'mount -o remount,bind,nodev /' >/dev/null
+		for deny in none mount_setattr; do
+			NSPAWN_LITE_DENY=$deny nl bind --mkdir --read-only m "$h/bound" /nodev-$deny
+			like "where nodes of the tree do not work, those of a bind do not (denied: $deny)" '*ro,*nodev*' \
+				"$rc $err $(awk -v p=/nodev-$deny '$5 == p { print $6 }' "/proc/$leader/mountinfo")"
+		done
+	fi
 	if [ $users = pick ]; then
 		NSPAWN_LITE_DENY=mount_setattr nl bind --mkdir --read-only m "$h/bound" /old
 		like 'before 5.12 owners are told to be nobody' '0 *belongs to nobody: idmapped mounts need Linux 5.12' "$rc $err"
