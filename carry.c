@@ -270,11 +270,12 @@ map_owners(const struct load *l, int tree, int users)
 static void
 shut(const struct load *l, const char *at)
 {
-	static struct run r = { .device_bare = true };
+	static struct run r;
 	struct statvfs fs;
 	const char *rest;
 	char **list;
 
+	r.device_bare = true;
 	if (fstatvfs(l->root, &fs) < 0 || !(fs.f_flag & ST_NODEV) || device_shut(&r, at))
 		return;
 	for (list = place_mounts("/proc/self/mountinfo"); list && *list; list++)

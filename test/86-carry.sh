@@ -70,7 +70,8 @@ line"
 }
 all "$h/all"
 # without what only a machine that shares our users keeps
-cp -a "$h/all" "$h/plain"
+all "$h/plain"
+cat "$h/all/big" >"$h/plain/big"
 (
 	cd "$h/plain" || exit
 	setfacl -b acl
@@ -287,6 +288,15 @@ for users in no pick; do
 	is "nothing of it is mounted on the host (users: $users)" '' "$(mounts_below)"
 	NSPAWN_LITE_DENY=open_tree nl bind m "$h/bound" /mnt
 	like "before Linux 5.2 (users: $users)" '1 *need Linux 5.2*' "$rc $err"
+	if [ $users = no ]; then
+		# as it is where no policy keeps devices away
+		inside 'mount -o remount,bind,nodev /' >/dev/null
+		for deny in none mount_setattr; do
+			NSPAWN_LITE_DENY=$deny nl bind --mkdir --read-only m "$h/bound" /nodev-$deny
+			like "where nodes of the tree do not work, those of a bind do not (denied: $deny)" '*ro,*nodev*' \
+				"$rc $err $(awk -v p=/nodev-$deny '$5 == p { print $6 }' "/proc/$leader/mountinfo")"
+		done
+	fi
 	if [ $users = pick ]; then
 		NSPAWN_LITE_DENY=mount_setattr nl bind --mkdir --read-only m "$h/bound" /old
 		like 'before 5.12 owners are told to be nobody' '0 *belongs to nobody: idmapped mounts need Linux 5.12' "$rc $err"
@@ -297,9 +307,10 @@ done
 nl bind nobody "$h/bound" /mnt
 like 'a machine that is not there' "1 *Failed to bind mount: No machine 'nobody' known" "$rc $err"
 begin m -U
-unshare -m --propagation shared sh -c 'mount -t tmpfs below "$1/below" && echo deep >"$1/below/f" && "$2" bind --mkdir m "$1" /deep' x "$h/bound" "$NL"
+unshare -m --propagation shared sh -c 'mount -t tmpfs below "$1/below" && echo deep >"$1/below/f" && "$2" bind --mkdir m "$1" /deep
+	grep -E " /deep(/below)? .* (shared|master):" "$3"' x "$h/bound" "$NL" "/proc/$leader/mountinfo" >"$T/told"
 is 'what is mounted below comes, too' deep "$(inside 'cat /deep/below/f')"
-is 'but nothing later: on no side' '' "$(grep -E ' /deep(/below)? .* (shared|master):' "/proc/$leader/mountinfo")"
+is 'but nothing later: on no side' '' "$(cat "$T/told")"
 end
 
 # ---- other file systems ---------------------------------------------------------------------------
