@@ -708,6 +708,9 @@ void console_resize(struct run *r);                      /* after SIGWINCH */
 void console_again(struct run *r);                       /* some time after console_lost */
 void console_hold(struct run *r, bool on);               /* do not read what it says, or again */
 void console_drain(struct run *r);                       /* the last words */
+void console_raw(struct run *r);                         /* the terminal on 0; until run_unwind, and if we are killed */
+void console_restore(struct run *r);
+int console_unblocked(int fd);                           /* where a write does not wait; fd itself, if it is no terminal */
 
 /* ---- payload.c: what runs as PID 1 -------------------------------------- */
 
@@ -776,6 +779,7 @@ enum { RING_CONSOLE = 'c', RING_SUPERVISOR = 's', RING_START = 'b', RING_END = '
 struct ring { int fd; uint64_t size, head, tail; };     /* offsets of bytes since the beginning of time */
 /* one writer, which never waits: the oldest is overwritten. Room for size bytes; what is there stays. -1 with errno */
 int ring_make(struct ring *g, const char *name, uint64_t size);
+char *ring_path(const char *name);
 int ring_write(struct ring *g, int kind, const void *data, size_t len);
 struct record { uint64_t at, next; int64_t us; int kind; size_t len; };  /* us of 1970 */
 int ring_open(struct ring *g, const char *name);        /* to read, while it is written or after; -1 with errno */

@@ -188,8 +188,8 @@ sweep(const char *dir)
 		drop(fd);
 }
 
-static char *
-path_of(const char *name)
+char *
+ring_path(const char *name)
 {
 	return fmt("%s/" LOGS_DIR "/%s", run_state_dir(), name);
 }
@@ -199,7 +199,7 @@ static int
 open_alone(const char *name)
 {
 	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_CLOEXEC };
-	const char *path = path_of(name), *dir = fmt("%s/" LOGS_DIR, run_state_dir());
+	const char *path = ring_path(name), *dir = fmt("%s/" LOGS_DIR, run_state_dir());
 	struct stat st;
 	int fd, tries;
 
@@ -275,7 +275,7 @@ read_head(struct ring *g)
 int
 ring_open(struct ring *g, const char *name)
 {
-	g->fd = openat(AT_FDCWD, path_of(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	g->fd = openat(AT_FDCWD, ring_path(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (g->fd < 0)
 		return -1;
 	if (read_head(g) < 0)
