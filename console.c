@@ -61,7 +61,7 @@ console_open(const struct plan *p, struct run *r)
 {
 	bool in = isatty(0), out = isatty(1);
 
-	r->started = getenv("NSPAWN_LITE_START") != NULL;
+	r->started |= getenv("NSPAWN_LITE_START") != NULL;
 	r->mode = p->console;
 	if (r->started)  /* nobody sits there: it is heard, and whoever comes later may type */
 		r->mode = r->mode == CONSOLE_PASSIVE ? CONSOLE_PASSIVE : CONSOLE_READ_ONLY;

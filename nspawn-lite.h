@@ -776,7 +776,7 @@ void hook_up(const struct plan *p, struct run *r);       /* up, and down before 
 
 #define LOGS_DIR ".logs"  /* in the state directory, where no machine is called that: a file of each */
 enum { RING_CONSOLE = 'c', RING_SUPERVISOR = 's', RING_START = 'b', RING_END = 'e' };
-struct ring { int fd; uint64_t size, head, tail; };     /* offsets of bytes since the beginning of time */
+struct ring { int fd; uint64_t size, head, tail, born; };  /* offsets of bytes since the beginning of time; 0 is before it */
 /* one writer, which never waits: the oldest is overwritten. Room for size bytes; what is there stays. -1 with errno */
 int ring_make(struct ring *g, const char *name, uint64_t size);
 char *ring_path(const char *name);

@@ -106,13 +106,13 @@ is 'a wrong number: a sentence' '1 nspawn-lite: --lines=some: neither a number n
 printf '%s\n' 'wait two' 'send echo "from the s"econd\n' 'wait from the first' 'send \x1d\x1d\x1d' exit >"$T/script2"
 "$PTY" -t 20 "$T/script2" -- "$NL" console one >"$T/second" 2>&1 &
 second=$!
-sit 'wait from the second' 'send echo "from the f"irst; stty size\n' 'wait from the first' 'size 33 77' 'send stty size\n' 'wait 33 77' 'send \x1d\x1d\x1d'
+sit 'wait from the second' 'send echo "from the f"irst\n' 'wait from the first' 'size 33 77' 'send stty size\n' 'wait 33 77' 'send \x1d\x1d\x1d'
 wait $second
 is 'two sit there at once: both see both' '0 0' "$rc $?"
 is 'who changes the size of a window last has it' 1 "$("$NL" logs one | grep -c '^33 77')"
 is 'console -n: so much of what was before' 1 "$(printf '%s\n' 'wait 33' 'send \x1d\x1d\x1d' exit >"$T/script"
 	"$PTY" -t 20 "$T/script" -- "$NL" console -n 1 one 2>/dev/null | tr -d '\r' | grep -c '^33 77\|^two')"
-sit 'wait 33 77' 'send \x1d\x1dxecho not "l"eft\n' 'wait not left' 'send \x1d\x1d\x1d'
+sit 'wait 33 77' 'send \x1d\x1d\necho not "l"eft\n' 'wait not left' 'send \x1d\x1d\x1d'
 is 'two of them do not leave' 0 $rc
 
 # ---- pipes ----------------------------------------------------------------------
@@ -128,4 +128,139 @@ done >"$T/want"
 sed '/^all/d' "$T/typed.out" >"$T/got"
 ok 'and what comes out is all that the guest said, 10 MB of it' cmp "$T/want" "$T/got"
 kill $typing
+wait $typing
+# one that is stopped: the guest waits for it, and then no more
+typed one '. /say'
+wait_for grep -q finished "$T/typed.out"
+client=$(ps -o pid= --ppid $typing)
+kill -STOP $client
+printf '%s\n' '. /many' | timeout 30 "$NL" console -n 0 one >"$T/other.out" 2>&1 &
+other=$!
+ok 'one that is stopped holds up the others for a while only' wait_for grep -q '^all' "$T/other.out"
+kill -CONT $client
+ok 'it hears the end' wait_for grep -q '^all' "$T/typed.out"
+is 'and is told that it has missed something' 1 "$(grep -c '^\[[0-9]* bytes are lost\]' "$T/typed.out")"
+kill $other $typing
+wait $other $typing 2>/dev/null
+
+# ---- who may ------------------------------------------------------------------------
+
+is 'nobody else gets there' '700 700' "$(stat -c %a "$state/.consoles" "$state/.logs" | tr '\n' ' ' | sed 's/ $//')"
+if command -v socat >/dev/null; then
+	printf garbage | timeout 10 socat -t 9 - "UNIX-CONNECT:$state/.consoles/one,socktype=5"
+	is 'who sends something else is sent away' 0 $?
+	head -c 4000 /dev/zero | tr '\0' d | timeout 10 socat -b 8000 -t 9 - "UNIX-CONNECT:$state/.consoles/one,socktype=5"
+	is 'so is who sends too much at once' 0 $?
+else
+	skip 'who sends something else is sent away' 'no socat'
+fi
+mkfifo "$T/never"
+sleep 1000 >"$T/never" &
+sleeper=$!
+seats=''
+for i in 1 2 3 4 5 6 7 8; do
+	: >"$T/seat$i"
+	"$NL" console one <"$T/never" >>"$T/seat$i" 2>&1 &
+	seats="$seats $!"
+	wait_for grep -q "^all" "$T/seat$i"
+done
+run "$NL" console one
+is 'the ninth is told that there is no room' '1 nspawn-lite: 8 sit at the console of machine one already' "$rc $err"
+# shellcheck disable=SC2086 # words
+kill $sleeper $seats
+# shellcheck disable=SC2086
+wait $sleeper $seats 2>/dev/null
+sit 'wait all' 'send echo room a"g"ain\n' 'wait room again' 'kill TERM' exit
+is 'and when they are gone there is' 1 "$("$NL" logs one | grep -c '^room again')"
+like 'one that is told to end sets the terminal right' '*tty restored*' "$(cat "$T/err")"
+run "$NL" console nothing
+like 'no such machine: a sentence' "1 *No machine 'nothing' known" "$rc $err"
+
+# ---- through a reboot, and to the end ---------------------------------------------------
+
+timeout 60 "$NL" logs -f -n 0 one >"$T/follow" 2>&1 &
+follow=$!
+NSPAWN_LITE_DENY=inotify_init1 timeout 60 "$NL" logs -f one >"$T/follow2" 2>&1 &
+follow2=$!
+printf '%s\n' 'wait room again' 'send echo 2nd >/life; reboot -f\n' 'wait up' 'send echo lives: $(cat /life 2>&1)\n' \
+	'wait lives' 'send exit 0\n' exit >"$T/script"
+out=$("$PTY" -t 30 "$T/script" -- "$NL" console -n 2 one 2>"$T/err")
+is 'console: it ends with the machine' 0 $?
+like 'and says so' '*Machine one has ended.*' "$out"
+wait $follow
+is 'so does logs -f' '0 1' "$? $(grep -c '^lives' "$T/follow")"
+wait $follow2
+is 'also where the kernel does not tell of changes' 0 $?
+ok 'it has missed nothing' sh -c "'$NL' logs one | cmp - '$T/follow2'"
+like 'logs -o short tells of lives' '*-- it ended*-- it began*-- it ended*' "$("$NL" logs -n 10 -o short one)"
+run "$NL" console one
+like 'its console is gone' "1 *No machine 'one' known" "$rc $err"
+is 'with its socket' '' "$(ls "$state/.consoles")"
+
+# ---- killed, and again ---------------------------------------------------------------------
+
+up two
+eval "kill -9 \$pid_two"
+wait_for sh -c '! "$1" console two 2>/dev/null </dev/null' sh "$NL"
+is 'what it said stays when its supervisor was killed' 'up ' "$("$NL" logs two)"
+up two
+wait_for sh -c 'test "$("$1" logs two | grep -c up)" = 2' sh "$NL"
+is 'and its next life goes on behind it' 'up |up |' "$("$NL" logs two | tr '\n' '|')"
+down two
+printf 'garbage' >"$state/.logs/two"
+up two
+is 'a file that was damaged is begun anew' 'up ' "$("$NL" logs two)"
+down two
+
+# ---- --log ----------------------------------------------------------------------------------
+
+up three --log=no
+wait_for test -s "$state/three"
+run "$NL" logs three
+like '--log=no: nothing is kept' '1 *has no console that is kept*' "$rc $err"
+run "$NL" console three
+like 'so there is none to sit at' '1 *has no console*' "$rc $err"
+down three
+head -c 1048570 /dev/zero >"$T/file"
+up three --ephemeral "--log=$T/file"
+typed three '. /say; exit 0'
+wait "$pid_three"
+is '--log=PATH: all that it said, without returns' 'up |one|two|finished|' "$(grep -v red "$T/file" | tr '\n' '|')"
+is 'behind what was there; a file that is full gets another name' 1048570 "$(stat -c %s "$T/file.1")"
+run "$NL" -b -D "$tree" "--log=$T/nowhere/file"
+like 'one that cannot be made: it does not start' "1 *--log=$T/nowhere/file: No such file*" "$rc $err"
+run "$NL" plan -b --log=file
+is 'a path that is none' '1 nspawn-lite: --log=file: neither an absolute path, nor syslog or no' "$rc $err"
+if command -v socat >/dev/null; then
+	mkdir -p "$T/root/dev"
+	timeout 60 socat -u "UNIX-RECVFROM:$T/root/dev/log,fork" "SYSTEM:cat >>'$T/syslog'; echo >>'$T/syslog'" &
+	socat=$!
+	wait_for test -S "$T/root/dev/log"
+	up three --ephemeral --log=syslog
+	leader=$(sed -n 's/^LEADER=//p' "$state/three")
+	typed three '. /say; exit 0'
+	wait "$pid_three"
+	wait_for grep -q finished "$T/syslog"
+	like '--log=syslog: a datagram each line' "*<30>??? ?? ??:??:?? three[[]$leader[]]: finished*" "$(cat "$T/syslog")"
+	kill $socat
+else
+	skip '--log=syslog: a datagram each line' 'no socat'
+fi
+
+# ---- no more than that -------------------------------------------------------------------------
+
+is 'none is larger than it may be' '' "$(find "$state/.logs" -size +65k)"
+i=0
+while [ $i -lt 40 ]; do
+	: >"$state/.logs/old$i"
+	touch -d "2020-01-01 00:00:$((10 + i))" "$state/.logs/old$i"
+	i=$((i + 1))
+done
+up four
+is 'of machines that ended the last 32 stay' '33 no yes' "$(find "$state/.logs" -type f | wc -l) $(
+	[ -e "$state/.logs/old0" ] && echo yes || echo no) $([ -e "$state/.logs/old39" ] && echo yes)"
+down four
+run "$NL" -q -D "$tree" -M five /bin/true
+is 'a command that is run leaves none' '0 no' "$rc $([ -e "$state/.logs/five" ] && echo yes || echo no)"
+rm -f "$state"/two "$state"/three "$state"/four
 done_testing
