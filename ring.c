@@ -30,7 +30,7 @@ struct head {
 /* of a record, before its bytes; copied, since it may lie anywhere */
 struct mark { uint32_t what, low, high; };  /* kind << 24 | len; microseconds of 1970 */
 
-enum { START = 128, ORDER = 0x01020304, FORMAT = 1, CHUNK = 4096, MARK = sizeof(struct mark), LENGTH = 0xffffff, TRIES = 1000 };
+enum { START = 128, ORDER = 0x01020304, FORMAT = 1, CHUNK = 4096, MARK = sizeof(struct mark), LENGTH = 0xffffff, TRIES = 1000, ALL_AT_ONCE = 64 };
 
 static uint64_t
 sum_of(const struct head *h)
@@ -166,7 +166,7 @@ sweep(const char *dir)
 	time_t when = 0;
 	size_t n, removed;
 
-	for (removed = 0; d && removed < LOGS_KEPT; removed++) {
+	for (removed = 0; d && removed < ALL_AT_ONCE; removed++) {
 		rewinddir(d);
 		for (n = 0, *oldest = 0; (e = readdir(d)); ) {
 			if (!name_valid(e->d_name))
@@ -182,7 +182,7 @@ sweep(const char *dir)
 			}
 			drop(file);
 		}
-		if (n < LOGS_KEPT)
+		if (n <= LOGS_KEPT)
 			break;
 		file = openat(fd, oldest, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016 # what is expanded is expanded inside
+# shellcheck disable=SC2016,SC2317 # what is expanded is expanded inside; functions may be called by name
 # What a console said, for those who come later; and to sit at it from elsewhere:
 # several at once, with what was said before, through a reboot, without a loss.
 # shellcheck source=test/lib.sh
@@ -40,6 +40,7 @@ done >"$tree/lines"
 chmod 755 "$tree/typed"
 rm -f "$tree/sbin/init"
 ln -s ../typed "$tree/sbin/init"
+pid_three=""
 state=$T/root/run/nspawn-lite
 
 # up NAME [WORD...] : as start starts one: nobody sits there
@@ -48,7 +49,11 @@ up() {
 	shift
 	NSPAWN_LITE_START=x "$NL" -q -b -D "$tree" -M "$name" "$@" <&- >"$T/$name.up" 2>&1 &
 	eval "pid_$name=$!"
-	wait_for said "$name" up
+	wait_for grep -qs '^STATE=running' "$state/$name"
+	case " $* " in
+	*' --log=no '*) ;;
+	*) wait_for said "$name" up ;;
+	esac
 }
 
 said() {	# said NAME TEXT
@@ -133,11 +138,11 @@ wait $typing
 typed one '. /say'
 wait_for grep -q finished "$T/typed.out"
 client=$(ps -o pid= --ppid $typing)
-kill -STOP $client
+kill -STOP "$client"
 printf '%s\n' '. /many' | timeout 30 "$NL" console -n 0 one >"$T/other.out" 2>&1 &
 other=$!
 ok 'one that is stopped holds up the others for a while only' wait_for grep -q '^all' "$T/other.out"
-kill -CONT $client
+kill -CONT "$client"
 ok 'it hears the end' wait_for grep -q '^all' "$T/typed.out"
 is 'and is told that it has missed something' 1 "$(grep -c '^\[[0-9]* bytes are lost\]' "$T/typed.out")"
 kill $other $typing
@@ -215,18 +220,17 @@ down two
 # ---- --log ----------------------------------------------------------------------------------
 
 up three --log=no
-wait_for test -s "$state/three"
 run "$NL" logs three
 like '--log=no: nothing is kept' '1 *has no console that is kept*' "$rc $err"
 run "$NL" console three
 like 'so there is none to sit at' '1 *has no console*' "$rc $err"
 down three
-head -c 1048570 /dev/zero >"$T/file"
+head -c 1048575 /dev/zero >"$T/file"
 up three --ephemeral "--log=$T/file"
 typed three '. /say; exit 0'
 wait "$pid_three"
 is '--log=PATH: all that it said, without returns' 'up |one|two|finished|' "$(grep -v red "$T/file" | tr '\n' '|')"
-is 'behind what was there; a file that is full gets another name' 1048570 "$(stat -c %s "$T/file.1")"
+is 'behind what was there; a file that is full gets another name' 1048575 "$(stat -c %s "$T/file.1")"
 run "$NL" -b -D "$tree" "--log=$T/nowhere/file"
 like 'one that cannot be made: it does not start' "1 *--log=$T/nowhere/file: No such file*" "$rc $err"
 run "$NL" plan -b --log=file
@@ -241,7 +245,7 @@ if command -v socat >/dev/null; then
 	typed three '. /say; exit 0'
 	wait "$pid_three"
 	wait_for grep -q finished "$T/syslog"
-	like '--log=syslog: a datagram each line' "*<30>??? ?? ??:??:?? three[[]$leader[]]: finished*" "$(cat "$T/syslog")"
+	like '--log=syslog: a datagram each line' "*<30>??? ?? ??:??:?? three[[]${leader}[]]: finished*" "$(cat "$T/syslog")"
 	kill $socat
 else
 	skip '--log=syslog: a datagram each line' 'no socat'
