@@ -2,10 +2,12 @@
 /* What the console says: kept for those who come later, and told to those who sit at it from elsewhere */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -256,6 +258,7 @@ take_clients(void)
 		for (c = its.client; c < its.client + CLIENTS && c->fd >= 0; c++)
 			;
 		if (c == its.client + CLIENTS || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || who.uid != geteuid()) {
+			send(fd, "f", 1, MSG_NOSIGNAL);
 			close(fd);
 			continue;
 		}
@@ -374,13 +377,17 @@ socket_path(const char *name)
 	return fmt("%s/" CONSOLES_DIR "/%s", run_state_dir(), name);
 }
 
-/* a name as long as it may be fits only by way of its directory; its file is only there with 0 */
+/* bind(2) or connect(2): a path as long as it may be fits only by way of its directory. -1 with errno */
 static int
 at_socket(const char *name, int (*fn)(int, const struct sockaddr *, socklen_t))
 {
+	static char *path;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int dir = openat(AT_FDCWD, fmt("%s/" CONSOLES_DIR, run_state_dir()), O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	int dir, fd;
 
+	if (!path)
+		path = fmt("%s/" CONSOLES_DIR, run_state_dir());
+	dir = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir, name);
 	if (fd >= 0 && fn(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
@@ -573,6 +580,7 @@ in_sequence(struct view *v, unsigned char c)
 			put(v, v->seq, v->nseq);
 			puts_to(v, "m");
 		}
+		v->nseq = 0;
 	} else if (v->state == BETWEEN && c >= 0x30) {
 		v->state = GROUND;
 	}
@@ -650,14 +658,12 @@ show_bytes(struct view *v, int kind, const char *data, size_t len)
 static void
 show_record(struct view *v, const struct record *rec, const char *data)
 {
-	char text[64];
+	char text[64] = "";
 	bool turn = rec->kind == RING_START || rec->kind == RING_END;
 
 	if (rec->kind == RING_START)
-		v->leader = atoi(fmt("%.*s", (int)rec->len, data));
+		v->leader = (int)strtol(memcpy(text, data, rec->len < 16 ? rec->len : 16), NULL, 10);
 	if (rec->kind == RING_CONSOLE) {
-		if (!v->midline)
-			v->us = rec->us;
 		v->us = rec->us;
 		show_bytes(v, rec->kind, data, rec->len);
 		return;
@@ -711,13 +717,13 @@ show_all(struct view *v, struct ring *g, uint64_t *at, bool tell)
 
 /* so that the last n lines are shown: their number is known when one has been through all */
 static void
-skip_to(struct view *v, struct ring *g, const char *words, const char *word)
+skip_to(struct view *v, struct ring *g, const char *word)
 {
 	long long most = 0;
 	uint64_t at = 0;
 	struct view fresh = *v;
 
-	if (!word || streq(word, words))
+	if (!word || streq(word, "all"))
 		return;
 	if (!parse_number(word, 0, INT32_MAX, &most))
 		die("--lines=%s: neither a number nor all", word);
@@ -746,7 +752,7 @@ attach_print_lines(const struct known *k, size_t n)
 	if (!n || ring_open(&g, k->name) < 0)
 		return;
 	view = (struct view){ .mode = SHORT, .clean = isatty(1), .host = our_host(), .tag = "systemd-nspawn", .leader = k->supervisor };
-	skip_to(&view, &g, "all", fmt("%zu", n));
+	skip_to(&view, &g, fmt("%zu", n));
 	show_all(&view, &g, &at, false);
 	if (view.midline)
 		end_line(&view);
@@ -771,32 +777,363 @@ open_ring(struct ring *g, const char *what, const char *name)
 	    what, name);
 }
 
+/* ---- as it comes ------------------------------------------------------------------------ */
+
+enum { PAUSE_MS = 50, LOOK_MS = 1000, AGAIN_MS = 100, ESCAPE = 0x1d, ESCAPES = 3, ESCAPE_WITHIN_MS = 1000, KEPT_BACK_MS = 300 };
+
+static struct {
+	struct ring ring;
+	uint64_t at, told;    /* come so far; so much of it was said to the supervisor */
+	struct known k;
+	bool gone;            /* the machine was not there when we looked last */
+	int watch;            /* inotify(7) of the ring; -1: we look every now and then */
+	/* of a console */
+	int sock, out;        /* sock is -1 while it reboots */
+	bool ended, in_ends, left, full;
+	size_t in_len, out_start, out_len, escapes, kept_back;
+	int64_t first_escape;
+	char in[1 + PACKET], data[4096 + 128];
+} seat = { .watch = -1, .sock = -1 };
+
+static void
+on_change(struct run *r, int fd, short revents)
+{
+	char events[1024];
+
+	(void)r;
+	(void)revents;
+	while (read(fd, events, sizeof(events)) > 0)
+		;
+}
+
+static void
+follow(struct run *r, const char *name)
+{
+	seat.watch = sys_denied("inotify_init1") ? -1 : inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (seat.watch >= 0 && inotify_add_watch(seat.watch, ring_path(name), IN_MODIFY) < 0)
+		seat.watch = drop(seat.watch);
+	if (seat.watch >= 0)
+		watch(r, seat.watch, POLLIN, on_change);
+}
+
+/*
+ * It has ended: nobody holds its name, and nobody has taken it a moment later, which is when it was started again. The
+ * first time it is not there is no more than a hint: what it said last is to be read after that
+ */
+static bool
+has_ended(const char *name)
+{
+	if (seat.k.fd >= 0 && known_lives(&seat.k))
+		return false;
+	known_close(&seat.k);
+	if (known_read(name, &seat.k)) {
+		seat.gone = false;
+		return false;
+	}
+	if (seat.gone)
+		return true;
+	seat.gone = true;
+	return false;
+}
+
+static int
+patience(void)
+{
+	if (seat.k.fd < 0 || seat.gone)
+		return AGAIN_MS;
+	return seat.watch < 0 ? PAUSE_MS : LOOK_MS;
+}
+
+static int
+follow_logs(const char *name)
+{
+	static struct run r;
+
+	run_begin(&r);
+	run_signals();
+	follow(&r, name);
+	known_read(name, &seat.k);
+	for (;;) {
+		show_all(&view, &seat.ring, &seat.at, true);
+		if (run_told_to_end())
+			break;
+		if (run_wait(&r, patience()) == 0 && has_ended(name)) {
+			show_all(&view, &seat.ring, &seat.at, true);
+			break;
+		}
+	}
+	return 0;
+}
+
 int
 attach_logs(struct ask *a)
 {
 	static const char *const modes[] = { [PLAIN] = "plain", [SHORT] = "short", [RAW] = "cat", [JSON] = "json" };
 	const char *name = a->words[0];
-	struct ring g;
-	uint64_t at = 0;
-	size_t i;
+	size_t i = 0;
+	int rc = 0;
 
-	open_ring(&g, "logs", name);
+	open_ring(&seat.ring, "logs", name);
 	view = (struct view){ .clean = isatty(1), .host = our_host(), .tag = name };
-	for (i = 0; a->output && i < LEN(modes) && !streq(a->output, modes[i]); i++)
-		;
+	while (a->output && i < LEN(modes) && !streq(a->output, modes[i]))
+		i++;
 	if (i == LEN(modes))
 		die("--output=%s: not one of: short, cat, json", a->output);
 	view.mode = a->json || a->json_mode > 1 ? JSON : (int)i;
-	skip_to(&view, &g, "all", a->lines);
-	show_all(&view, &g, &at, false);
+	skip_to(&view, &seat.ring, a->lines);
+	show_all(&view, &seat.ring, &seat.at, false);
+	if (a->follow)
+		rc = follow_logs(name);
 	if (view.midline && view.mode != RAW)
 		end_line(&view);
 	flush(&view);
-	return 0;
+	return rc;
+}
+
+/* ---- to sit there -------------------------------------------------------------------------- */
+
+/* one packet, which waits for room; the connection breaks when the machine reboots or ends */
+static bool
+send_packet(const void *packet, size_t len)
+{
+	return seat.sock >= 0 && (send(seat.sock, packet, len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno != EAGAIN);
+}
+
+static void
+tell_size(void)
+{
+	char packet[1 + sizeof(struct winsize)] = "w";
+	struct winsize size;
+
+	if (ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_row) {
+		memcpy(packet + 1, &size, sizeof(size));
+		send_packet(packet, sizeof(packet));
+	}
+}
+
+/* how far we have come: that is what the guest waits for */
+static void
+tell_place(void)
+{
+	char packet[1 + sizeof(seat.at)] = "a";
+
+	memcpy(packet + 1, &seat.at, sizeof(seat.at));
+	if (send_packet(packet, sizeof(packet)))
+		seat.told = seat.at;
+}
+
+static void on_socket(struct run *r, int fd, short revents);
+
+static bool
+sit_down(struct run *r, const char *name)
+{
+	seat.sock = at_socket(name, connect);
+	if (seat.sock < 0)
+		return false;
+	seat.told = seat.at - 1;
+	watch(r, seat.sock, POLLIN, on_socket);
+	tell_size();
+	return true;
+}
+
+/* the supervisor says nothing, but that so many sit there already: it reads, or it is gone */
+static void
+on_socket(struct run *r, int fd, short revents)
+{
+	char c;
+	ssize_t n = recv(fd, &c, 1, MSG_DONTWAIT);
+
+	if (revents & POLLOUT && seat.in_len && send_packet(seat.in, seat.in_len))
+		seat.in_len = 0;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	seat.full = n > 0;
+	seat.left |= seat.full;
+	unwatch(r, fd, on_socket);
+	seat.sock = drop(fd);
+	known_close(&seat.k);  /* soon gone, or there again */
+}
+
+/*
+ * ^] three times within a second leaves. What is for the guest goes to out: a ^] only when something else follows, or
+ * nothing for a while, so that who leaves does not leave them in a line of its shell
+ */
+static size_t
+look_for_escape(const char *data, size_t len, char *out)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < len; i++) {
+		if (seat.escapes && now_ms() - seat.first_escape > ESCAPE_WITHIN_MS)
+			seat.escapes = 0;
+		if (data[i] == ESCAPE) {
+			if (seat.escapes++ == 0)
+				seat.first_escape = now_ms();
+			seat.kept_back++;
+			seat.left = seat.escapes == ESCAPES;
+			if (seat.left)
+				return n;
+			if (seat.kept_back < ESCAPES)
+				continue;
+			seat.kept_back--;
+		} else {
+			seat.escapes = 0;
+			for (; seat.kept_back > 0; seat.kept_back--)
+				out[n++] = ESCAPE;
+		}
+		out[n++] = data[i];
+	}
+	return n;
+}
+
+static void
+type_in(size_t len)
+{
+	*seat.in = 'd';
+	seat.in_len = len ? 1 + len : 0;
+	if (len && send_packet(seat.in, seat.in_len))
+		seat.in_len = 0;
+}
+
+static void
+on_keys(struct run *r, int fd, short revents)
+{
+	char data[PACKET - ESCAPES], lost[PACKET];
+	ssize_t n = read(fd, data, sizeof(data));
+
+	(void)revents;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		unwatch(r, fd, on_keys);
+		seat.in_ends = true;
+		seat.left |= isatty(fd);  /* it is hung up */
+	} else if (!isatty(fd)) {
+		memcpy(seat.in + 1, data, (size_t)n);
+		type_in((size_t)n);
+	} else if (seat.in_len) {  /* what is typed while the guest does not read is lost, but not what is for us */
+		look_for_escape(data, (size_t)n, lost);
+	} else {
+		type_in(look_for_escape(data, (size_t)n, seat.in + 1));
+	}
+}
+
+/* a ^] that nothing followed */
+static void
+give_back(void)
+{
+	memset(seat.in + 1, ESCAPE, seat.kept_back);
+	type_in(seat.kept_back);
+	seat.kept_back = 0;
+}
+
+static void
+on_out(struct run *r, int fd, short revents)
+{
+	ssize_t n = write(fd, seat.data + seat.out_start, seat.out_len);
+
+	(void)r;
+	(void)revents;
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		seat.left = true;
+	if (n <= 0)
+		return;
+	seat.out_start += (size_t)n;
+	seat.out_len -= (size_t)n;
+}
+
+/* what the console said next, once all before it is out; false: nothing yet */
+static bool
+fill(void)
+{
+	struct record rec;
+	uint64_t lost;
+	size_t len = 0;
+
+	while (seat.out_len == 0) {
+		if (ring_next(&seat.ring, &seat.at, &rec, seat.data + 128, sizeof(seat.data) - 128, &lost) <= 0)
+			return false;
+		seat.out_start = 128;
+		if (lost) {
+			len = (size_t)snprintf(seat.data, 128, "\r\n[%llu bytes are lost]\r\n", (unsigned long long)lost);
+			memmove(seat.data + 128 - len, seat.data, len);
+			seat.out_start -= len;
+		}
+		seat.out_len = len + (rec.kind == RING_CONSOLE ? rec.len : 0);
+	}
+	return true;
+}
+
+static void
+sit(struct run *r, const char *name)
+{
+	bool more;
+	int ms;
+
+	while (!seat.left) {
+		more = fill();
+		if (!more && seat.ended)
+			break;
+		if (seat.at != seat.told && (!more || seat.at - seat.told > seat.ring.size / 8))
+			tell_place();
+		more ? watch(r, seat.out, POLLOUT, on_out) : unwatch(r, seat.out, on_out);
+		if (seat.sock >= 0)
+			watch(r, seat.sock, seat.in_len ? POLLIN | POLLOUT : POLLIN, on_socket);
+		/* a terminal is read on, for ^]; what comes in a pipe waits there */
+		if (!seat.in_ends)
+			seat.in_len && !isatty(0) ? unwatch(r, 0, on_keys) : watch(r, 0, POLLIN, on_keys);
+		ms = seat.sock < 0 ? AGAIN_MS : seat.watch < 0 ? PAUSE_MS : LOOK_MS;
+		if (seat.kept_back && ms > KEPT_BACK_MS)
+			ms = KEPT_BACK_MS;
+		if (seat.kept_back && !seat.in_len && now_ms() - seat.first_escape > KEPT_BACK_MS)
+			give_back();
+		if (run_wait(r, ms) == 0 || seat.sock < 0)
+			seat.ended = !more && seat.sock < 0 && has_ended(name);
+		if (seat.sock < 0 && !seat.ended && seat.k.fd >= 0)
+			sit_down(r, name);
+		if (run_signalled(SIGWINCH))
+			tell_size();
+		if (run_told_to_end())
+			break;
+	}
 }
 
 int
 attach_console(struct ask *a)
 {
-	return attach_logs(a);
+	static struct run r;
+	const char *name = a->words[0];
+	bool terminal = isatty(0) && isatty(1);
+
+	if (!known_read(name, &seat.k))
+		known_no("Could not open the console of a machine", name);
+	run_begin(&r);
+	if (!sit_down(&r, name)) {
+		if (errno == EACCES)
+			die("Need to be root.");
+		die("machine %s has no console: those of -b and of start have one, without --console=pipe and --log=no", name);
+	}
+	open_ring(&seat.ring, "console", name);
+	seat.at = seat.ring.tail;
+	tell_place();  /* from now on it does not go so far that what was there is lost */
+	if (terminal)
+		print(2, "Connected to the console of machine %s. Press ^] three times within 1s to leave it.\n", name);
+	view = (struct view){ .mode = isatty(1) ? PLAIN : RAW, .clean = isatty(1), .colours = isatty(1) };
+	skip_to(&view, &seat.ring, a->lines);
+	show_all(&view, &seat.ring, &seat.at, false);
+	tell_place();
+	follow(&r, name);
+	run_signals();
+	if (terminal) {
+		run_signal_too(SIGWINCH);
+		console_raw(&r);
+	}
+	seat.out = console_unblocked(1);
+	sit(&r, name);
+	run_unwind();
+	if (seat.full)
+		die("%s%d sit at the console of machine %s already", terminal ? "\n" : "", CLIENTS, name);
+	if (terminal)
+		print(2, seat.ended ? "\nMachine %s has ended.\n" : "\nLeft the console of machine %s.\n", name);
+	return 0;
 }

@@ -293,8 +293,8 @@ lane_out(struct run *r, int fd, short revents)
 
 /* ---- the terminal we were called on ---------------------------------------------- */
 
-static void
-restore(struct run *r)
+void
+console_restore(struct run *r)
 {
 	/* twice: the second may succeed; and at once: a terminal that nobody reads never drains */
 	if (raw && tcsetattr(0, TCSANOW, &before) < 0)
@@ -336,14 +336,14 @@ post_guard(struct run *r)
 	_exit(0);
 }
 
-static void
-set_raw(struct run *r)
+void
+console_raw(struct run *r)
 {
 	struct termios t;
 
 	if (tcgetattr(0, &before) < 0)
 		die("read the terminal's settings:");
-	undo(r, restore);
+	undo(r, console_restore);
 	post_guard(r);
 	t = before;
 	cfmakeraw(&t);
@@ -362,8 +362,8 @@ console_resize(struct run *r)
 }
 
 /* poll(2) promises room for one byte on a terminal: to write more without waiting takes an opening of our own */
-static int
-unblocked(int fd)
+int
+console_unblocked(int fd)
 {
 	int own = isatty(fd) ? openat(AT_FDCWD, fmt("/proc/self/fd/%d", fd), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
 
@@ -384,7 +384,7 @@ console_begin(struct run *r)
 			add_lane(r, 0, r->master);
 		} else if (r->mode == CONSOLE_INTERACTIVE) {
 			run_signal_too(SIGWINCH);
-			set_raw(r);
+			console_raw(r);
 			console_resize(r);
 			add_lane(r, 0, r->master)->keys = true;
 		}
@@ -392,7 +392,7 @@ console_begin(struct run *r)
 	}
 	for (i = 0; i < r->nlane; i++) {
 		if (r->lane[i].to >= 0 && r->lane[i].to != r->master && !r->lane[i].close_to)
-			r->lane[i].to = unblocked(r->lane[i].to);
+			r->lane[i].to = console_unblocked(r->lane[i].to);
 		watch(r, r->lane[i].from, POLLIN, lane_in);
 	}
 }
@@ -443,7 +443,7 @@ console_drain_some(struct run *r, int rounds)
 	} while (more && --rounds > 0 && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
 	if (raw && midline)
 		print(1, "\r\n");
-	restore(r);
+	console_restore(r);
 }
 
 void

@@ -737,6 +737,9 @@ void console_again(struct run *r);                       /* some time after cons
 void console_hold(struct run *r, bool on);               /* do not read what it says, or again */
 void console_drain(struct run *r);                       /* the last words */
 void console_drain_some(struct run *r, int rounds);      /* where others may go on for ever */
+void console_raw(struct run *r);                         /* the terminal on 0; until run_unwind, and if we are killed */
+void console_restore(struct run *r);
+int console_unblocked(int fd);                           /* where a write does not wait; fd itself, if it is no terminal */
 
 /* ---- payload.c: what runs as PID 1 -------------------------------------- */
 
@@ -818,9 +821,10 @@ void hook_up(const struct plan *p, struct run *r);       /* up, and down before 
 
 #define LOGS_DIR ".logs"  /* in the state directory, where no machine is called that: a file of each */
 enum { RING_CONSOLE = 'c', RING_SUPERVISOR = 's', RING_START = 'b', RING_END = 'e' };
-struct ring { int fd; uint64_t size, head, tail; };     /* offsets of bytes since the beginning of time */
+struct ring { int fd; uint64_t size, head, tail, born; };  /* offsets of bytes since the beginning of time; 0 is before it */
 /* one writer, which never waits: the oldest is overwritten. Room for size bytes; what is there stays. -1 with errno */
 int ring_make(struct ring *g, const char *name, uint64_t size);
+char *ring_path(const char *name);
 int ring_write(struct ring *g, int kind, const void *data, size_t len);
 struct record { uint64_t at, next; int64_t us; int kind; size_t len; };  /* us of 1970 */
 int ring_open(struct ring *g, const char *name);        /* to read, while it is written or after; -1 with errno */

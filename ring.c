@@ -23,13 +23,14 @@ struct head {
 	uint32_t order;       /* of the bytes of a number: the file is its host's */
 	uint32_t version;
 	uint64_t size, head, tail;
+	uint64_t born;        /* where it began: behind all that was written before it was begun anew */
 	uint64_t sum;         /* of all above: it is not read while it is written */
 };
 
 /* of a record, before its bytes; copied, since it may lie anywhere */
 struct mark { uint32_t what, low, high; };  /* kind << 24 | len; microseconds of 1970 */
 
-enum { START = 64, ORDER = 0x01020304, FORMAT = 1, CHUNK = 4096, MARK = sizeof(struct mark), LENGTH = 0xffffff, TRIES = 1000 };
+enum { START = 128, ORDER = 0x01020304, FORMAT = 1, CHUNK = 4096, MARK = sizeof(struct mark), LENGTH = 0xffffff, TRIES = 1000, ALL_AT_ONCE = 64 };
 
 static uint64_t
 sum_of(const struct head *h)
@@ -43,7 +44,7 @@ static bool
 valid(const struct head *h)
 {
 	return memcmp(h->magic, "nspawnlg", 8) == 0 && h->order == ORDER && h->version == FORMAT && h->sum == sum_of(h)
-	       && h->size >= 4096 && h->tail <= h->head && h->head - h->tail <= h->size;
+	       && h->size >= 4096 && h->born <= h->tail && h->tail <= h->head && h->head - h->tail <= h->size;
 }
 
 /* the most that one write adds, with its mark */
@@ -56,7 +57,7 @@ chunk(const struct ring *g)
 static int
 write_head(const struct ring *g, uint64_t head, uint64_t tail)
 {
-	struct head h = { "nspawnlg", ORDER, FORMAT, g->size, head, tail, 0 };
+	struct head h = { "nspawnlg", ORDER, FORMAT, g->size, head, tail, g->born, 0 };
 
 	h.sum = sum_of(&h);
 	__sync_synchronize();
@@ -125,15 +126,21 @@ write_one(struct ring *g, int kind, int64_t us, const char *data, size_t len)
 	return 0;
 }
 
+static int64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
 int
 ring_write(struct ring *g, int kind, const void *data, size_t len)
 {
 	size_t most = (size_t)chunk(g) - MARK, n;
-	struct timespec now;
-	int64_t us;
+	int64_t us = now_us();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	us = now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 	do {
 		n = len < most ? len : most;
 		if (write_one(g, kind, us, data, n) < 0)
@@ -159,7 +166,7 @@ sweep(const char *dir)
 	time_t when = 0;
 	size_t n, removed;
 
-	for (removed = 0; d && removed < LOGS_KEPT; removed++) {
+	for (removed = 0; d && removed < ALL_AT_ONCE; removed++) {
 		rewinddir(d);
 		for (n = 0, *oldest = 0; (e = readdir(d)); ) {
 			if (!name_valid(e->d_name))
@@ -175,7 +182,7 @@ sweep(const char *dir)
 			}
 			drop(file);
 		}
-		if (n < LOGS_KEPT)
+		if (n <= LOGS_KEPT)
 			break;
 		file = openat(fd, oldest, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)
@@ -188,8 +195,8 @@ sweep(const char *dir)
 		drop(fd);
 }
 
-static char *
-path_of(const char *name)
+char *
+ring_path(const char *name)
 {
 	return fmt("%s/" LOGS_DIR "/%s", run_state_dir(), name);
 }
@@ -199,7 +206,7 @@ static int
 open_alone(const char *name)
 {
 	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_CLOEXEC };
-	const char *path = path_of(name), *dir = fmt("%s/" LOGS_DIR, run_state_dir());
+	const char *path = ring_path(name), *dir = fmt("%s/" LOGS_DIR, run_state_dir());
 	struct stat st;
 	int fd, tries;
 
@@ -238,14 +245,15 @@ ring_make(struct ring *g, const char *name, uint64_t size)
 	if (g->fd < 0)
 		return -1;
 	g->size = size < 4096 ? 4096 : size;
-	g->head = g->tail = 0;
+	g->head = g->tail = g->born = (uint64_t)now_us();
 	if (fstat(g->fd, &st) == 0 && (uint64_t)st.st_size == START + g->size && pread(g->fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h)
 	    && valid(&h) && h.size == g->size) {
 		g->head = h.head;
 		g->tail = h.tail;
+		g->born = h.born;
 		return 0;
 	}
-	if (ftruncate(g->fd, 0) < 0 || ftruncate(g->fd, (off_t)(START + g->size)) < 0 || write_head(g, 0, 0) < 0)
+	if (ftruncate(g->fd, 0) < 0 || ftruncate(g->fd, (off_t)(START + g->size)) < 0 || write_head(g, g->head, g->tail) < 0)
 		g->fd = drop(g->fd);
 	return g->fd < 0 ? -1 : 0;
 }
@@ -263,6 +271,7 @@ read_head(struct ring *g)
 			g->size = h.size;
 			g->head = h.head;
 			g->tail = h.tail;
+			g->born = h.born;
 			__sync_synchronize();
 			return 0;
 		}
@@ -275,7 +284,7 @@ read_head(struct ring *g)
 int
 ring_open(struct ring *g, const char *name)
 {
-	g->fd = openat(AT_FDCWD, path_of(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	g->fd = openat(AT_FDCWD, ring_path(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (g->fd < 0)
 		return -1;
 	if (read_head(g) < 0)
@@ -294,8 +303,8 @@ ring_next(struct ring *g, uint64_t *at, struct record *rec, void *buf, size_t si
 	if (read_head(g) < 0)
 		return -1;
 	for (;;) {
-		if (*at > g->head)  /* it was begun anew */
-			*at = g->tail;
+		if (*at > g->head || *at < g->born)  /* it was begun anew */
+			*at = *at > g->head ? g->tail : g->born;
 		if (*at < g->tail) {
 			*lost += g->tail - *at;
 			*at = g->tail;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -324,6 +325,118 @@ test_links(void)
 	ok(strlen(mac(id, MAC_HOST, fmt("%064d", 1), UINT64_MAX)) == 17, "the longest name with the highest number");
 }
 
+/* all of it from at on, without marks between records; lost bytes are counted */
+static char *
+told(struct ring *g, uint64_t at, uint64_t *lost)
+{
+	char *all = xstrdup(""), data[64];
+	struct record rec;
+	uint64_t more;
+
+	for (*lost = 0; ring_next(g, &at, &rec, data, sizeof(data), &more) > 0; *lost += more)
+		all = fmt("%s%.*s", all, (int)rec.len, data);
+	return all;
+}
+
+/* one writes as fast as it can, another reads: each record is whole, and the next is the one after */
+static void
+test_ring_race(void)
+{
+	enum { ROUNDS = 20000 };
+	struct ring w, g;
+	struct record rec;
+	uint64_t at = 0, lost;
+	char text[200], data[200], want[200];
+	int i, status = 1, last = -1, n = 0;
+	bool whole = true;
+	pid_t pid;
+
+	ok(ring_make(&w, "race", 4096) == 0 && ring_open(&g, "race") == 0, "a small ring");
+	pid = fork();
+	if (pid == 0) {
+		for (i = 0; i < ROUNDS; i++) {
+			memset(text, 'a' + i % 26, sizeof(text));
+			snprintf(text, sizeof(text), "%d", i);
+			if (ring_write(&w, RING_CONSOLE, text, 20 + (size_t)i % 180) < 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	while (last < ROUNDS - 1 && whole) {
+		i = ring_next(&g, &at, &rec, data, sizeof(data), &lost);
+		if (i < 0 || (i == 0 && waitpid(pid, &status, WNOHANG) == pid && status))
+			break;
+		if (i == 0)
+			continue;
+		i = atoi(data);
+		memset(want, 'a' + i % 26, sizeof(want));
+		snprintf(want, sizeof(want), "%d", i);
+		whole = i > last && (lost > 0 || i == last + 1) && rec.len == 20 + (size_t)i % 180 && memcmp(data, want, rec.len) == 0;
+		last = i;
+		n++;
+	}
+	ok(whole && last == ROUNDS - 1, "while one writes, what another reads is whole, and nothing is missing that was not told");
+	ok(n > 0, fmt("%d records read", n));
+	waitpid(pid, NULL, 0);
+	close(w.fd);
+	close(g.fd);
+}
+
+static void
+test_ring(void)
+{
+	char dir[] = "/tmp/nl-unit.XXXXXX", *all, big[9000];
+	struct ring w, g, other;
+	uint64_t lost, at = 0;
+	struct record rec;
+	int i, fd;
+
+	if (!mkdtemp(dir)) {
+		ok(false, "make a directory");
+		return;
+	}
+	setenv("NSPAWN_LITE_ROOT", dir, 1);
+	ok(ring_open(&g, "m") < 0 && errno == ENOENT, "no ring of a machine that never was");
+	ok(ring_make(&w, "m", 8192) == 0 && w.head == w.tail && ring_open(&g, "m") == 0, "a ring is made");
+	is("", told(&g, 0, &lost), "nothing is in it");
+	ok(ring_make(&other, "m", 8192) < 0, "it has one writer");
+	for (i = 0; i < 3; i++)
+		ring_write(&w, RING_CONSOLE, fmt("%d ", i), 2);
+	is("0 1 2 ", told(&g, 0, &lost), "what was written is read");
+	ok(ring_next(&g, &at, &rec, big, 1, &lost) == 1 && rec.len == 1 && *big == '0' && at == rec.next && rec.kind == RING_CONSOLE
+	   && rec.us > INT64_C(1500000000000000), "a record has its kind and time, and may be cut");
+	close(w.fd);
+	ok(ring_make(&w, "m", 8192) == 0, "the next writer");
+	ring_write(&w, RING_CONSOLE, "3 ", 2);
+	is("0 1 2 3 ", told(&g, 0, &lost), "goes on behind it");
+	for (i = 4; i < 5000; i++)
+		ring_write(&w, RING_CONSOLE, fmt("%d ", i), strlen(fmt("%d ", i)));
+	all = told(&g, at, &lost);
+	ok(strlen(all) > 1000 && lost && strstr(all, " 4998 4999 ") && (size_t)atoi(all) + 1 == (size_t)atoi(strchr(all, ' ')),
+	   "of many the last are there, and that others are lost is told");
+	memset(big, 'x', sizeof(big));
+	ok(ring_write(&w, RING_CONSOLE, big, sizeof(big)) == 0 && g.size == 8192 && strspn(told(&g, w.tail, &lost), "x") > 64 && !lost,
+	   "more than fits at once is cut into records");
+	close(w.fd);
+	ok(ring_make(&w, "m", 16384) == 0 && w.head == w.tail, "another size begins it anew");
+	ring_write(&w, RING_CONSOLE, "new", 3);
+	is("new", told(&g, at, &lost), "and who reads it finds what is there now");
+	fd = openat(AT_FDCWD, ring_path("m"), O_WRONLY);
+	ok(pwrite(fd, big, 40, (off_t)(128 + w.tail % w.size)) == 40 && ring_write(&w, RING_CONSOLE, "y", 1) == 0 && !*told(&g, 0, &lost), "what somebody else wrote into it is skipped");
+	ok(pwrite(fd, big, 40, 0) == 40, "a head that was overwritten");
+	close(fd);
+	ok(ring_open(&other, "m") < 0, "is no ring");
+	close(w.fd);
+	ok(ring_make(&w, "m", 16384) == 0 && w.head == w.tail, "and is begun anew");
+	close(w.fd);
+	close(g.fd);
+	test_ring_race();
+	unlink(ring_path("m"));
+	unlink(ring_path("race"));
+	for (all = xstrdup(ring_path("m")); strlen(all) > strlen(dir); rmdir(all))
+		*strrchr(all, '/') = 0;
+}
+
 int
 main(void)
 {
@@ -336,6 +449,7 @@ main(void)
 	test_signals();
 	test_ids();
 	test_links();
+	test_ring();
 	test_open_in("by the kernel");
 	test_open_in("by hand");
 	print(1, "1..%d\n", number);
