@@ -668,7 +668,9 @@ closing(const struct plan *p, struct run *r)
 		status = 128 + sig;
 		text = fmt("Container %s terminated by signal %s.", r->name, user_signal_name(sig));
 	}
-	if (!r->quiet || (r->started && !r->ready))
+	if (r->started && !r->ready)
+		print(2, "%s \"%s logs %s\" has its last words.\n", text, *speaker ? "nspawn-lite" : "machinectl", r->name);
+	else if (!r->quiet)
 		print(2, "%s\n", text);
 	return status == 0 && r->started && !r->ready && !r->ending ? FAIL : status;
 }

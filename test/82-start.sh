@@ -91,7 +91,7 @@ is 'a name that is none' '1||nspawn-lite: Invalid machine name a@b.' "$rc|$out|$
 run nl start
 is 'no name at all is an error' 1 "$rc"
 run nl start broken
-is 'an init that ends at once is no success' '1||Container broken failed with error code 7.' "$rc|$out|$err"
+is 'an init that ends at once is no success' '1||Container broken failed with error code 7. "nspawn-lite logs broken" has its last words.' "$rc|$out|$err"
 ok 'and nothing of it is left' wait_for is_gone broken
 mv "$store/broken/sbin/init" "$store/broken/sbin/no-init"
 echo '#!/nowhere' >"$store/broken/sbin/init"
@@ -195,7 +195,7 @@ is 'and does nothing when all run' '0||' "$rc|$out|$err"
 end one
 nl enable -q broken slow
 run nl start --all
-is 'a line for each that failed, and the status' '1||Container broken failed with error code 7.' "$rc|$out|$err"
+is 'a line for each that failed, and the status' '1||Container broken failed with error code 7. "nspawn-lite logs broken" has its last words.' "$rc|$out|$err"
 ok 'all others run' eval 'runs one && runs slow'
 end one slow
 nl rename slow quick

@@ -181,7 +181,7 @@ is 'a second time nothing is done' '0||' "$rc|$out|$err"
 end app db
 run nl start --all
 is 'what has ended is started, and the others stay' '0||running running running' \
-	"$rc|$out|$err$(echo "$(value app STATE) $(value db STATE) $(value base STATE)")"
+	"$rc|$out|$err$(value app STATE) $(value db STATE) $(value base STATE)"
 end app db base
 run nl start late
 is 'what has not come is named' "1||nspawn-lite: late: waited 1 seconds in vain: /nowhere is not there, interface nope is not up, nothing is mounted on /nowhere, machine nope does not run" \
