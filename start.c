@@ -485,13 +485,21 @@ start_enable(struct ask *a)
 int
 start_disable(struct ask *a)
 {
-	char **row;
+	char **row, **w, **running = NULL;
 	int status = mark(a, false);
-	char **w;
+	struct known k;
 
 	for (row = plan_enabled(); row && *row; row++)
 		for (w = a->words; *w; w++)
 			if (streq(*w, *row))
 				warn("%s stays enabled: config.h says so", *w);
-	return a->now ? life_stop(a) : status;
+	for (w = a->words; a->now && *w; w++)
+		if (known_read(*w, &k)) {
+			grow(&running, *w);
+			known_close(&k);
+		}
+	if (!running)
+		return status;
+	a->words = running;
+	return life_stop(a);
 }
