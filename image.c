@@ -727,9 +727,9 @@ image_search(const struct plan *p, const char *name)
 static void
 take_lock(const struct plan *p, struct run *r, int fd, bool shared)
 {
-	/* of a supervisor that ends the name is free a moment before its tree is */
-	enum { TRIES = 50, MS = 20 };
-	int tries = r->started ? TRIES : 0;
+	/* of a supervisor that ends, or was killed, the name is free a moment before its tree is */
+	enum { TRIES = 10, TRIES_MOST = 50, MS = 20 };
+	int tries = r->started ? TRIES_MOST : TRIES;
 
 	if (p->lock == NO)
 		return;
