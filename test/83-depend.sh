@@ -16,6 +16,11 @@ state=$T/root/run/nspawn-lite
 store=$T/root/var/lib/machines
 mkdir -p "$store" "$T/root/etc"
 echo 53990921e36c49bf8682de9bb3c5f5ae >"$T/root/etc/machine-id"
+# not busybox's, which knows no veth
+for ip_program in /usr/sbin/ip /sbin/ip /usr/bin/ip /bin/ip; do
+	[ ! -x "$ip_program" ] || break
+done
+ip() { "$ip_program" "$@"; }
 ip link set lo up
 nl() { timeout 60 "$NL" "$@"; }
 value() { sed -n "s/^$2=//p" "$state/$1" 2>/dev/null; }
