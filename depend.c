@@ -83,8 +83,10 @@ same_path(const char *field, const char *path)
 
 	for (; *field && *field != ' '; field++, path++) {
 		c = (unsigned char)*field;
-		if (c == '\\' && (c = unescape(&field)) < 0)
-			return false;
+		if (c == '\\') {
+			field++;
+			c = unescape(&field);
+		}
 		if (c != (unsigned char)*path)
 			return false;
 	}

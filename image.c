@@ -727,11 +727,21 @@ image_search(const struct plan *p, const char *name)
 static void
 take_lock(const struct plan *p, struct run *r, int fd, bool shared)
 {
-	if (p->lock == NO || flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+	/* of a supervisor that ends, or was killed, the name is free a moment before its tree is */
+	enum { TRIES = 10, TRIES_MOST = 50, MS = 20 };
+	int tries = r->started ? TRIES_MOST : TRIES;
+
+	if (p->lock == NO)
 		return;
-	if (errno == EWOULDBLOCK)
-		die("Directory tree %s is currently busy.", r->root);
-	say("%s cannot be locked, going on: %s", r->root, strerror(errno));
+	while (flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK) {
+			say("%s cannot be locked, going on: %s", r->root, strerror(errno));
+			return;
+		}
+		if (tries-- == 0)
+			die("Directory tree %s is currently busy.", r->root);
+		poll(NULL, 0, MS);
+	}
 }
 
 static void

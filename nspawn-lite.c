@@ -836,7 +836,9 @@ live(const struct plan *p, struct run *r)
 	r->pid = 0;
 	unwatch(r, r->notify, got_notify);
 	console_drain(r);
-	if (!r->quiet || (r->started && !r->ready))
+	if (r->started && !r->ready)
+		print(2, "%s \"%s logs %s\" has its last words.\n", text, *speaker ? "nspawn-lite" : "machinectl", r->name);
+	else if (!r->quiet)
 		print(2, "%s\n", text);
 	return status == 0 && r->started && !r->ready && !r->ending ? FAIL : status;
 }

@@ -22,10 +22,12 @@
  * there, and at last one of these bytes. The environment says that it is so, or, of a life after the first, that it was
  */
 #define TOLD "NSPAWN_LITE_START"
+#define NOTIFIED "NSPAWN_LITE_NOTIFIED"  /* and this, that --notify-fd has had its line */
 enum { IS_READY = 0, HAS_FAILED = 1 };  /* HAS_FAILED: and it goes on, to try again */
 
 /* ---- in the supervisor --------------------------------------------------------- */
 
+static bool notified;       /* in a life before this one */
 static bool waited_for;     /* somebody reads our standard error, until it is ready */
 static int words[2] = { -1, -1 };  /* a pipe: what we say, on its way to the log */
 static int64_t born;
@@ -68,6 +70,7 @@ start_begin(const struct plan *p, struct run *r)
 	const char *told = getenv(TOLD);
 	long long n;
 
+	notified = getenv(NOTIFIED);
 	if (told) {
 		r->started = true;
 		waited_for = streq(told, "1");
@@ -76,7 +79,10 @@ start_begin(const struct plan *p, struct run *r)
 		if (!waited_for)
 			put_in_place(words[1]);
 	}
-	if (!p->notify_fd || getenv("NSPAWN_LITE_NOTIFIED"))
+	/* programs that we call are not meant */
+	unsetenv(TOLD);
+	unsetenv(NOTIFIED);
+	if (!p->notify_fd || notified)
 		return;
 	if (!parse_number(p->notify_fd, 3, INT_MAX, &n) || fcntl((int)n, F_SETFD, FD_CLOEXEC) < 0)
 		die("--notify-fd=%s: no such fd is open", p->notify_fd);
@@ -121,27 +127,30 @@ start_ready(struct run *r)
 		(void)!write(r->notify_fd, "\n", 1);
 		close(r->notify_fd);
 		r->notify_fd = -1;
-		setenv("NSPAWN_LITE_NOTIFIED", "1", 1);
+		notified = true;
 	}
 	if (!r->started)
 		return;
 	if (waited_for) {
 		tell(IS_READY);
 		put_in_place(words[1]);
-		setenv(TOLD, "again", 1);
 	}
+	words[1] = drop(words[1]);
 	watch(r, words[0], POLLIN, heard);
 }
 
 void
 start_again(struct run *r)
 {
-	int null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+	int null;
 
+	if (notified)
+		setenv(NOTIFIED, "1", 1);
 	if (!r->started)
 		return;
 	tell(WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGHUP ? IS_READY : HAS_FAILED);
 	setenv(TOLD, "again", 1);
+	null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0)
 		put_in_place(null);
 }
@@ -366,8 +375,10 @@ start_all(char **names, struct ask *a)
 		for (i = 0; i < n; i++) {
 			if (job[i].fd < 0 || !in[i].revents)
 				continue;
-			if (listen_to(&job[i]) && !launch(&job[i], a))
+			if (listen_to(&job[i]) && !launch(&job[i], a)) {
+				warn("start %s:", job[i].name);
 				job[i].failed = true;
+			}
 			open -= job[i].fd < 0;
 			if (job[i].fd < 0 && job[i].failed)
 				status = FAIL;
@@ -437,6 +448,7 @@ start_start(struct ask *a)
 	if (names[1])
 		die("start --foreground: one machine, not %zu", count(names));
 	unsetenv(TOLD);
+	unsetenv(NOTIFIED);
 	become_supervisor(*names, a);
 }
 
@@ -473,13 +485,21 @@ start_enable(struct ask *a)
 int
 start_disable(struct ask *a)
 {
-	char **row;
+	char **row, **w, **running = NULL;
 	int status = mark(a, false);
-	char **w;
+	struct known k;
 
 	for (row = plan_enabled(); row && *row; row++)
 		for (w = a->words; *w; w++)
 			if (streq(*w, *row))
 				warn("%s stays enabled: config.h says so", *w);
-	return a->now ? life_stop(a) : status;
+	for (w = a->words; a->now && *w; w++)
+		if (known_read(*w, &k)) {
+			grow(&running, *w);
+			known_close(&k);
+		}
+	if (!running)
+		return status;
+	a->words = running;
+	return life_stop(a);
 }

@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
-need timeout mkfs.ext4 setsid
+need timeout mkfs.ext4
 state=$T/root/run/nspawn-lite
 store=$T/root/var/lib/machines
 mkdir -p "$store" "$T/root/etc"
@@ -60,8 +60,7 @@ run nl start one
 is 'start says nothing, and succeeds' '0||' "$rc|$out|$err"
 ok 'the machine runs when start returns' runs one
 s=$(value one SUPERVISOR)
-is 'its supervisor leads a session of its own' "$s" "$(ps -o sid= -p "$s" | tr -d ' ')"
-is 'it has no terminal' '?' "$(ps -o tty= -p "$s" | tr -d ' ')"
+is 'its supervisor leads a session of its own, without a terminal' "$s 0" "$(sed 's/.*) //' "/proc/$s/stat" | cut -d' ' -f4,5)"
 is 'it stands in /' / "$(readlink "/proc/$s/cwd")"
 is 'its standard input is /dev/null' /dev/null "$(readlink "/proc/$s/fd/0")"
 like 'what it says goes to a pipe of its own' 'pipe:*' "$(readlink "/proc/$s/fd/2")"
@@ -91,7 +90,7 @@ is 'a name that is none' '1||nspawn-lite: Invalid machine name a@b.' "$rc|$out|$
 run nl start
 is 'no name at all is an error' 1 "$rc"
 run nl start broken
-is 'an init that ends at once is no success' '1||Container broken failed with error code 7.' "$rc|$out|$err"
+is 'an init that ends at once is no success' '1||Container broken failed with error code 7. "nspawn-lite logs broken" has its last words.' "$rc|$out|$err"
 ok 'and nothing of it is left' wait_for is_gone broken
 mv "$store/broken/sbin/init" "$store/broken/sbin/no-init"
 echo '#!/nowhere' >"$store/broken/sbin/init"
@@ -195,17 +194,16 @@ is 'and does nothing when all run' '0||' "$rc|$out|$err"
 end one
 nl enable -q broken slow
 run nl start --all
-is 'a line for each that failed, and the status' '1||Container broken failed with error code 7.' "$rc|$out|$err"
+is 'a line for each that failed, and the status' '1||Container broken failed with error code 7. "nspawn-lite logs broken" has its last words.' "$rc|$out|$err"
 ok 'all others run' eval 'runs one && runs slow'
 end one slow
 nl rename slow quick
 is 'a mark goes with the image to its new name' "$store/quick" "$(readlink "$store/.enabled/quick")"
 nl remove quick
-is 'and goes with the image' 'broken one ' "$(ls "$store/.enabled" | tr '\n' ' ')"
+is 'and goes with the image' 'broken one ' "$(cd "$store/.enabled" && printf '%s ' *)"
 nl clean --all >/dev/null
 is 'clean leaves the marks' '' "$(nl list-images --no-legend)$(ls "$store/.enabled")"
-mkdir "$store/one" "$store/.enabled/x" 2>/dev/null
-rmdir "$store/.enabled/x"
+mkdir "$store/one"
 nl enable -q one
 rmdir "$store/one"
 run nl start --all
