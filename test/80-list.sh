@@ -55,7 +55,7 @@ is 'a list is the original'"'"'s, byte for byte' "$(lines \
 is 'under our own name it names us' 'guest container nspawn-lite debian 12' "$(nl list --no-legend --max-addresses=0 | sed -n 's/  */ /g; 2p')"
 is 'with --full each address has its line, global before link, IPv4 before IPv6' "$(lines \
 	'a-long-name container systemd-nspawn debian 12 -' 'guest       container systemd-nspawn debian 12 10.9.8.7' \
-	'                                              fd00:9::7' "                                              $link_local")" \
+	'                                               fd00:9::7' "                                               $link_local")" \
 	"$(ctl --full list --no-legend)"
 is 'with --max-addresses=2 the last one tells of more' '10.9.8.7 fd00:9::7…' \
 	"$(ctl list --no-legend --max-addresses=2 | sed -n '2,$s/.* //p' | xargs)"
@@ -69,8 +69,8 @@ is 'pretty JSON has tabs, and blanks around the colon' "$(printf '\t\t"machine" 
 	"$(ctl list -o json-pretty | grep guest)"
 like 'with --all the host is the first' '.host       host      -              *' "$(ctl list -a | sed -n 2p)"
 is 'the host is no container' 'Class=host State=running' "$(ctl show .host -p Class -p State | xargs)"
-is 'on a terminal lines are cut to its width' 'a-long-name container systemd…|guest       container systemd…' \
-	"$(timeout 20 "$PTY" -s 24x30 -- "$NL" list --no-legend 2>/dev/null </dev/null | tr -d '\r' | sed 's/nspawn-li…/systemd…/' | head -2 | xargs -d '\n' printf '%s|' | sed 's/|$//')"
+is 'on a terminal lines are cut to its width' 'a-long-name container nspawn-…|guest       container nspawn-…' \
+	"$(timeout 20 "$PTY" -s 24x30 -- "$NL" list --no-legend 2>/dev/null </dev/null | tr -d '\r' | head -2 | xargs -d '\n' printf '%s|' | sed 's/|$//')"
 
 leader=$(sed -n 's/^LEADER=//p' "$state/guest")
 index=$(cat /proc/"$leader"/root/sys/class/net/host0/ifindex)
@@ -154,7 +154,7 @@ is 'for status, too' "1 Could not get path to machine: No machine 'a-long-name' 
 
 printf 'NAME=../../etc\nLEADER=1\nSTATE=running\nSUM=0123456789abcdef\n' >"$state/junk"
 is 'a register that nobody holds is none' 0 "$(ctl list -a | grep -c junk)"
-flock -x "$state/junk" sleep 1000 &
+sh -c 'flock -x 9 && exec sleep 1000' 9>>"$state/junk" &
 background_pids="$background_pids $!"
 held() { ! flock -n -s "$state/junk" true; }
 wait_for held
