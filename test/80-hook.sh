@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2016,SC2154 # scripts, variables set by run
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # scripts, variables of net.sh and run
 # shellcheck source-path=SCRIPTDIR source=lib.sh source=net.sh
 # HOOK of config.h: a program that is called when a machine comes and goes, each turn once. In a network of the test's own.
 . "${0%/*}/lib.sh"
@@ -16,6 +16,7 @@ sed -e "s|^#define HOOK NULL|#define HOOK \"$T/hook\"|" -e 's/^#define HOOK_SECO
 ) >"$T/out" 2>&1
 is 'it can be built with a hook' "0 " "$? $(cat "$T/out")"
 NL=$T/o/nspawn-lite
+export NL
 t=$(tree busybox guest) || skip_all 'no guest'
 
 # hook LINE... : a program that notes what it is called with, and then does this
