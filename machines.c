@@ -252,7 +252,7 @@ machines_list(struct ask *a)
 		{ "VERSION", "version", false }, { "ADDRESSES", "addresses", false },
 	};
 	size_t n, i, rows = 0, most = max_addresses(a, 1), ncolumns = LEN(columns) - !most;
-	struct known host, *list, *k;
+	struct known host = { .name = NULL }, *list, *k;
 	struct cell *cells, *c, addresses;
 	bool json = ask_output(a) != OUT_TABLE;
 
