@@ -252,7 +252,7 @@ machines_list(struct ask *a)
 		{ "VERSION", "version", false }, { "ADDRESSES", "addresses", false },
 	};
 	size_t n, i, rows = 0, most = max_addresses(a, 1), ncolumns = LEN(columns) - !most;
-	struct known host, *list, *k;
+	struct known host = { .name = NULL }, *list, *k;
 	struct cell *cells, *c, addresses;
 	bool json = ask_output(a) != OUT_TABLE;
 
@@ -471,7 +471,8 @@ draw_namespace(struct drawing *d, pid_t leader)
 	long long one;
 
 	while (dir && (e = readdir(dir)))
-		if (parse_number(e->d_name, 1, INT32_MAX, &one) && one != leader && (link = namespace_of(e->d_name)) && streq(link, its)) {
+		if (parse_number(e->d_name, 1, INT32_MAX, &one) && one != leader && (link = namespace_of(e->d_name))
+		    && streq(link, its)) {
 			if (n < PROCESSES_MOST)
 				pid[n++] = (pid_t)one;
 			else
@@ -549,10 +550,12 @@ tell_status(const struct ask *a, const struct known *k)
 	if (k->since)
 		print(1, "\t   Since: %s; %s\n", table_time(k->since), table_ago(k->since));
 	if (!k->leader || !streq(k->state, "running"))
-		print(1, "\t   State: %s%s%s\n", k->state, k->reason ? "; " : "", k->reason ? table_plain(k->reason, strlen(k->reason)) : "");
+		print(1, "\t   State: %s%s%s\n", k->state, k->reason ? "; " : "",
+		      k->reason ? table_plain(k->reason, strlen(k->reason)) : "");
 	if (k->leader) {
 		n = read_at(AT_FDCWD, fmt("/proc/%d/comm", (int)k->leader), comm, sizeof(comm));
-		print(1, n > 1 ? "\t  Leader: %d (%s)\n" : "\t  Leader: %d\n", (int)k->leader, n > 1 ? table_plain(comm, (size_t)n - 1) : "");
+		print(1, n > 1 ? "\t  Leader: %d (%s)\n" : "\t  Leader: %d\n", (int)k->leader,
+		      n > 1 ? table_plain(comm, (size_t)n - 1) : "");
 	}
 	if (service)
 		print(1, "\t Service: %s; class %s\n", service, class_of(k));
@@ -640,8 +643,10 @@ pool_properties(const struct ask *a, struct property *p)
 
 	images_pool_usage(a->image_root, &usage, &limit);
 	p[0] = (struct property){ "PoolPath", store_dir(a->image_root), NULL };
-	p[1] = (struct property){ "PoolUsage", fmt("%llu", (unsigned long long)usage), fmt("%llu", (unsigned long long)usage) };
-	p[2] = (struct property){ "PoolLimit", fmt("%llu", (unsigned long long)limit), fmt("%llu", (unsigned long long)limit) };
+	p[1].name = "PoolUsage";
+	p[1].text = p[1].json = fmt("%llu", (unsigned long long)usage);
+	p[2].name = "PoolLimit";
+	p[2].text = p[2].json = fmt("%llu", (unsigned long long)limit);
 	return 3;
 }
 
