@@ -154,7 +154,7 @@ write_facts(struct run *r)
 	for (w = r->words; w && *w; w++)
 		more = fmt("%sWORD=%s\n", more, escape(*w));
 	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
-	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root), id,
+	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root ? r->root : ""), id,
 	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
 	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
 	           fact("PRETTY", r->os_pretty), fact("IFACE", r->bridge ? r->bridge : r->nlinks ? r->link[0].host : NULL),

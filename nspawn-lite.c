@@ -550,8 +550,10 @@ static _Noreturn void
 begin_again(struct run *r, int seconds)
 {
 	int64_t until = now_ms() + (seconds ? seconds * INT64_C(1000) : PAUSE_MS), left;
+	int keep[] = { r->claim, r->life_before };
 
 	again = NULL;
+	sys_close_but(3 + r->listen_fds, keep, LEN(keep));  /* nor its tree, which may be exchanged while we wait */
 	run_signals();
 	machine_carry(r, seconds ? "waiting" : "opening", seconds ? fmt("%s, restarting in %d s", r->reason ? r->reason : "could not begin", seconds)
 	                                                           : "rebooting");
