@@ -8,8 +8,9 @@ need timeout
 state=$T/root/run/nspawn-lite
 nl() { timeout 60 "$NL" "$@"; }
 # up NAME OPTION... : with a tree of its own, until it runs
+own_tree() { [ -d "$T/t/$1" ] || { mkdir -p "$T/t"; cp -a "$from" "$T/t/$1"; }; }
 up() {
-	[ -d "$T/t/$1" ] || { mkdir -p "$T/t"; cp -a "$from" "$T/t/$1"; }
+	own_tree "$1"
 	up=$1
 	shift
 	"$NL" -q -M "$up" -D "$T/t/$up" "$@" >"$T/said.$up" 2>&1 &
@@ -164,8 +165,7 @@ sed -e 's/^\(#define STOP_SECONDS\) .*/\1 1/' -e 's/^\(#define RESTART_MOST\) .*
 is 'it can be built with short times' '0 ' "$? $(cat "$T/out")"
 NL=$T/o/nspawn-lite
 
-up deaf true
-down deaf
+own_tree deaf
 ln -sf ../deaf "$T/t/deaf/sbin/init"
 up deaf -b
 run nl stop deaf
@@ -184,9 +184,7 @@ done 2>/dev/null
 down deaf
 is 'SIGTERM again and again is: it does not take that' '137 0' "$down$(grep -c 'it is killed' "$T/said.deaf")"
 
-# begins N [STATUS] : a machine that has been born N times, and ends with that each time
-up fails true
-down fails
+own_tree fails
 printf '#!/bin/sh\necho again >>/lives\nexit 3\n' >"$T/t/fails/fails"
 chmod 755 "$T/t/fails/fails"
 "$NL" -q -M fails -D "$T/t/fails" --restart=on-failure /fails >"$T/said.fails" 2>&1 &
@@ -223,5 +221,50 @@ like '--restart=always begins again whatever its status, and reboot does not wai
 nl terminate fails
 down fails
 is 'terminate ends that' '0 ' "$down"
-leftovers_after 'nothing is left'
+
+# ---- at any moment ---------------------------------------------------------------------------------------
+
+# left : files of machines, and their groups
+left() {
+	ls "$state"
+	find /sys/fs/cgroup -name "*-machine-moment*" 2>/dev/null
+}
+printf '#!/bin/sh\nreboot -f\n' >"$T/t/fails/reboots"
+chmod 755 "$T/t/fails/reboots"
+ln -sf ../reboots "$T/t/fails/sbin/init"
+timeout 60 "$NL" monitor >"$T/told" 2>&1 &
+monitor=$!
+wrong=''
+for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	case $((n % 2)) in 0) words=-b ;; *) words='--restart=always /bin/true' ;; esac
+	# shellcheck disable=SC2086 # words are words
+	"$NL" -q -M moment -D "$T/t/fails" $words >"$T/said" 2>&1 &
+	p=$!
+	# a moment of its first hundredths, or of a later life
+	busybox usleep $((n * n * 997)) 2>/dev/null || sleep 1
+	case $n in
+	*[01256])	kill -9 $p; signal=137 ;;
+	*)		kill $p; signal= ;;
+	esac
+	wait $p 2>/dev/null
+	rc=$?
+	[ -z "$signal" ] || [ $rc = 137 ] || wrong="$wrong $n: $rc"
+	! nl wait moment running --timeout=0 2>/dev/null || wrong="$wrong $n: it is shown"
+	nl -q -M moment -D "$T/t/fails" /bin/true 2>"$T/err" || wrong="$wrong $n: $(cat "$T/err")"
+	[ -z "$(left)" ] || wrong="$wrong $n: $(left)"
+done 2>/dev/null
+is 'whenever a supervisor is killed or told to end, nobody sees it, and the next one begins' '' "$wrong"
+wait_for sh -c "tail -n 1 '$T/told' | grep -q stopped"
+is 'and monitor has told of the last end' stopped "$(tail -n 1 "$T/told" | cut -d ' ' -f 2)"
+{
+	kill "$monitor"
+	wait "$monitor"
+} 2>/dev/null
+up beside /bin/sh -c "$forever"
+NSPAWN_LITE_NAME=beside NSPAWN_LITE_CLAIM=9 run nl -q -M beside -D "$from" /bin/true 9<>"$state/beside"
+like 'who hands in a claim that is not his gets none' "1 *already exists.*" "$rc $err"
+NSPAWN_LITE_NAME=other NSPAWN_LITE_CLAIM=9 run nl -q -M other -D "$from" /bin/sh -c 'env; ls /proc/self/fd' 9<>"$T/other"
+unlike 'nor does the guest get anything of it' '*NSPAWN_LITE*' "$rc $out"
+nl terminate beside
+is 'nothing is left' '' "$(left)"
 finish
