@@ -212,6 +212,7 @@ is 'a command that succeeds ends it' 0 "$rc"
 run nl -q -M fails -D "$T/t/fails" --restart=always /no/such
 is 'nor is a first birth that fails tried again' 127 "$rc"
 "$NL" -q -M fails -D "$T/t/fails" --restart=always /bin/true >"$T/said.fails" 2>&1 &
+# shellcheck disable=SC2034 # down has it
 pid_fails=$!
 wait_for grep -q restarting "$T/said.fails"
 wait_for grep -qs waiting "$state/fails"
