@@ -791,9 +791,6 @@ live(const struct plan *p, struct run *r)
 	if (p->notify_ready != YES)
 		tell_ready(r);
 	r->began = now_ms();
-	run_signals_look();
-	if (run_told_to_end())  /* while it was made: nobody in there could hear yet */
-		kill_now(r);
 	do {
 		pressing = press(p, r);
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
@@ -877,6 +874,9 @@ verb_run(char **words)
 	if (r.reborn)
 		outlive(&p, &r);
 	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
+	run_signals_look();
+	if (run_told_to_end())
+		die_with(128 + SIGTERM, "machine %s was told to end before it had begun", r.name);
 	spawn(&p, &r);
 	lived = true;
 	outlive(&p, &r);
