@@ -225,10 +225,11 @@ is 'terminate ends that' '0 ' "$down"
 
 # ---- at any moment ---------------------------------------------------------------------------------------
 
+moment=moment$$	# tests beside us may have one, too
 # left : files of machines, and their groups
 left() {
 	ls "$state"
-	find /sys/fs/cgroup -name "*-machine-moment*" 2>/dev/null
+	find /sys/fs/cgroup -name "*-machine-$moment.*" 2>/dev/null
 }
 printf '#!/bin/sh\nreboot -f\n' >"$T/t/fails/reboots"
 chmod 755 "$T/t/fails/reboots"
@@ -239,7 +240,7 @@ wrong=''
 for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	case $((n % 2)) in 0) words=-b ;; *) words='--restart=always /bin/true' ;; esac
 	# shellcheck disable=SC2086 # words are words
-	"$NL" -q -M moment -D "$T/t/fails" $words >"$T/said" 2>&1 &
+	"$NL" -q -M "$moment" -D "$T/t/fails" $words >"$T/said" 2>&1 &
 	p=$!
 	# a moment of its first hundredths, or of a later life
 	busybox usleep $((n * n * 997)) 2>/dev/null || sleep 1
@@ -250,8 +251,8 @@ for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	wait $p 2>/dev/null
 	rc=$?
 	[ -z "$signal" ] || [ $rc = 137 ] || wrong="$wrong $n: $rc"
-	! nl wait moment running --timeout=0 2>/dev/null || wrong="$wrong $n: it is shown"
-	nl -q -M moment -D "$T/t/fails" /bin/true 2>"$T/err" || wrong="$wrong $n: $(cat "$T/err")"
+	! nl wait "$moment" running --timeout=0 2>/dev/null || wrong="$wrong $n: it is shown"
+	nl -q -M "$moment" -D "$T/t/fails" /bin/true 2>"$T/err" || wrong="$wrong $n: $(cat "$T/err")"
 	[ -z "$(left)" ] || wrong="$wrong $n: $(left)"
 done 2>/dev/null
 is 'whenever a supervisor is killed or told to end, nobody sees it, and the next one begins' '' "$wrong"
@@ -261,6 +262,20 @@ is 'and monitor has told of the last end' stopped "$(tail -n 1 "$T/told" | cut -
 	kill "$monitor"
 	wait "$monitor"
 } 2>/dev/null
+printf '#!/bin/sh\necho again >>/lives\nreboot -f\n' >"$T/t/fails/reboots"
+rm -f "$T/t/fails/lives"
+"$NL" -q -M "$moment" -D "$T/t/fails" -b >"$T/said" 2>&1 &
+p=$!
+wait_for lives fails 1
+wrong=''
+until lives fails 8; do
+	nl -q -M "$moment" -D "$from" true 2>"$T/err" && wrong="$wrong it began"
+	grep -q "Machine '$moment' already exists" "$T/err" || wrong="$wrong $(cat "$T/err")"
+	[ -e "$state/$moment" ] || wrong="$wrong no register"
+done
+is 'a machine that reboots all the time keeps its name' '' "$wrong"
+nl terminate "$moment"
+wait $p
 up beside /bin/sh -c "$forever"
 NSPAWN_LITE_NAME=beside NSPAWN_LITE_CLAIM=9 run nl -q -M beside -D "$from" /bin/true 9<>"$state/beside"
 like 'who hands in a claim that is not his gets none' "1 *already exists.*" "$rc $err"
