@@ -200,8 +200,8 @@ static const struct step before_birth[] = {
 	{ BOTH, "ask what it is",                     image_look },
 	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
+	{ BOTH, "take signals",                       take_signals },  /* which come from whoever reads its register */
 	{ BOTH, "claim the name",                     machine_claim },
-	{ BOTH, "take signals",                       take_signals },
 	{ BOTH, "call the program of pre-start",      hook_look },
 	{ BOTH, "wait for what it needs",             depend_wait },
 	{ BOTH, "look for its links",                 net_look },

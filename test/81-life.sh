@@ -139,8 +139,9 @@ NSPAWN_LITE_DENY=pidfd nl kill -s KILL killed
 down killed
 is 'SIGKILL ends it' '137 ' "$down"
 is 'and nothing else' running "$(fact beside STATE)"
-nl kill -s KILL beside
+run nl kill -s KILL beside
 down beside
+is 'and it says nothing when that is quick' '0  137 ' "$rc $err $down"
 run nl kill beside
 is 'of one that does not run: the words of the original' "1 Could not kill machine: No machine 'beside' known" "$rc ${err#nspawn-lite: }"
 run nl kill -s WRONG beside
