@@ -83,6 +83,7 @@ for deny in '' inotify_init1 pidfd,inotify_init1; do
 	with=${deny:+ without $deny}
 	NSPAWN_LITE_DENY=$deny
 	export NSPAWN_LITE_DENY
+	rm -f "$T/told" "$T/told.json"
 	up a /bin/sh -c "$forever"
 	timeout 60 "$NL" monitor >"$T/told" 2>&1 &
 	monitor=$!
