@@ -595,6 +595,8 @@ cgroup_signal(const struct run *r, int sig)
 		errno = !*m.pidns && !m.group ? ENOENT : ESRCH;
 		return -1;
 	}
+	if (sig == SIGKILL && m.group)
+		put_at(r->share->payload, "cgroup.kill", "1");  /* 5.14 */
 	while (each_process(&m, signal_one, &s) > 0 && sig == SIGKILL && ++rounds < ROUNDS)
 		;
 	free(s.seen);

@@ -196,8 +196,6 @@ kill_processes(const struct known *k, int sig)
 	if (known_read(k->name, &now) && now.leader == k->leader) {
 		if (k->group && cgroup_find(k->group, r.share))
 			r.nshares = 1;
-		if (sig == SIGKILL && r.nshares)
-			put_at(r.share->payload, "cgroup.kill", "1");
 		rc = cgroup_signal(&r, sig);
 		error = errno;
 		if (r.nshares)

@@ -211,8 +211,8 @@ static const struct step before_birth[] = {
 	{ BOTH, "ask what it is",                     image_look },
 	{ BOTH, "look for settings that are not read", settings_look },
 	{ BOTH, "choose the control group",           cgroup_choose },
+	{ BOTH, "take signals",                       take_signals },  /* which come from whoever reads its register */
 	{ BOTH, "claim the name",                     machine_claim },
-	{ BOTH, "take signals",                       take_signals },
 	{ BOTH, "call the program of pre-start",      hook_look },
 	{ BOTH, "look for its links",                 net_look },
 	{ BOTH, "look for links that move",           move_look },
@@ -553,10 +553,12 @@ static _Noreturn void
 begin_again(struct run *r, int seconds)
 {
 	int64_t until = now_ms() + (seconds ? seconds * INT64_C(1000) : PAUSE_MS), left;
+	int keep[] = { r->claim, r->life_before };
 
 	again = NULL;
+	start_again(r, seconds != 0);
+	sys_close_but(3 + r->listen_fds, keep, LEN(keep));  /* nor its tree, which may be exchanged while we wait */
 	run_signals();
-	start_again(r);
 	machine_carry(r, seconds ? "waiting" : "opening", seconds ? fmt("%s, restarting in %d s", r->reason ? r->reason : "could not begin", seconds)
 	                                                           : "rebooting");
 	r->nwatch = 0;
@@ -806,9 +808,6 @@ live(const struct plan *p, struct run *r)
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
 	r->began = now_ms();
-	run_signals_look();
-	if (run_told_to_end())  /* while it was made: nobody in there could hear yet */
-		kill_now(r);
 	do {
 		settling = !start_settled(r);
 		if (p->notify_ready != YES && !settling)
@@ -900,6 +899,9 @@ verb_run(char **words)
 	if (r.reborn)
 		outlive(&p, &r);
 	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
+	run_signals_look();
+	if (run_told_to_end())
+		die_with(128 + SIGTERM, "machine %s was told to end before it had begun", r.name);
 	spawn(&p, &r);
 	lived = true;
 	outlive(&p, &r);

@@ -935,7 +935,7 @@ void start_begin(const struct plan *p, struct run *r);  /* supervisor: were we b
 void start_log(const struct plan *p, struct run *r);    /* what we say goes to the log, once it is ready */
 bool start_settled(struct run *r);  /* it does not end as soon as it has begun: its init waits for something, or lives on */
 void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its standard error */
-void start_again(struct run *r);  /* we exec ourselves now */
+void start_again(struct run *r, bool failed);  /* we exec ourselves now; failed: after a pause */
 
 /* ---- enter.c: into a running machine ------------------------------------------ */
 

@@ -140,7 +140,7 @@ start_ready(struct run *r)
 }
 
 void
-start_again(struct run *r)
+start_again(struct run *r, bool failed)
 {
 	int null;
 
@@ -148,7 +148,7 @@ start_again(struct run *r)
 		setenv(NOTIFIED, "1", 1);
 	if (!r->started)
 		return;
-	tell(WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGHUP ? IS_READY : HAS_FAILED);
+	tell(failed ? HAS_FAILED : IS_READY);
 	setenv(TOLD, "again", 1);
 	null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0)

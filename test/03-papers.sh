@@ -86,7 +86,7 @@ if [ -e "$top/config.h" ]; then
 	# What is ours alone: for tests, and from one life of a machine to the next
 	is 'the manual has every variable that is read' '' \
 		"$(cat "$top"/*.c | grep -oE 'getenv\("[A-Z_]+"|\{ "[A-Z_]+", "[a-z-]+" \}' | cut -d '"' -f 2 |
-			grep -vx -e NSPAWN_LITE_DENY -e NSPAWN_LITE_NAME -e NSPAWN_LITE_MOUNTS | unsaid)"
+			grep -vx -e NSPAWN_LITE_DENY -e NSPAWN_LITE_NAME -e NSPAWN_LITE_MOUNTS -e NSPAWN_LITE_CLAIM -e NSPAWN_LITE_RESTARTS | unsaid)"
 fi
 
 # ---- README ------------------------------------------------------------------------

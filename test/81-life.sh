@@ -8,8 +8,9 @@ need timeout
 state=$T/root/run/nspawn-lite
 nl() { timeout 60 "$NL" "$@"; }
 # up NAME OPTION... : with a tree of its own, until it runs
+own_tree() { [ -d "$T/t/$1" ] || { mkdir -p "$T/t"; cp -a "$from" "$T/t/$1"; }; }
 up() {
-	[ -d "$T/t/$1" ] || { mkdir -p "$T/t"; cp -a "$from" "$T/t/$1"; }
+	own_tree "$1"
 	up=$1
 	shift
 	"$NL" -q -M "$up" -D "$T/t/$up" "$@" >"$T/said.$up" 2>&1 &
@@ -82,6 +83,7 @@ for deny in '' inotify_init1 pidfd,inotify_init1; do
 	with=${deny:+ without $deny}
 	NSPAWN_LITE_DENY=$deny
 	export NSPAWN_LITE_DENY
+	rm -f "$T/told" "$T/told.json"
 	up a /bin/sh -c "$forever"
 	timeout 60 "$NL" monitor >"$T/told" 2>&1 &
 	monitor=$!
@@ -118,4 +120,169 @@ for deny in '' inotify_init1 pidfd,inotify_init1; do
 	} 2>/dev/null
 done
 unset NSPAWN_LITE_DENY
+
+# ---- signals to processes -----------------------------------------------------------------------
+
+hears='trap "echo \$0 >>/got" TERM USR1; echo up >>/up; while :; do sleep 0.1; done'
+has_lines() { [ "$(wc -l 2>/dev/null <"$1")" -ge "$2" ] 2>/dev/null; }
+for one in killed beside; do
+	rm -f "$T/t/$one/up" "$T/t/$one/got"
+	up "$one" /bin/sh -c "/bin/sh -c '$hears' one & setsid /bin/sh -c '$hears' two & $hears" pid1
+	ok "$one has begun" wait_for has_lines "$T/t/$one/up" 3
+done
+run nl kill killed
+ok 'kill reaches all' wait_for has_lines "$T/t/killed/got" 3
+run nl kill -s SIGUSR1 --kill-whom=leader killed
+ok 'and with --kill-whom=leader PID 1' wait_for has_lines "$T/t/killed/got" 4
+is 'which is one' 'one pid1 pid1 two ' "$(sort "$T/t/killed/got" | tr '\n' ' ')"
+is 'and nobody in a machine beside it' '' "$(cat "$T/t/beside/got" 2>/dev/null)"
+NSPAWN_LITE_DENY=pidfd nl kill -s KILL killed
+down killed
+is 'SIGKILL ends it' '137 ' "$down"
+is 'and nothing else' running "$(fact beside STATE)"
+run nl kill -s KILL beside
+down beside
+is 'and it says nothing when that is quick' '0  137 ' "$rc $err $down"
+run nl kill beside
+is 'of one that does not run: the words of the original' "1 Could not kill machine: No machine 'beside' known" "$rc ${err#nspawn-lite: }"
+run nl kill -s WRONG beside
+like 'a signal that there is not' '1 *no such signal*' "$rc $err"
+is 'kill -s help lists them' SIGTERM "$(nl kill -s help | grep -x SIGTERM)"
+up shares --share-pid=yes --keep-unit /bin/sh -c "$forever"
+nl kill -s KILL shares
+down shares
+is 'one that shares the processes of the host is known by its group' '137 ' "$down"
+
+# ---- again and again --------------------------------------------------------------------------------
+
+if ! command -v "${MAKE:-make}" >/dev/null || [ ! -e "${TESTDIR%/*}/Makefile" ]; then
+	skip 'with short times' 'no make'
+	finish
+fi
+sed -e 's/^\(#define STOP_SECONDS\) .*/\1 1/' -e 's/^\(#define RESTART_MOST\) .*/\1 2/' "${TESTDIR%/*}/config.h" >"$T/config.h"
+(
+	unset MAKEFLAGS MFLAGS MAKELEVEL
+	"${MAKE:-make}" -s -j2 -C "${TESTDIR%/*}" O="$T/o" CONFIG="$T/config.h" CFLAGS=-O0 all
+) >"$T/out" 2>&1
+is 'it can be built with short times' '0 ' "$? $(cat "$T/out")"
+NL=$T/o/nspawn-lite
+
+own_tree deaf
+ln -sf ../deaf "$T/t/deaf/sbin/init"
+up deaf -b
+run nl stop deaf
+down deaf
+like 'a guest that hears nothing is killed when its time is up, and a line says so' '0 137 *machine deaf has not ended in 1 s: it is killed*' \
+	"$rc $down$(cat "$T/said.deaf")"
+up deaf -b
+nl stop --no-block deaf
+nl stop --no-block deaf
+down deaf
+like 'a second stop is no kill: it has its time' '137 *it is killed*' "$down$(cat "$T/said.deaf")"
+up deaf -b
+until gone "$pid_deaf"; do
+	kill "$pid_deaf"
+done 2>/dev/null
+down deaf
+is 'SIGTERM again and again is: it does not take that' '137 0' "$down$(grep -c 'it is killed' "$T/said.deaf")"
+
+own_tree fails
+printf '#!/bin/sh\necho again >>/lives\nexit 3\n' >"$T/t/fails/fails"
+chmod 755 "$T/t/fails/fails"
+"$NL" -q -M fails -D "$T/t/fails" --restart=on-failure /fails >"$T/said.fails" 2>&1 &
+pid_fails=$!
+wait_for lives fails 2
+like '--restart=on-failure begins again after a failure, and says when' '*machine fails: restarting in 1 s*' "$(cat "$T/said.fails")"
+wait_for grep -q waiting "$state/fails"
+is 'it waits, and has no process' 'waiting 0 exited with status 3, restarting in' \
+	"$(fact fails STATE) $(fact fails LEADER) $(fact fails REASON | sed 's/ [0-9]* s$//')"
+run nl -M fails -D "$T/t/fails" true
+like 'its name is not free meanwhile' "1 *Machine 'fails' already exists.*" "$rc $err"
+mv "$T/t/fails" "$T/t/gone"
+wait_for grep -q 'gone\|No such' "$T/said.fails"
+wait_for grep -q 'could not begin' "$state/fails"
+is 'without its tree it tries again' waiting "$(fact fails STATE)"
+mv "$T/t/gone" "$T/t/fails"
+rm -f "$T/t/fails/lives"
+ok 'and begins when that is back' wait_for lives fails 1
+wait_for grep -q waiting "$state/fails"
+run nl stop fails
+down fails
+is 'stop ends it while it waits' '0 0 no' "$rc $down$([ -e "$state/fails" ] && echo yes || echo no)"
+run nl -q -M fails -D "$T/t/fails" --restart=on-failure /bin/true
+is 'a command that succeeds ends it' 0 "$rc"
+run nl -q -M fails -D "$T/t/fails" --restart=always /no/such
+is 'nor is a first birth that fails tried again' 127 "$rc"
+"$NL" -q -M fails -D "$T/t/fails" --restart=always /bin/true >"$T/said.fails" 2>&1 &
+# shellcheck disable=SC2034 # down has it
+pid_fails=$!
+wait_for grep -q restarting "$T/said.fails"
+wait_for grep -qs waiting "$state/fails"
+nl reboot fails
+wait_for grep -q 'in 2 s' "$T/said.fails"
+like '--restart=always begins again whatever its status, and reboot does not wait' '*in 1 s*in 2 s*' "$(tr '\n' ' ' <"$T/said.fails")"
+nl terminate fails
+down fails
+is 'terminate ends that' '0 ' "$down"
+
+# ---- at any moment ---------------------------------------------------------------------------------------
+
+moment=moment$$	# tests beside us may have one, too
+# left : files of machines, and their groups
+left() {
+	ls "$state"
+	find /sys/fs/cgroup -name "*-machine-$moment.*" 2>/dev/null
+}
+printf '#!/bin/sh\nreboot -f\n' >"$T/t/fails/reboots"
+chmod 755 "$T/t/fails/reboots"
+ln -sf ../reboots "$T/t/fails/sbin/init"
+timeout 60 "$NL" monitor >"$T/told" 2>&1 &
+monitor=$!
+wrong=''
+for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	case $((n % 2)) in 0) words=-b ;; *) words='--restart=always /bin/true' ;; esac
+	# shellcheck disable=SC2086 # words are words
+	"$NL" -q -M "$moment" -D "$T/t/fails" $words >"$T/said" 2>&1 &
+	p=$!
+	# a moment of its first hundredths, or of a later life
+	busybox usleep $((n * n * 997)) 2>/dev/null || sleep 1
+	case $n in
+	*[01256])	kill -9 $p; signal=137 ;;
+	*)		kill $p; signal= ;;
+	esac
+	wait $p 2>/dev/null
+	rc=$?
+	[ -z "$signal" ] || [ $rc = 137 ] || wrong="$wrong $n: $rc"
+	! nl wait "$moment" running --timeout=0 2>/dev/null || wrong="$wrong $n: it is shown"
+	nl -q -M "$moment" -D "$T/t/fails" /bin/true 2>"$T/err" || wrong="$wrong $n: $(cat "$T/err")"
+	[ -z "$(left)" ] || wrong="$wrong $n: $(left)"
+done 2>/dev/null
+is 'whenever a supervisor is killed or told to end, nobody sees it, and the next one begins' '' "$wrong"
+wait_for sh -c "tail -n 1 '$T/told' | grep -q stopped"
+is 'and monitor has told of the last end' stopped "$(tail -n 1 "$T/told" | cut -d ' ' -f 2)"
+{
+	kill "$monitor"
+	wait "$monitor"
+} 2>/dev/null
+printf '#!/bin/sh\necho again >>/lives\nreboot -f\n' >"$T/t/fails/reboots"
+rm -f "$T/t/fails/lives"
+"$NL" -q -M "$moment" -D "$T/t/fails" -b >"$T/said" 2>&1 &
+p=$!
+wait_for lives fails 1
+wrong=''
+until lives fails 8; do
+	nl -q -M "$moment" -D "$from" true 2>"$T/err" && wrong="$wrong it began"
+	grep -q "Machine '$moment' already exists" "$T/err" || wrong="$wrong $(cat "$T/err")"
+	[ -e "$state/$moment" ] || wrong="$wrong no register"
+done
+is 'a machine that reboots all the time keeps its name' '' "$wrong"
+nl terminate "$moment"
+wait $p
+up beside /bin/sh -c "$forever"
+NSPAWN_LITE_NAME=beside NSPAWN_LITE_CLAIM=9 run nl -q -M beside -D "$from" /bin/true 9<>"$state/beside"
+like 'who hands in a claim that is not his gets none' "1 *already exists.*" "$rc $err"
+NSPAWN_LITE_NAME=other NSPAWN_LITE_CLAIM=9 run nl -q -M other -D "$from" /bin/sh -c 'env; ls /proc/self/fd' 9<>"$T/other"
+unlike 'nor does the guest get anything of it' '*NSPAWN_LITE*' "$rc $out"
+nl terminate beside
+is 'nothing is left' '' "$(left)"
 finish
