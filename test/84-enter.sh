@@ -56,7 +56,7 @@ for m in plain users; do
 	is "$m: and its limits" "$(inm "$m" sed 1d /proc/1/limits)" "$(inm "$m" sed 1d /proc/self/limits)"
 	is "$m: no fd of ours is open" '0 1 2 3' "$(inm "$m" ls /proc/self/fd | tr '\n' ' ' | sed 's/ $//')"
 	is "$m: a shell has a terminal of the machine's own" '/dev/pts/' \
-		"$(timeout 60 "$NL" shell -q "$m" /bin/tty 2>&1 </dev/null | tr -d '\r' | sed 's/[0-9]*$//')"
+		"$(timeout 60 "$NL" shell -q "$m" /usr/bin/tty 2>&1 </dev/null | tr -d '\r' | sed 's/[0-9]*$//')"
 	is "$m: and tells its status" 3 "$(timeout 60 "$NL" shell "$m" /bin/sh -c 'exit 3' >/dev/null 2>&1; echo $?)"
 done
 
@@ -97,9 +97,11 @@ wait 33 99
 size 44 88
 send stty size\r
 wait 44 88
-send sh -c 'echo begi\$1n; sleep 1000'; echo st\$?\r
+send sh -c 'echo begi\$1n; sleep 1000'\r
 wait begin
 send \x03
+wait #
+send echo st\$?\r
 wait st130
 send cat & jobs; exit\r
 wait Connection to machine plain terminated.
