@@ -644,6 +644,16 @@ reap(struct visit *v)
 	}
 }
 
+/* who is traced by another inside that does not let go is never ours to reap */
+static bool
+is_dead(pid_t pid)
+{
+	char text[512], *end;
+
+	return read_at(AT_FDCWD, fmt("/proc/%d/stat", (int)pid), text, sizeof(text)) <= 0
+	    || ((end = strrchr(text, ')')) && end[1] == ' ' && end[2] == 'Z');
+}
+
 static void
 pass_signals(struct visit *v)
 {
@@ -655,7 +665,7 @@ pass_signals(struct visit *v)
 		if (!run_signalled(passed[i]))
 			continue;
 		mine = v->f.what != EXEC && (passed[i] == SIGTERM || passed[i] == SIGHUP);
-		if (v->pid && !mine) {
+		if (v->pid && !mine && !is_dead(v->pid)) {
 			kill(v->pid, passed[i]);
 			continue;
 		}
