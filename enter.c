@@ -438,6 +438,8 @@ enter_inside(char **argv)
 	r->procfs = drop(r->procfs);
 	seccomp_load(p, r);
 	pid = sys_fork(CLONE_PARENT, -1, born, &in, &placed);
+	if (pid < 0 && r->filter && (errno == EPERM || errno == ENOSYS))
+		die("the machine's filter of system calls lets nobody in it make a process");
 	if (pid < 0)
 		die(errno == EAGAIN ? "no process can be made in the machine, it has as many as it may have:" : "make a process in the machine:");
 	note[0] = NOTE_BORN;
