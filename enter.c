@@ -438,6 +438,8 @@ enter_inside(char **argv)
 	r->procfs = drop(r->procfs);
 	seccomp_load(p, r);
 	pid = sys_fork(CLONE_PARENT, -1, born, &in, &placed);
+	if (pid < 0 && r->filter && (errno == EPERM || errno == ENOSYS))
+		die("the machine's filter of system calls lets nobody in it make a process");
 	if (pid < 0)
 		die(errno == EAGAIN ? "no process can be made in the machine, it has as many as it may have:" : "make a process in the machine:");
 	note[0] = NOTE_BORN;
@@ -644,6 +646,16 @@ reap(struct visit *v)
 	}
 }
 
+/* who is traced by another inside that does not let go is never ours to reap */
+static bool
+is_dead(pid_t pid)
+{
+	char text[512], *end;
+
+	return read_at(AT_FDCWD, fmt("/proc/%d/stat", (int)pid), text, sizeof(text)) <= 0
+	    || ((end = strrchr(text, ')')) && end[1] == ' ' && end[2] == 'Z');
+}
+
 static void
 pass_signals(struct visit *v)
 {
@@ -655,7 +667,7 @@ pass_signals(struct visit *v)
 		if (!run_signalled(passed[i]))
 			continue;
 		mine = v->f.what != EXEC && (passed[i] == SIGTERM || passed[i] == SIGHUP);
-		if (v->pid && !mine) {
+		if (v->pid && !mine && !is_dead(v->pid)) {
 			kill(v->pid, passed[i]);
 			continue;
 		}

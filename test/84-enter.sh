@@ -1,6 +1,7 @@
 #!/bin/sh
 # exec, shell and login in running machines.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2016 # for shells inside
 . "${0%/*}/lib.sh"
 need_root
 leftovers_before
@@ -56,12 +57,13 @@ for m in plain users; do
 	is "$m: and its limits" "$(inm "$m" sed 1d /proc/1/limits)" "$(inm "$m" sed 1d /proc/self/limits)"
 	is "$m: no fd of ours is open" '0 1 2 3' "$(inm "$m" ls /proc/self/fd | tr '\n' ' ' | sed 's/ $//')"
 	is "$m: a shell has a terminal of the machine's own" '/dev/pts/' \
-		"$(timeout 60 "$NL" shell -q "$m" /bin/tty 2>&1 </dev/null | tr -d '\r' | sed 's/[0-9]*$//')"
+		"$(timeout 60 "$NL" shell -q "$m" /usr/bin/tty 2>&1 </dev/null | tr -d '\r' | sed 's/[0-9]*$//')"
 	is "$m: and tells its status" 3 "$(timeout 60 "$NL" shell "$m" /bin/sh -c 'exit 3' >/dev/null 2>&1; echo $?)"
 done
 
 # ---- signals -------------------------------------------------------------------
 
+# shellcheck disable=SC2317 # called by wait_for
 says() { grep -qs "$1" "$T/said"; }
 # shellcheck disable=SC2016 # for the shell inside
 for s in INT TERM HUP USR1; do
@@ -74,7 +76,9 @@ for s in INT TERM HUP USR1; do
 	wait $pid || rc=$?
 	is "SIG$s goes to the command" '5 got' "$rc $(tail -n 1 "$T/said")"
 done 2>/dev/null
+# shellcheck disable=SC2317
 inside() { [ -n "$(pgrep -f "$1")" ]; }
+# shellcheck disable=SC2317
 not() { ! "$@"; }
 for m in plain users; do
 	"$NL" exec $m sleep 98765 &
@@ -97,9 +101,11 @@ wait 33 99
 size 44 88
 send stty size\r
 wait 44 88
-send sh -c 'echo begi\$1n; sleep 1000'; echo st\$?\r
+send sh -c 'echo begi\$1n; sleep 1000'\r
 wait begin
 send \x03
+wait #
+send echo st\$?\r
 wait st130
 send cat & jobs; exit\r
 wait Connection to machine plain terminated.
@@ -143,13 +149,38 @@ for deny in pidfd setns-pidfd memfd_create clone3 new,memfd_create,pidfd close_r
 	done
 done
 
+# ---- machines of other kinds -------------------------------------------------------------
+
+# other NAME OPTION... : one that sleeps, which has the rights and namespaces of its leader
+other() {
+	name=$1
+	shift
+	"$NL" -q -M "$name" -D "$(tree busybox)" "$@" sleep 1000 >"$T/$name.out" 2>&1 &
+	wait_for grep -qs '^STATE=running' "$state/$name"
+	leader=$(leader "$name")
+	is "$*: the same rights" "$(rights "$leader")" "$(inm "$name" grep -E '^(Cap|NoNewPrivs|Seccomp|Groups)' /proc/self/status)"
+	is "$*: the same namespaces" "$(for n in cgroup ipc mnt net pid user uts; do readlink "/proc/$leader/ns/$n"; done)" \
+		"$(inm "$name" sh -c 'for n in cgroup ipc mnt net pid user uts; do readlink /proc/self/ns/$n; done')"
+	is "$*: its limits" "$(sed 1d "/proc/$leader/limits")" "$(inm "$name" sed 1d /proc/self/limits)"
+}
+other shared --share-pid=yes --share-ipc=yes --share-uts=yes
+other fewer --drop-capability=CAP_SYS_ADMIN,CAP_SYS_PTRACE --no-new-privileges=yes --system-call-filter=~@clock --rlimit=NOFILE=30
+other one --unified-hierarchy=no -a
+other noprctl --system-call-filter=~prctl --private-network --cgroup-namespace=no
+"$NL" -q -M nofork -D "$(tree busybox)" '--system-call-filter=~clone clone3 fork vfork' sleep 1000 >"$T/nofork.out" 2>&1 &
+wait_for grep -qs '^STATE=running' "$state/nofork"
+like "one whose filter lets nobody be made" '*lets nobody in it make a process*' "$(inm nofork true 2>&1)"
+others=$(sed -n 's/^SUPERVISOR=//p' "$state/shared" "$state/fewer" "$state/one" "$state/noprctl" "$state/nofork")
+# shellcheck disable=SC2086 # words are words
+kill $others
+
 # ---- it divides its control group ------------------------------------------------------
 
 group=$(sed -n 's/^CGROUP=cgroup2:\(\/.*\)/\1/p' "$state/plain")/payload
-if [ -d "$group" ] && mkdir "$group/own" && for p in $(cat "$group/cgroup.procs"); do echo "$p" >"$group/own/cgroup.procs"; done &&
+if [ -d "$group" ] && mkdir "$group/own" && while read -r p; do echo "$p" >"$group/own/cgroup.procs"; done <"$group/cgroup.procs" &&
 	c=$(cut -d' ' -f1 "$group/cgroup.controllers") && [ -n "$c" ] && echo "+$c" >"$group/cgroup.subtree_control"; then
 	like "in a group that is divided there is one of ours" '0::/nspawn-lite-*' "$(inm plain grep 0:: /proc/self/cgroup)"
-	is "which goes again" '' "$(ls "$group" | grep nspawn-lite)"
+	is "which goes again" '' "$(find "$group" -name "nspawn-lite*")"
 else
 	skip "in a group that is divided there is one of ours" "no controllers of cgroup2 here"
 fi

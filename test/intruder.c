@@ -124,8 +124,12 @@ look(int pid)
 		caps(&permitted, &bound);
 		if (permitted & ~own_caps || bound & ~own_bound)
 			bad(pid, "it has capabilities that we have not");
+		/* to stop it where it is; or it has ended, and is to be let go */
 		if (ptrace(PTRACE_SEIZE, pid, 0, 0) == 0) {
+			ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+			waitpid(pid, NULL, __WALL);
 			look_at_memory(pid);
+			look_at_fds(pid);
 			ptrace(PTRACE_DETACH, pid, 0, 0);
 		}
 	}
