@@ -3,7 +3,7 @@
 # over many cases may well be long. A function's name begins a line, as its
 # closing brace does.
 BEGIN {
-	plan = "util 720 sys 850 walk 200 tree 400 work 150 btrfs 300 copy 1150 stream 1200 netlink 600 nft 700 firewall 400 dhcp 750 tar 1150 unpack 950 pack 650 fetch 1200 sums 200 pull 520 raw 500 disk 710 transfer 1050 " \
+	plan = "util 760 sys 850 walk 200 tree 400 work 150 btrfs 300 copy 1150 stream 1200 netlink 600 nft 700 firewall 400 dhcp 750 tar 1150 unpack 950 pack 650 fetch 1200 sums 200 pull 520 raw 500 disk 710 transfer 1050 " \
 		"run 300 mntns 300 root 1200 place 350 mount 1250 userns 600 limit 750 device 600 user 750 payload 550 halt 250 cgroup 1250 seccomp 650 console 500 net 1100 move 860 address 1000 forward 700 resolver 1100 lend 300 port 1000 share 270 oci 650 " \
 		"plan 1050 settings 450 image 1000 store 1480 images 600 table 250 verb 300 machine 700 nspawn-lite 1120 util.h 590 nspawn-lite.h 800 config.h 150"
 	n = split(plan, p, " ")
