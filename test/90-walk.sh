@@ -256,7 +256,7 @@ done
 ip addr add 203.0.113.1/24 dev br0
 mkdir "$T/www"
 echo 'a package' >"$T/www/index.html"
-background ip netns exec outside busybox httpd -f -p 80 -h "$T/www"
+background "$ip_program" netns exec outside busybox httpd -f -p 80 -h "$T/www"
 
 fs=tmpfs
 mount -t tmpfs walk "$store"
