@@ -76,6 +76,8 @@ at() {
 said() { tr -d '\r' <"$T/console" | grep -a "$1"; }
 row() { machinectl list 2>&1 | grep "^$1 " | sed 's/ \{1,\}/ /g'; }
 leader() { machinectl show "$1" -p Leader --value; }
+# prompts NAME N : its console has asked so often who is there
+prompts() { [ "$("$NL" logs -n all "$1" 2>/dev/null | grep -c login:)" -ge "$2" ]; }
 log_in="send root\n"
 
 # ---- 1: a media server on a bridge -----------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ debian() {
 	skip "$fs: --network-ipvlan=IFACE" 'no ipvlan in this kernel'
 	systemd-nspawn -q -D $c --machine test_container -b --network-bridge=cont-bridge --rlimit=NOFILE=$files --restart=always \
 		--console=passive >"$T/service" 2>&1 &
-	wait_for grep -q login: "$T/service" || note "$(cat "$T/service")"
+	wait_for prompts test_container 1 || note "$(cat "$T/service")"
 	like "$fs: as a service: list" 'test_container container systemd-nspawn ubuntu 16.04 *' "$(row test_container)"
 	typed machinectl status test_container
 	like "$fs: status test_container" '0 test_container*' "$rc $out"
@@ -168,14 +170,14 @@ debian() {
 	# shellcheck disable=SC2317 # by wait_for
 	other() { now=$(leader test_container 2>/dev/null) && [ "${now:-0}" != 0 ] && [ "$now" != "$was" ]; }
 	ok 'it comes up again' wait_for other
-	wait_for sh -c '[ "$(grep -c login: "$0")" -ge 2 ]' "$T/service"
+	wait_for prompts test_container 2
 	rm -f "$store/container1/var/log/ended"
 	typed machinectl poweroff test_container
 	silent 'poweroff test_container'
 	wait $!
 	is 'it ends in good order, for good' 'ended No machines.' "$(cat "$store/container1/var/log/ended") $(machinectl list)"
 	systemd-nspawn -q -D $c --machine test_container -b --console=passive >"$T/service" 2>&1 &
-	wait_for grep -q login: "$T/service"
+	wait_for prompts test_container 1
 	typed machinectl terminate test_container
 	silent 'terminate test_container'
 	wait $!
@@ -233,7 +235,7 @@ web() {
 	# shellcheck disable=SC2046 # words
 	systemd-nspawn -b -M web --console=passive $("$NL" settings "$store/web.nspawn") >"$T/service" 2>&1 &
 	rm "$store/web.nspawn"
-	wait_for grep -q login: "$T/service" || note "$(cat "$T/service")"
+	wait_for prompts web 1 || note "$(cat "$T/service")"
 	at 'login web' 0 'wait web login:' "$log_in" 'wait #' 'send cat /proc/self/uid_map\n' 'send \x1d\x1d\x1d' -- machinectl login web
 	for from in host:127.0.0.1 host:198.51.100.1 outside:198.51.100.1; do
 		is "$fs: the page is served, from $from" 'Welcome to nginx!' \
