@@ -76,8 +76,9 @@ at() {
 said() { tr -d '\r' <"$T/console" | grep -a "$1"; }
 row() { machinectl list 2>&1 | grep "^$1 " | sed 's/ \{1,\}/ /g'; }
 leader() { machinectl show "$1" -p Leader --value; }
-# prompts NAME N : its console has asked so often who is there
-prompts() { [ "$("$NL" logs -n all "$1" 2>/dev/null | grep -c login:)" -ge "$2" ]; }
+# prompts NAME N : it runs, and its console has asked so often who is there
+# shellcheck disable=SC2317 # by wait_for
+prompts() { row "$1" | grep -q . && [ "$("$NL" logs -n all "$1" 2>/dev/null | grep -c login:)" -ge "$2" ]; }
 log_in="send root\n"
 
 # ---- 1: a media server on a bridge -----------------------------------------------------------------------------------
