@@ -194,12 +194,10 @@ inside(const char *kind, unsigned long long first)
 static unsigned long long
 around_us(const char *kind)
 {
-	static unsigned long long around;
-	static bool known;
+	static unsigned long long around = UINT64_MAX;
 
-	if (!known)
+	if (around == UINT64_MAX)
 		around = inside("pid", 0xeffffffc);
-	known = true;
 	return around && (streq(kind, V2) || streq(kind, SYSTEMD)) && inside("cgroup", 0xeffffffb) ? 0 : around;
 }
 

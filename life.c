@@ -159,6 +159,7 @@ end_all(struct ask *a, int sig, const char *what, bool wait)
 	for (i = 0; i < known && wait; i++)
 		if (!wait_for_end(&e[i], end))
 			die("machine %s has not ended in %d s", e[i].k.name, seconds);
+	machine_sweep_all();
 	if (unknown)
 		known_no(fmt("Could not %s machine", what), unknown);
 	return 0;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -436,36 +437,34 @@ sweep_one(int dir, const char *name)
 	close(fd);
 }
 
-/*
- * Look at a few of the other files in passing, and take away what has no owner. A few, since a
- * start shall cost the same with a thousand machines: each begins at another place.
- */
-void
-machine_sweep(const struct run *r)
+/* own: not this one. most: of those that have owners or had them, and each time others of many; 0: all */
+static void
+sweep(const char *own, size_t turn, int most)
 {
-	/* a network is told in half a dozen files that one killed machine may have had for itself */
-	enum { AT_MOST = 4, SHARED_MOST = 8, SIZE = 4096 };
+	/* a network is told in half a dozen files that one killed machine may have had for itself; what does not go takes its time */
+	enum { SHARED_MOST = 8, SIZE = 4096, LONGEST_MS = 5000 };
 	static void *room;
 	char *names = scratch_room(&room, SIZE);
 	char *shared[SHARED_MOST];  /* after those who shared it: what they left may hold it */
 	int dir = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), seen = 0, n_shared = 0;
 	struct entry { uint64_t ino; int64_t off; uint16_t len; unsigned char type; char name[]; } *e;
-	size_t turn = (size_t)r->pid % 8;
+	int64_t end = now_ms() + LONGEST_MS;
 	long n, at;
 
 	if (dir < 0)
 		return;
 	do {  /* getdents64(2); a short answer is the last one */
 		n = syscall(SYS_getdents64, dir, names, SIZE);
-		for (at = 0; at < n && seen < AT_MOST; at += e->len) {
+		for (at = 0; at < n && (!most || seen < most); at += e->len) {
 			e = (struct entry *)(void *)(names + at);
 			if (streq(e->name, ".mounts.new"))  /* mntns.c was killed while it wrote; if not, it is no loss */
 				unlinkat(dir, e->name, 0);
-			if ((*e->name == '.' && !after(e->name, IDS_PREFIX) && !after(e->name, SHARED_PREFIX)) || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
+			if ((*e->name == '.' && !after(e->name, IDS_PREFIX) && !after(e->name, SHARED_PREFIX)) || (own && streq(e->name, own)) || (most && n > 1024 && turn++ % 8))
 				continue;
 			/* one sweeper at a time */
 			if (seen + n_shared == 0 && flock(dir, LOCK_EX | LOCK_NB) < 0) {
-				seen = AT_MOST;
+				close(dir);
+				return;
 			} else if (!after(e->name, SHARED_PREFIX)) {
 				seen++;
 				sweep_one(dir, e->name);
@@ -473,10 +472,29 @@ machine_sweep(const struct run *r)
 				shared[n_shared++] = xstrdup(e->name);
 			}
 		}
-	} while (n > SIZE - 300 && seen < AT_MOST);
+	} while (n > SIZE - 300 && (most ? seen < most : now_ms() < end));
 	while (n_shared > 0)
 		sweep_one(dir, shared[--n_shared]);
 	close(dir);
+}
+
+/*
+ * Look at a few of the other files in passing, and take away what has no owner. A few, since a
+ * start shall cost the same with a thousand machines: each begins at another place.
+ */
+void
+machine_sweep(const struct run *r)
+{
+	enum { AT_MOST = 4 };
+
+	sweep(r->name, (size_t)r->pid % 8, AT_MOST);
+}
+
+void
+machine_sweep_all(void)
+{
+	if (getauxval(AT_EUID) == 0)
+		sweep(NULL, 0, 0);
 }
 
 /* ---- a machine of another supervisor ------------------------------------------- */

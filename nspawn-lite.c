@@ -208,6 +208,7 @@ struct step {
 static const struct step before_birth[] = {
 	{ BOTH, "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
 	{ BOTH, "claim a name that was told",         claim_first },  /* so that all see it wait */
+	{ BOTH, "say that it may have to wait",       start_waits },
 	{ BOTH, "wait for what it needs",             depend_wait },  /* a mount may bring the tree */
 	{ BOTH, "find and lock the tree",             image_take },
 	{ BOTH, "ask what it is",                     image_look },
@@ -815,7 +816,7 @@ live(const struct plan *p, struct run *r)
 {
 	const char *text;
 	bool slim = false, settling;
-	int ms, pressing, status;
+	int ms, pressing, patience, status;
 
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
@@ -825,6 +826,9 @@ live(const struct plan *p, struct run *r)
 		if (p->notify_ready != YES && !settling)
 			tell_ready(r);
 		pressing = press(p, r);
+		patience = start_patience(p, r);
+		if (patience >= 0 && (pressing < 0 || patience < pressing))
+			pressing = patience;
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
 		ms = settling ? 1 : r->console_lost || r->held ? 100 : slim ? -1 : 1000;
 		if (run_wait(r, pressing >= 0 && (ms < 0 || pressing < ms) ? pressing : ms) == 0) {

@@ -768,7 +768,8 @@ void machine_tell(struct run *r, const char *state, const char *reason);
 bool machine_carried(struct run *r, const char *name, int fd);
 void machine_carry(struct run *r, const char *state, const char *reason);  /* all but it is unmade: hold it, for the next */
 void machine_note(const struct plan *p, struct run *r);      /* what has come to be left behind since the claim */
-void machine_sweep(const struct run *r);                           /* what killed supervisors left */
+void machine_sweep(const struct run *r);                           /* what killed supervisors left, some of it */
+void machine_sweep_all(void);                                      /* for a verb: all of it, if we may */
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
 void machine_extend(struct run *r);                          /* it has got more control groups */
 void machine_thaw(const struct run *r);                      /* our own: one that is frozen could not end */
@@ -934,6 +935,8 @@ enum { CLAIMED = 75 };            /* status of a supervisor that start began: an
 void start_begin(const struct plan *p, struct run *r);  /* supervisor: were we begun by start */
 void start_log(const struct plan *p, struct run *r);    /* what we say goes to the log, once it is ready */
 bool start_settled(struct run *r);  /* it does not end as soon as it has begun: its init waits for something, or lives on */
+void start_waits(const struct plan *p, struct run *r);  /* supervisor: it may wait for something now, and is not in the way of others */
+int start_patience(const struct plan *p, struct run *r);  /* milliseconds until who waits for its READY=1 is told that it has not come; -1: for ever */
 void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its standard error */
 void start_again(struct run *r, bool failed);  /* we exec ourselves now; failed: after a pause */
 
