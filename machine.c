@@ -254,7 +254,8 @@ machine_tell(struct run *r, const char *state, const char *reason)
 		return;
 	r->state = state ? state : r->state;
 	r->reason = reason;
-	if (r->state && streq(r->state, "closing")) {  /* shorter than before: there is room for it, and its pid is nobody's */
+	/* shorter than before: there is room for it, and its pid is nobody's. But without a reason it lives yet, asked to end */
+	if (r->state && streq(r->state, "closing") && reason) {
 		r->words = NULL;
 		r->pid = 0;
 	}

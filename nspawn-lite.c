@@ -86,6 +86,8 @@ claim_first(const struct plan *p, struct run *r)
 	if (!p->machine || (!p->wait_for && !r->started))
 		return;
 	r->name = p->machine;
+	if (!p->ephemeral && !p->template)  /* nothing here takes its time, so who is told to end does it in order */
+		run_signals();
 	machine_claim(p, r);
 }
 
@@ -669,6 +671,15 @@ got_notify(struct run *r, int fd, short revents)
 	}
 }
 
+/* others see that it does not run any more, though all else holds: who starts it waits for its end */
+static void
+end_for_good(struct run *r)
+{
+	if (!r->ending)
+		machine_tell(r, "closing", NULL);
+	r->ending = true;
+}
+
 static void
 ask_to_end(const struct plan *p, struct run *r, const char *what)
 {
@@ -676,8 +687,9 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 
 	if (reboot && (r->asked || r->ending))
 		return;  /* it is about it */
-	r->ending |= !reboot;
 	r->again |= reboot;
+	if (!reboot)
+		end_for_good(r);
 	machine_thaw(r);
 	if ((reboot || r->halting++ == 0) && halt_ask(p, r, what)) {
 		r->asked = what;
@@ -732,7 +744,7 @@ press(const struct plan *p, struct run *r)
 static void
 kill_now(struct run *r)
 {
-	r->ending = true;
+	end_for_good(r);
 	machine_kill(r);
 }
 

@@ -137,10 +137,11 @@ note(int sig)
 	came[sig] = 1;
 }
 
+static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPWR };
+
 void
 run_signals(void)
 {
-	static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPWR };
 	struct sigaction act = { .sa_handler = note }, old;
 	static bool done;
 	sigset_t all;
@@ -187,17 +188,14 @@ run_signals_open(bool open)
 void
 run_signals_as_found(void)
 {
-	static const int final[] = { SIGTERM, SIGINT, SIGQUIT, SIGUSR2, SIGPWR };
-	struct sigaction act;
+	sigset_t mask = outside;
 	size_t i;
 
-	/* none is lost between here and exec: what ends us for good does it; and exec keeps what is ignored */
-	for (i = 0; i < LEN(final); i++)
-		signal(final[i], SIG_DFL);
-	if (sigaction(SIGHUP, NULL, &act) == 0 && act.sa_handler != SIG_IGN)
-		signal(SIGHUP, SIG_DFL);
-	signal(SIGUSR1, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &outside, NULL);
+	/* none is lost, and none ends us while the claim is nobody's: they wait for the handlers of the life that follows */
+	for (i = 0; i < LEN(handled); i++)
+		sigaddset(&mask, handled[i]);
+	signal(SIGUSR1, SIG_IGN);  /* it is begun anew already */
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 /* what our caller ignores (nohup, a shell's background) would be ignored for ever in the machine */
