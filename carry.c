@@ -154,7 +154,8 @@ copy_trouble(const struct load *l, const char *where)
 	if (errno == EEXIST)
 		die("%s: %s: File exists%s", l->verb, at, l->force ? "" : " (--force puts the new one in its place)");
 	if (errno == EISDIR)
-		die("%s: %s: a directory is in the place of what is none", l->verb, at);
+		die("%s: %s: %s", l->verb, at, streq(where, ".") ? "it is a directory: say what the file is to be called there"
+		    : "a directory is in the place of what is none");
 	if (errno == ENOTDIR)
 		die("%s: %s: what is no directory is in the place of one", l->verb, at);
 	if (errno == EDEADLK)

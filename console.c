@@ -20,6 +20,7 @@
 #endif
 
 enum { ESCAPE = 0x1d, ESCAPE_WITHIN_MS = 1000 };
+enum { WHOLE_LINES = 1, HALF_A_LINE };
 
 static struct termios before;  /* of the terminal we were called on */
 static bool raw, midline;  /* midline: what went out last was no end of a line */
@@ -189,15 +190,34 @@ lane_on(struct run *r, struct lane *l)
 		watch(r, l->from, POLLIN, lane_in);
 }
 
+/*
+ * What a terminal takes for the end of input: for one program only, and who changes the terminal's mode, as a shell does
+ * for each line, finds a NUL there instead. So it is typed again until it has an effect
+ */
+static void
+type_end(struct run *r)
+{
+	const char *keys = "\4";
+	struct termios t;
+
+	if (tcgetattr(r->master, &t) == 0 && !(t.c_lflag & ICANON)) {
+		keys = r->no_more == HALF_A_LINE ? "\r" : "\25\4";
+		r->no_more = WHOLE_LINES;
+	}
+	(void)!write(r->master, keys, strlen(keys));
+}
+
 static void
 lane_end(struct run *r, struct lane *l)
 {
 	unwatch(r, l->from, lane_in);
 	l->ended = true;
-	if (l->close_to)
+	if (l->close_to) {
 		close(l->to);
-	else if (l->from == 0 && !l->keys && !r->draining)  /* no terminal: its end is what a terminal takes for one */
-		(void)!write(l->to, "\4", 1);
+	} else if (l->from == 0 && !l->keys && !r->draining) {
+		r->no_more = l->start && l->buf[l->start - 1] != '\n' ? HALF_A_LINE : WHOLE_LINES;
+		type_end(r);
+	}
 }
 
 static void
@@ -403,6 +423,8 @@ console_again(struct run *r)
 	if (r->console_lost && !r->held)
 		watch(r, r->master, POLLIN, lane_in);
 	r->console_lost = false;
+	if (r->no_more && !r->draining)
+		type_end(r);
 }
 
 void

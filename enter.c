@@ -698,7 +698,7 @@ stay(struct visit *v)
 	run_signal_too(SIGUSR1);
 	run_signal_too(SIGUSR2);
 	while (!v->ended) {
-		ms = v->r->console_lost ? 100 : begun ? -1 : 1000;
+		ms = v->r->console_lost || v->r->no_more ? 100 : begun ? -1 : 1000;
 		if (run_wait(v->r, ms) == 0)
 			console_again(v->r);
 		if (run_signalled(SIGCHLD))

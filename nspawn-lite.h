@@ -248,6 +248,7 @@ struct run {
 	int guard_wire;
 	int relay[3];         /* the payload's ends of relayed fds */
 	bool quiet, console_lost, draining;
+	int no_more;          /* its input, which was no terminal, has ended: so it is typed, again and again */
 	bool held;            /* what it says is not read, until those who sit at it from elsewhere have caught up */
 	void (*heard)(struct run *r, const char *data, size_t len);  /* the console said this; NULL: nobody else wants it */
 	struct lane {
@@ -733,7 +734,7 @@ void console_make(const struct plan *p, struct run *r);  /* child: a pty of the 
 void console_take(const struct plan *p, struct run *r);  /* child: it is 0, 1 and 2 now */
 void console_begin(struct run *r);                       /* raw mode, forwarding */
 void console_resize(struct run *r);                      /* after SIGWINCH */
-void console_again(struct run *r);                       /* some time after console_lost */
+void console_again(struct run *r);                       /* some time after console_lost or no_more */
 void console_hold(struct run *r, bool on);               /* do not read what it says, or again */
 void console_drain(struct run *r);                       /* the last words */
 void console_drain_some(struct run *r, int rounds);      /* where others may go on for ever */

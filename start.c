@@ -498,6 +498,7 @@ int
 start_start(struct ask *a)
 {
 	char **names = a->all ? enabled() : a->words, *here;
+	int null;
 
 	if (a->all && *a->words)
 		die("start --all: it takes all that are enabled, and no names");
@@ -523,6 +524,12 @@ start_start(struct ask *a)
 		die("start --foreground: one machine, not %zu", count(names));
 	unsetenv(TOLD);
 	unsetenv(NOTIFIED);
+	/* what is typed here, at a terminal that may be the host's console, is not for the machine */
+	null = openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0 || dup2(null, 0) < 0)
+		die("open /dev/null:");
+	if (isatty(2) && !a->quiet)
+		print(2, "Starting machine %s. ^C asks it to power off, a second one kills it.\n", *names);
 	become_supervisor(*names, a);
 }
 

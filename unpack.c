@@ -886,7 +886,6 @@ unpack_tree(struct tar *t, int dir, int flags, const char **why)
 	chain_reset(&u);
 	free(u.in.path);
 	free(u.target.path);
-	free(u.later);
 	free(u.seen.slot);
 	drop(u.spill);
 	umask(mask);
