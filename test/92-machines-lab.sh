@@ -54,7 +54,7 @@ for machine in $machines; do
 		case $target:$where in x86_64:ext4|arm64:ext4|mips:*) ;; *) set -- "$@" --mod "$where" ;; esac
 		before="$before mount -t $where /dev/vda /mnt; export STATE=/mnt/state; mkdir /mnt/state;"
 	fi
-	"$top/test/lab/boot" "$machine" "$@" --time 400 \
+	"$top/test/lab/boot" "$machine" "$@" --time "${LAB_TIME:-200}" \
 		--add "$bin/nspawn-lite:/bin/nspawn-lite" --add "$bin/pty:/bin/pty" \
 		--add "$top/test/machines-device.sh:/root/machines-device.sh" \
 		-- "mkdir -p /run /tmp; $before sh /root/machines-device.sh nspawn-lite /bin/pty" >"$T/log" 2>&1

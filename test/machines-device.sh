@@ -19,6 +19,7 @@ is() {	# is NAME WANT GOT
 		echo "not ok $n - $1"
 		printf 'want %s\ngot %s\n' "$2" "$3" | sed 's/^/# /'
 		bad=1
+		return 1
 	fi
 }
 
@@ -47,7 +48,7 @@ mkdir -p "$tree/bin" "$tree/sbin" "$tree/etc" "$state/host"
 busybox=/bin/busybox
 [ -x $busybox ] || busybox=$(which busybox)
 cp "$busybox" "$tree/bin/busybox"
-for a in sh cat cut echo grep head id init kill ls mkdir mount poweroff reboot ps readlink rm sed sleep stat stty test touch tr true tty umount uname wc yes; do
+for a in sh cat cut echo grep getty head id init kill login ls mkdir mount poweroff reboot ps readlink rm sed sleep stat stty test touch tr true tty umount uname wc yes; do
 	ln -s busybox "$tree/bin/$a"
 done
 ln -s ../bin/busybox "$tree/sbin/init"
@@ -91,10 +92,10 @@ users=no
 NSPAWN_LITE_START=x "$nl" -q -b -M three --private-users=$users </dev/null >/dev/null 2>&1 &
 pid=$!
 is 'wait returns when one runs' 0 "$("$nl" wait three running --timeout=60 2>&1; echo $?)"
-is 'they are on the list' 'one container systemd-nspawn test 7 two container systemd-nspawn test 7 three container systemd-nspawn test 7' \
+is 'they are on the list' 'one container nspawn-lite test 7 two container nspawn-lite test 7 three container nspawn-lite test 7' \
 	"$("$nl" list --no-legend | sed -n 's/^\([a-z]* .* test *7\) .*/\1/p' | sort | tr -s ' \n' ' ' | sed 's/ $//; s/\(three.*\) \(two.*\)/\2 \1/')"
 has 'status says what one is' 'OS: Test' "$("$nl" status one)"
-has 'and who looks after it' 'systemd-nspawn@one.service' "$("$nl" status one)"
+has 'and who looks after it' 'Service: nspawn-lite; class container' "$("$nl" status one)"
 is 'show tells the same to programs' 'State=running' "$("$nl" show -p State one)"
 is 'the date since when is that of the clock' "$(date +%Y-%m-%d)" "$("$nl" show -p Timestamp --value one | grep -o "$(date +%Y-%m-%d)")"
 
@@ -103,12 +104,12 @@ is 'the date since when is that of the clock' "$(date +%Y-%m-%d)" "$("$nl" show 
 for m in one three; do
 	is "exec in $m: its status, its output" 'out 7' "$("$nl" exec $m sh -c 'echo out; exit 7' 2>/dev/null | tr '\n' ' ')$("$nl" exec $m sh -c 'exit 7'; echo $?)"
 	is "exec in $m: its errors" err "$("$nl" exec $m sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)"
-	is "exec in $m: input, all bytes of it" "$(head -c 100000 "$tree/bin/busybox" | cksum)" "$(head -c 100000 "$tree/bin/busybox" | "$nl" exec $m cat | cksum)"
+	is "exec in $m: input, all bytes of it" "$(head -c 100000 "$tree/bin/busybox" | md5sum)" "$(head -c 100000 "$tree/bin/busybox" | "$nl" exec $m cat | md5sum)"
 	is "exec in $m: a signal" 137 "$("$nl" exec $m sh -c 'kill -9 $$' 2>/dev/null; echo $?)"
 	is "exec in $m: what is not there" 127 "$("$nl" exec $m nothing 2>/dev/null; echo $?)"
 	is "exec in $m: another user" 1000 "$("$nl" exec --uid=user $m id -u)"
-	is "$m: the host is not seen from there" 'no bin dev etc lib proc root run sbin sys tmp usr var' \
-		"$("$nl" exec $m sh -c "test -e /lab -o -e $state && echo yes || echo no; cd /; ls" | grep -v -e home -e lives -e lib64 | tr '\n' ' ' | sed 's/ $//; s/ lib / lib /')"
+	is "$m: the host is not seen from there" 'no bin dev etc proc run sbin sys tmp' \
+		"$("$nl" exec $m sh -c "test -e /lab -o -e $state && echo yes || echo no; cd /; ls" | grep -v lives | tr '\n' ' ' | sed 's/ $//')"
 	is "$m: it is the root of its init" same "$("$nl" exec $m sh -c '[ $(stat -c %d:%i /) = $(stat -L -c %d:%i /proc/1/root/) ] && echo same')"
 	is "$m: nothing of the host by its way up" same "$("$nl" exec $m sh -c 'cd ../../..; [ $(stat -c %i .) = $(stat -c %i /) ] && echo same')"
 	is "$m: no fd of ours" '0 1 2 3' "$("$nl" exec $m ls /proc/self/fd | tr '\n' ' ' | sed 's/ $//')"
@@ -132,7 +133,7 @@ for m in one three; do
 	is "$m: a copy without them" '0 carried' "$(NSPAWN_LITE_DENY=new "$nl" copy-to --force $m "$state/host/f" /tmp/g 2>&1; echo $?) $("$nl" exec $m cat /tmp/g)"
 done
 if [ -n "$pty" ]; then
-	is 'login at a terminal' 0 "$("$pty" -t 60 -e 'wait login:' -e 'send \x1d\x1d\x1d' -e 'exit' -- "$nl" login one >"$state/out" 2>&1; echo $?)"
+	is 'login at a terminal' 0 "$("$pty" -t 60 -e 'wait login:' -e 'send \x1d\x1d\x1d' -e 'exit' -- "$nl" login one >"$state/out" 2>&1; echo $?)" || cat "$state/out"
 	is 'a shell at one, with the size of the window' '0 33 44' \
 		"$("$pty" -t 60 -s 33x44 -e 'wait #' -e 'send stty size; exit 0\r' -e 'exit 0' -- "$nl" shell one >"$state/out" 2>&1; echo $?) $(tr -d '\r' <"$state/out" | grep -x '33 44')"
 fi
@@ -142,8 +143,14 @@ fi
 up() { "$nl" logs -n all "$1" 2>/dev/null | grep -q "$2"; }
 is 'the log has its first words' 0 "$(until_ up one '^up'; echo $?)"
 typed() {	# typed NAME WORDS TEXT : type WORDS, until the log has TEXT
-	{ echo "$2"; until_ up "$1" "$3"; } | "$nl" console -n 0 "$1" >"$state/out" 2>&1
-	up "$1" "$3"
+	echo "$2" >"$state/keys"
+	"$nl" console -n 0 "$1" <"$state/keys" >"$state/out" 2>&1 &
+	console=$!
+	until_ up "$1" "$3" && until_ grep -q "$3" "$state/out"
+	typed=$?
+	kill $console
+	wait $console
+	return $typed
 }
 is 'what is typed at the console is done' 0 "$(typed one 'echo 3''3 | tr 3 4' '^44'; echo $?)"
 is 'without inotify, too' 0 "$(NSPAWN_LITE_DENY=inotify_init1 typed one 'echo 3''3 | tr 3 5' '^55'; echo $?)"
@@ -152,8 +159,7 @@ if [ -n "$pty" ]; then
 		"$("$pty" -t 60 -e 'wait 55' -e 'send echo 3''3 | tr 3 6\r' -e 'wait 66' -e 'send \x1d\x1d\x1d' -e 'exit 0' -- "$nl" console one >"$state/out" 2>&1; echo $?)"
 	has 'with a word' 'Left the console of machine one' "$(cat "$state/out")"
 fi
-year=$(date +%Y)
-has 'the log has the time' "$year-" "$("$nl" logs -n 1 -o json one)"
+has 'the log has the time' "$(date '+%b %e')" "$("$nl" logs -n 1 -o short one)"
 
 # ---- limits, signals, ends ------------------------------------------------------------------
 
@@ -161,8 +167,7 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
 	is 'a limit is set while it runs' 0 "$("$nl" set-property one MemoryMax=60M 2>&1; echo $?)"
 	is 'it is frozen' 0 "$("$nl" freeze two 2>&1; echo $?)"
 	has 'and named so to who enters' 'is frozen' "$("$nl" exec two true 2>&1)"
-	is 'and goes on' 'here 0' "$("$nl" thaw two 2>&1)$("$nl" exec two echo here 2>&1; echo $?)"
-	:
+	is 'and goes on' 'here' "$("$nl" thaw two 2>&1)$("$nl" exec two echo here 2>&1)"
 else
 	has 'without control groups there are no limits' 'cgroup' "$("$nl" set-property one MemoryMax=60M 2>&1)"
 	is 'in one line' 1 "$("$nl" set-property one MemoryMax=60M 2>&1 | wc -l)"
@@ -170,12 +175,12 @@ else
 fi
 "$nl" monitor two >"$state/told" 2>&1 &
 monitor=$!
-until_ grep -q . "$state/told"
+until_ grep -qs . "$state/told"
 is 'a signal to its init' 0 "$("$nl" kill --kill-whom=leader -s INT two 2>&1; echo $?)"
 is 'which ends' 0 "$("$nl" wait two --timeout=60 2>&1; echo $?)"
 until_ grep -q stopped "$state/told"
 has 'monitor has told it' 'two stopped' "$(cat "$state/told")"
-has 'with the reason' 'two stopped error code 7' "$(cat "$state/told")"
+has 'with the reason' 'two stopped exited with status 7' "$(cat "$state/told")"
 kill $monitor
 wait $monitor 2>/dev/null
 is 'reboot' 0 "$("$nl" reboot one 2>&1; echo $?)"
@@ -183,7 +188,9 @@ again() { [ "$("$nl" logs -n all one | grep -c '^up')" -ge 2 ]; }
 is 'begins it again, in the same log' 0 "$(until_ again; echo $?)"
 is 'stop ends it' '0 0' "$("$nl" wait one running --timeout=60; echo $?) $("$nl" stop --timeout=120 one 2>&1; echo $?)"
 has 'its log is kept' up "$("$nl" logs -n all one)"
-is 'a command that ends all at once' '0 137' "$("$nl" terminate three 2>&1; echo $?) $(wait $pid; echo $?)"
+is 'terminate ends it at once' 0 "$("$nl" terminate three 2>&1; echo $?)"
+wait $pid
+is 'and its supervisor has the status of a killed one' 137 $?
 is 'none is left' '' "$("$nl" list --no-legend)"
 
 # ---- begins again by itself ---------------------------------------------------------------------
@@ -195,7 +202,9 @@ before=$(sed -n 's/^LEADER=//p' "$known/two")
 "$nl" kill --kill-whom=leader -s INT two
 another() { now=$(sed -n 's/^LEADER=//p' "$known/two"); [ "${now:-0}" != 0 ] && [ "$now" != "$before" ]; }
 is 'one that failed begins again' 0 "$(until_ another; echo $?)"
-is 'and ends for good when it is stopped' '0 0' "$("$nl" wait two running --timeout=60; "$nl" stop two 2>&1; echo $?) $(wait $pid; echo $?)"
+is 'and ends for good when it is stopped' 0 "$("$nl" wait two running --timeout=60; "$nl" stop two 2>&1; echo $?)"
+wait $pid
+is 'with its status' 0 $?
 
 # ---- what is killed --------------------------------------------------------------------------------
 
@@ -214,10 +223,10 @@ now=$(date +%s)
 date -s @1000 >/dev/null
 is 'in 1970 one starts' 0 "$("$nl" start two 2>"$state/err"; echo $?)"
 has 'with that time' 1970-01-01 "$("$nl" show -p Timestamp --value two)"
-has 'and its log, too' 1970-01-01 "$("$nl" logs -n 1 -o json two)"
+has 'and its log, too' 'Jan  1' "$("$nl" logs -n 1 -o short two)"
 is 'the log of before is there' 2 "$("$nl" logs -n all two | grep -c -e '^up 1$' -e '^up 2$')"
 date -s "@$now" >/dev/null
-has 'set at last, the log goes on' "$year-" "$("$nl" exec two sh -c 'echo late >/dev/console'; "$nl" logs -n 1 -o json two)"
+has 'set at last, the log goes on' "$(date '+%b %e')" "$("$nl" exec two sh -c 'echo late >/dev/console'; until_ up two late; "$nl" logs -n 1 -o short two)"
 is 'and it stops' 0 "$("$nl" stop two 2>&1; echo $?)"
 
 # ---- what a rescue shell may not have ------------------------------------------------------------------------
