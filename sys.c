@@ -36,6 +36,7 @@
 #define CALL(n) (n)
 #endif
 enum {
+	NR_pidfd_send_signal = CALL(424),
 	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_fsopen = CALL(430), NR_fsconfig = CALL(431),
 	NR_fsmount = CALL(432), NR_pidfd_open = CALL(434), NR_clone3 = CALL(435), NR_close_range = CALL(436),
 	NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
@@ -767,8 +768,6 @@ sys_pidfd_open(pid_t pid)
 int
 sys_pidfd_signal(int pidfd, int sig)
 {
-	enum { NR_pidfd_send_signal = 424 };  /* on every machine */
-
 	return (int)syscall(NR_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 
