@@ -584,7 +584,9 @@ in_sequence(struct view *v, unsigned char c)
 	} else if (v->state == BETWEEN && c >= 0x30) {
 		v->state = GROUND;
 	}
-	if (v->state == SEQUENCE && v->nseq < sizeof(v->seq) - 2)
+	if (v->state == SEQUENCE && !(c == '[' && !v->nseq) && !strchr("0123456789;:", c ? c : ' '))
+		v->nseq = sizeof(v->seq);  /* what asks the terminal for something ends in m, too */
+	else if (v->state == SEQUENCE && v->nseq < sizeof(v->seq) - 2)
 		v->seq[v->nseq++] = (char)c;
 	return true;
 }
@@ -636,7 +638,9 @@ show_bytes(struct view *v, int kind, const char *data, size_t len)
 		if (!v->midline)
 			begin_line(v, kind);
 		if (c == '\n') {
-			if (v->clean || v->mode == JSON)
+			if (v->state != GROUND)  /* a sequence that does not end */
+				v->nseq = 0;
+			else if (v->clean || v->mode == JSON)
 				put_letter(v, 0);
 			v->state = GROUND;
 			if (v->colours)

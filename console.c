@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -40,9 +41,17 @@ add_lane(struct run *r, int from, int to)
 }
 
 /*
- * A terminal handed in as it is could be written to (TIOCSTI) by a guest that is root: it gets a
- * pipe instead, and we carry what goes through.
+ * A terminal handed in as it is could be written to (TIOCSTI) by a guest that is root, and any node of the host's, /dev/null
+ * too, could get another mode and owner: it gets a pipe instead, and we carry what goes through.
  */
+static bool
+is_node(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
 static void
 relay(struct run *r, int fd)
 {
@@ -60,6 +69,7 @@ void
 console_open(const struct plan *p, struct run *r)
 {
 	bool in = isatty(0), out = isatty(1);
+	int fd;
 
 	r->mode = p->console;
 	if (r->started && r->mode != CONSOLE_PASSIVE)
@@ -73,12 +83,9 @@ console_open(const struct plan *p, struct run *r)
 		die("--console=interactive: standard input is no terminal");
 	if (r->mode != CONSOLE_PIPE)
 		return;
-	if (in)
-		relay(r, 0);
-	if (out)
-		relay(r, 1);
-	if (isatty(2))
-		relay(r, 2);
+	for (fd = 0; fd < 3; fd++)
+		if (is_node(fd))
+			relay(r, fd);
 }
 
 /* ---- in the child ------------------------------------------------------------ */
