@@ -676,6 +676,8 @@ show_record(struct view *v, const struct record *rec, const char *data)
 		return;
 	if (v->midline)
 		end_line(v);
+	v->state = GROUND;  /* what the guest did not end hides nothing of ours */
+	v->nseq = 0;
 	v->us = rec->us;
 	begin_line(v, rec->kind);
 	if (turn && v->mode == SHORT) {
@@ -684,7 +686,8 @@ show_record(struct view *v, const struct record *rec, const char *data)
 	}
 	if (rec->kind != RING_START || v->mode != SHORT)
 		show_bytes(v, rec->kind, data, rec->len);
-	end_line(v);
+	if (v->midline)
+		end_line(v);
 }
 
 static void
