@@ -585,7 +585,9 @@ in_sequence(struct view *v, unsigned char c)
 	} else if (v->state == BETWEEN && c >= 0x30) {
 		v->state = GROUND;
 	}
-	if (v->state == SEQUENCE && v->nseq < sizeof(v->seq) - 2)
+	if (v->state == SEQUENCE && !(c == '[' && !v->nseq) && !strchr("0123456789;:", c ? c : ' '))
+		v->nseq = sizeof(v->seq);  /* what asks the terminal for something ends in m, too */
+	else if (v->state == SEQUENCE && v->nseq < sizeof(v->seq) - 2)
 		v->seq[v->nseq++] = (char)c;
 	return true;
 }
@@ -639,7 +641,9 @@ show_bytes(struct view *v, int kind, const char *data, size_t len)
 		if (!v->midline)
 			begin_line(v, kind);
 		if (c == '\n') {
-			if (v->clean || v->mode == JSON)
+			if (v->state != GROUND)  /* a sequence that does not end */
+				v->nseq = 0;
+			else if (v->clean || v->mode == JSON)
 				put_letter(v, 0);
 			v->state = GROUND;
 			if (v->colours)
@@ -675,6 +679,8 @@ show_record(struct view *v, const struct record *rec, const char *data)
 		return;
 	if (v->midline)
 		end_line(v);
+	v->state = GROUND;  /* what the guest did not end hides nothing of ours */
+	v->nseq = 0;
 	if (turn && v->text_only)
 		return;
 	v->us = rec->us;
@@ -685,7 +691,8 @@ show_record(struct view *v, const struct record *rec, const char *data)
 	}
 	if (rec->kind != RING_START || v->mode != SHORT)
 		show_bytes(v, rec->kind, data, rec->len);
-	end_line(v);
+	if (v->midline)
+		end_line(v);
 }
 
 static void

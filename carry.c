@@ -45,6 +45,8 @@ check_leader(const struct load *l)
 	if (!known_read(l->k.name, &now) || now.leader != l->k.leader || now.since_monotonic != l->k.since_monotonic)
 		die("%s: machine %s ends, or begins again", l->verb, l->k.name);
 	known_close(&now);
+	if (!known_users(&l->k, -1))
+		die("%s: the first process of machine %s has gone to users of its own making: nothing goes there", l->verb, l->k.name);
 }
 
 static void

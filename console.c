@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -41,11 +43,22 @@ add_lane(struct run *r, int from, int to)
 }
 
 /*
- * A terminal handed in as it is could be written to (TIOCSTI) by a guest that is root: it gets a
- * pipe instead, and we carry what goes through.
+ * A terminal handed in as it is could be written to (TIOCSTI) by a guest that is root, and any node of the host's, /dev/null
+ * too, could get another mode and owner: it gets a pipe instead, and we carry what goes through.
  */
+static bool
+is_node(int fd, bool *null)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	*null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+	return S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
+}
+
 static void
-relay(struct run *r, int fd)
+relay(struct run *r, int fd, bool null)
 {
 	int ends[2];
 	struct lane *l;
@@ -53,6 +66,10 @@ relay(struct run *r, int fd)
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		die("make a pipe:");
 	r->relay[fd] = ends[fd != 0];
+	if (null && fd == 0) {  /* nothing will come */
+		close(ends[1]);
+		return;
+	}
 	l = fd == 0 ? add_lane(r, 0, ends[1]) : add_lane(r, ends[0], fd);
 	l->close_to = fd == 0;
 }
@@ -61,6 +78,8 @@ void
 console_open(const struct plan *p, struct run *r)
 {
 	bool in = isatty(0), out = isatty(1);
+	bool null;
+	int fd;
 
 	r->mode = p->console;
 	if (r->started && r->mode != CONSOLE_PASSIVE)
@@ -74,12 +93,9 @@ console_open(const struct plan *p, struct run *r)
 		die("--console=interactive: standard input is no terminal");
 	if (r->mode != CONSOLE_PIPE)
 		return;
-	if (in)
-		relay(r, 0);
-	if (out)
-		relay(r, 1);
-	if (isatty(2))
-		relay(r, 2);
+	for (fd = 0; fd < 3; fd++)
+		if (is_node(fd, &null))
+			relay(r, fd, null);
 }
 
 /* ---- in the child ------------------------------------------------------------ */

@@ -375,6 +375,7 @@ born(void *arg)
 static void
 join_machine(struct plan *p, struct run *r, const struct facts *f)
 {
+	struct known k = { .id_base = f->id_base, .id_count = f->id_count };
 	struct gate g = { f->pidfd, f->ns, f->root };
 	int keep[2] = { wirefd, f->proc };
 	int namespaces = CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS;
@@ -385,6 +386,8 @@ join_machine(struct plan *p, struct run *r, const struct facts *f)
 		user_give(p, r);
 	if (join(&g, namespaces | (r->userns ? CLONE_NEWUSER : 0)) < 0)
 		die("join the machine's namespaces:");
+	if (!known_users(&k, f->ns))
+		die("the machine's first process has gone to users of its own making: nobody follows it there");
 	if (join_root(&g) < 0)
 		die("change to the machine's root:");
 	sys_close_but(3, keep, LEN(keep));
@@ -587,21 +590,24 @@ leave(int status, const char *text)
 static void
 heard(struct run *r, int fd, short revents)
 {
+	enum { AT_ONCE = 64 };
 	struct visit *v = current;
 	char text[NOTE_MAX];
 	pid_t sender;
 	long long n;
-	ssize_t len;
-	int got;
+	ssize_t len = 0;
+	int got, notes = 0;
 
 	(void)revents;
-	while ((len = sys_recv(fd, text, sizeof(text) - 1, &got, &sender)) >= 2) {
+	/* nobody knows how long it takes to close an fd of others: once our copy has ended none are taken */
+	while (notes++ < AT_ONCE && (len = sys_recv(fd, text, sizeof(text) - 1, v->first ? &got : NULL, &sender)) >= 2) {
 		text[len] = 0;
 		if (text[0] == NOTE_CONSOLE && sender == v->first && r->master < 0) {
 			r->master = got;
 			continue;
 		}
-		drop(got);
+		if (v->first)
+			drop(got);
 		if (text[0] == NOTE_BORN && sender == v->first && parse_number(text + 2, 1, INT32_MAX, &n))
 			v->pid = (pid_t)n;
 		if (text[0] == NOTE_FOREIGN)
@@ -614,7 +620,7 @@ heard(struct run *r, int fd, short revents)
 		if (text[0] == NOTE_WARN || text[0] == NOTE_SAY)
 			print(2, "%s%s\n", speaker, text + 2);
 	}
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (notes > AT_ONCE || (len < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	unwatch(r, fd, heard);
 	v->closed = true;
@@ -703,6 +709,8 @@ stay(struct visit *v)
 			console_again(v->r);
 		if (run_signalled(SIGCHLD))
 			reap(v);
+		if (v->ended)  /* its number is nobody's */
+			break;
 		if (!v->pid && now_ms() - since > 1000 && is_frozen(v->r)) {
 			kill(v->first, SIGKILL);
 			die_frozen(&v->k);

@@ -387,7 +387,7 @@ next_group(struct drawing *d, DIR *dir, const char **name)
 	int fd;
 
 	while (dir && d->groups < GROUPS_MOST && (e = readdir(dir))) {
-		if (*e->d_name == '.' || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
+		if (streq(e->d_name, ".") || streq(e->d_name, "..") || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
 			continue;
 		fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)

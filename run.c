@@ -47,14 +47,15 @@ run_make_dirs(const char *path, mode_t mode)
 	return mkdir(step, mode) < 0 && errno != EEXIST ? -1 : 0;
 }
 
+/* root's alone: who could open it could hold its lock, too, and so say that what stands there is true */
 int
 run_open_state(const char *path)
 {
 	enum { FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC };
-	int fd = openat(AT_FDCWD, path, FLAGS, 0644);
+	int fd = openat(AT_FDCWD, path, FLAGS, 0600);
 
 	if (fd < 0 && errno == ENOENT && run_make_dirs(run_state_dir(), 0755) == 0)
-		fd = openat(AT_FDCWD, path, FLAGS, 0644);
+		fd = openat(AT_FDCWD, path, FLAGS, 0600);
 	return fd;
 }
 

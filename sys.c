@@ -364,7 +364,7 @@ sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
 {
 	union {
 		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int) * 8) + CMSG_SPACE(sizeof(struct ucred))];
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 8)];
 	} c;
 	struct iovec iov = { data, len };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c.room) };
@@ -378,6 +378,8 @@ sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
 		*fd = -1;
 	if (sender)
 		*sender = 0;
+	if (!fd)  /* who wants none does not get them, and so has none to close */
+		m.msg_controllen = sender ? CMSG_SPACE(sizeof(who)) : 0;
 	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -1;
