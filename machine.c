@@ -213,6 +213,7 @@ write_facts(struct run *r)
 		clock_gettime(CLOCK_REALTIME, &now);
 		clock_gettime(CLOCK_MONOTONIC, &tick);
 		r->since = now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+		r->supervisor = getpid();
 		r->since_monotonic = tick.tv_sec * INT64_C(1000000) + tick.tv_nsec / 1000;
 	}
 	format_id128(r->uuid, id);
@@ -220,7 +221,7 @@ write_facts(struct run *r)
 		more = fmt("%sWORD=%s\n", more, escape(*w));
 	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
 	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root ? r->root : ""), id,
-	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
+	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)r->supervisor, (int)r->pid,
 	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
 	           fact("PRETTY", r->os_pretty), r->network ? "NETWORK=1\n" : "", r->image >= 0 && !r->layers ? "IMAGE=1\n" : "", fact("IFACE", link_of(r)),
 	           r->userns ? fmt("IDS=%u:%u\n", (unsigned int)r->id_base, (unsigned int)r->id_count) : "",
