@@ -555,7 +555,8 @@ spawn(struct visit *v)
 		die("make a wire:");
 	v->argv[1] = fmt("%d", r->wire[1]);
 	v->copy = sealed_copy();
-	v->first = sys_fork(0, group, first_main, v, &placed);
+	v->first = sys_spawn(0, group, first_main, v, &placed);
+	wirefd = -1;  /* it was set in our memory */
 	if (v->first < 0)
 		die("make a process:");
 	strcpy(pid, fmt("%d", (int)v->first));
@@ -879,9 +880,10 @@ visit(struct ask *a, int what, const char *name, const char *user, char **cmd)
 	spawn(&v);
 	stay(&v);
 	console_drain_some(&r, LAST_WORDS);
-	lives = known_read(name, &now) && now.leader == v.k.leader;
-	if (what != EXEC && !v.quiet)
+	if (what != EXEC && !v.quiet) {
+		lives = known_read(name, &now) && now.leader == v.k.leader;
 		print(2, lives ? "Connection to machine %s terminated.\n" : "Machine %s terminated.\n", name);
+	}
 	run_unwind();
 	if (!v.ended)
 		return 0;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -119,24 +120,64 @@ sweep_leftovers(int fd, int held)
 	return all;
 }
 
-/* a word in a line of its own, whatever it holds */
-static char *
-escape(const char *word)
-{
-	char *out = xalloc(strlen(word) * 2 + 1), *to = out;
+/* lines of the register, put together in room that is given back: it is written several times, and the supervisor stays */
+struct text { char *at; size_t len, most; };
 
-	for (; *word; word++) {
-		if (*word == '\n' || *word == '\\')
-			*to++ = '\\';
-		*to++ = *word == '\n' ? 'n' : *word;
+static void
+add(struct text *t, const char *text, size_t len)
+{
+	char *more;
+
+	if (len > t->most - t->len) {
+		t->most = 2 * (t->most + len);
+		more = xalloc(t->most);
+		t->at = memcpy(more, t->at, t->len);
 	}
-	return out;
+	memcpy(t->at + t->len, text, len);
+	t->len += len;
 }
 
-static char *
-fact(const char *key, const char *value)
+static void
+add_line(struct text *t, const char *key, const char *value)
 {
-	return value && *value ? fmt("%s=%s\n", key, escape(value)) : xstrdup("");
+	add(t, key, strlen(key));
+	add(t, value, strlen(value));
+	add(t, "\n", 1);
+}
+
+/* nothing, where there is no value. It is one line, whatever it holds */
+static void
+add_fact(struct text *t, const char *key, const char *value)
+{
+	size_t n;
+
+	if (!value)
+		return;
+	add(t, key, strlen(key));
+	for (; *value; value += n) {
+		n = strcspn(value, "\n\\");
+		add(t, value, n);
+		if (!value[n])
+			break;
+		add(t, value[n] == '\n' ? "\\n" : "\\\\", 2);
+		n++;
+	}
+	add(t, "\n", 1);
+}
+
+static void
+add_number(struct text *t, const char *key, long long n)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%lld", n);
+	add_fact(t, key, number);
+}
+
+static const char *
+if_any(const char *value)
+{
+	return value && *value ? value : NULL;
 }
 
 /* what leads to it from the host: the bridge, or the other end of its first veth */
@@ -174,21 +215,22 @@ alone_with(const struct run *r)
 	return i < TRIES;
 }
 
-/* what they added stays behind our text; size: of all that is there now */
-static char *
-with_appended(const struct run *r, const char *text, size_t *size)
+/* what they added stays behind our text; returned: the size of all that is there now */
+static size_t
+add_appended(const struct run *r, struct text *t)
 {
 	char *appended;
 	struct stat st;
+	size_t n;
 
-	*size = r->claim_size;
 	if (!r->extensible || fstat(r->claim, &st) < 0 || (size_t)st.st_size <= r->claim_size || st.st_size > 1 << 20)
-		return xstrdup(text);
-	*size = (size_t)st.st_size;
-	appended = xalloc(*size - r->claim_size + 1);
-	if (pread(r->claim, appended, *size - r->claim_size, (off_t)r->claim_size) < 0)
+		return r->claim_size;
+	n = (size_t)st.st_size - r->claim_size;
+	appended = xalloc(n);
+	if (pread(r->claim, appended, n, (off_t)r->claim_size) != (ssize_t)n)
 		die("read %s:", r->claim_path);
-	return fmt("%s%s", text, appended);
+	add(t, appended, n);
+	return (size_t)st.st_size;
 }
 
 /*
@@ -198,40 +240,56 @@ with_appended(const struct run *r, const char *text, size_t *size)
 static bool
 write_facts(struct run *r)
 {
+	enum { ROOM = 16384 };
 	static const uint8_t key[16] = REGISTER_KEY;
+	static void *room;
+	struct text t = { scratch_room(&room, ROOM), 0, ROOM };
 	struct timespec now, tick;
-	char id[33], *text, *more = xstrdup(""), *groups = xstrdup(""), *notes = xstrdup(""), **w;
+	char id[33], line[64], **w;
 	size_t i, size, before;
 	bool held, ok;
 
-	for (i = 0; i < r->nshares; i++)
-		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
-	r->nnoted = r->nshares;
-	for (w = r->notes; w && *w; w++)
-		notes = fmt("%s%s\n", notes, *w);
-	r->nnotes_noted = count(r->notes);
 	if (!r->since) {
 		clock_gettime(CLOCK_REALTIME, &now);
 		clock_gettime(CLOCK_MONOTONIC, &tick);
 		r->since = now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 		r->since_monotonic = tick.tv_sec * INT64_C(1000000) + tick.tv_nsec / 1000;
+		r->supervisor = getpid();
 	}
+	add_fact(&t, "NAME=", r->name);
+	for (i = 0; i < r->nshares; i++)  /* these, and notes, stand there as they are */
+		add_line(&t, "CGROUP=", cgroup_place(&r->share[i]));
+	r->nnoted = r->nshares;
+	add_fact(&t, "ROOT=", r->root ? r->root : "");
 	format_id128(r->uuid, id);
-	for (w = r->words; w && *w; w++)
-		more = fmt("%sWORD=%s\n", more, escape(*w));
-	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
-	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root ? r->root : ""), id,
-	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
-	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
-	           fact("PRETTY", r->os_pretty), r->network ? "NETWORK=1\n" : "", r->image >= 0 && !r->layers ? "IMAGE=1\n" : "", fact("IFACE", link_of(r)),
-	           r->userns ? fmt("IDS=%u:%u\n", (unsigned int)r->id_base, (unsigned int)r->id_count) : "",
-	           more, notes);  /* last: paths of the user's, as long as they are */
-	text = fmt("%sSUM=%016llx\n", text, (unsigned long long)siphash24(text, strlen(text), key));
-	size = strlen(text);
+	add_fact(&t, "ID=", id);
+	add_fact(&t, "CLASS=", "container");
+	add_number(&t, "REALTIME=", r->since);
+	add_number(&t, "MONOTONIC=", r->since_monotonic);
+	add_number(&t, "HIDDEN=", r->hidden);
+	add_number(&t, "SUPERVISOR=", r->supervisor);
+	add_number(&t, "LEADER=", r->pid);
+	add_fact(&t, "STATE=", r->state ? r->state : "opening");
+	add_fact(&t, "REASON=", if_any(r->reason));
+	add_fact(&t, "OS=", if_any(r->os));
+	add_fact(&t, "VERSION=", if_any(r->os_version));
+	add_fact(&t, "PRETTY=", if_any(r->os_pretty));
+	add_fact(&t, "NETWORK=", r->network ? "1" : NULL);
+	add_fact(&t, "IMAGE=", r->image >= 0 && !r->layers ? "1" : NULL);
+	add_fact(&t, "IFACE=", if_any(link_of(r)));
+	snprintf(line, sizeof(line), "%u:%u", (unsigned int)r->id_base, (unsigned int)r->id_count);
+	add_fact(&t, "IDS=", r->userns ? line : NULL);
+	for (w = r->words; w && *w; w++)  /* last: paths of the user's, as long as they are */
+		add_fact(&t, "WORD=", *w);
+	for (w = r->notes; w && *w; w++)
+		add_line(&t, "", *w);
+	r->nnotes_noted = count(r->notes);
+	snprintf(line, sizeof(line), "SUM=%016llx\n", (unsigned long long)siphash24(t.at, t.len, key));
+	add(&t, line, strlen(line));
+	size = t.len;
 	held = alone_with(r);
-	text = with_appended(r, text, &before);
-	ok = pwrite(r->claim, text, strlen(text), 0) == (ssize_t)strlen(text)
-	     && (strlen(text) >= before || ftruncate(r->claim, (off_t)strlen(text)) == 0);
+	before = add_appended(r, &t);
+	ok = pwrite(r->claim, t.at, t.len, 0) == (ssize_t)t.len && (t.len >= before || ftruncate(r->claim, (off_t)t.len) == 0);
 	r->claim_size = size;
 	if (held)
 		lock_others(r, F_UNLCK);

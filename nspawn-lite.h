@@ -130,6 +130,7 @@ struct run {
 	char **words;         /* the plan as words, without secrets: who comes in later has the same rights */
 	char *os, *os_version, *os_pretty;  /* ID, VERSION_ID, PRETTY_NAME of its os-release; NULL */
 	int64_t since, since_monotonic;     /* when it began, as struct known has it */
+	pid_t supervisor;     /* we, as it says */
 	const char *state, *reason;  /* as the register says it: "opening", "running", "closing", "waiting"; why */
 	/* who the payload is, once looked up in the tree */
 	uid_t uid;
