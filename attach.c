@@ -212,7 +212,7 @@ attach_again(struct run *r)
 {
 	size_t i;
 
-	if (!r->held)
+	if (!WITH_MACHINES || !r->held)
 		return;
 	for (i = 0; now_ms() - its.since > HOLD_MS && i < CLIENTS; i++)
 		if (is_behind(&client[i]))
@@ -412,6 +412,8 @@ attach_open(const struct plan *p, struct run *r)
 {
 	bool ring, syslog;
 
+	if (!WITH_MACHINES)
+		return;
 	ring = choose(p, &its.path, &syslog);
 	if (r->mode == CONSOLE_PIPE || !(p->boot || r->started || p->log)) {
 		if (its.path || syslog)
@@ -444,7 +446,7 @@ attach_begin(const struct plan *p, struct run *r)
 	size_t i;
 
 	(void)p;
-	if (!its.kept)
+	if (!WITH_MACHINES || !its.kept)
 		return;
 	pid = fmt("%d", (int)r->pid);
 	keep(r, RING_START, pid, strlen(pid));

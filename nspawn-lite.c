@@ -1105,6 +1105,7 @@ static const struct verb {
 	{ "freeze",       ASK(verb_freeze, 1, MANY),      "NAME...",        "stop all processes of a machine where they are" },
 	{ "thaw",         ASK(verb_thaw, 1, MANY),        "NAME...",        "let them go on" },
 	{ "set-property", ASK(verb_set_property, 2, MANY), "NAME PROPERTY=VALUE...", "set limits of a running machine, as --property does" },
+#if WITH_MACHINES
 	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines" },
 	{ "status",       ASK(machines_status, 1, MANY),  "NAME...",        "show how a machine is, for people" },
 	{ "show",         ASK(machines_show, 0, MANY),    "[NAME...]",      "the same for programs" },
@@ -1128,6 +1129,7 @@ static const struct verb {
 	{ "copy-to",      ASK(carry_to, 2, 3),            "NAME SRC [DST]", "copy files into it" },
 	{ "copy-from",    ASK(carry_from, 2, 3),          "NAME SRC [DST]", "copy files out of it" },
 	{ "cat",          ASK(machines_cat, 1, MANY),     "NAME...",        "print its .nspawn file" },
+#endif
 	{ "list-images",  ASK(images_list, 0, 0),          "",                      "list images" },
 	{ "image-status", ASK(images_status, 0, MANY),     "[NAME...]",             "show what an image is, for people" },
 	{ "show-image",   ASK(images_show, 0, MANY),       "[NAME...]",             "the same for programs" },
@@ -1329,7 +1331,7 @@ main(int argc, char **argv)
 
 	if (streq(name, "(sd-stubinit)"))
 		return payload_stub(argc, argv);
-	if (streq(name, "(enter)"))
+	if (WITH_MACHINES && streq(name, "(enter)"))
 		return enter_inside(argv);
 	fill_standard_fds();
 	sys_deny(getenv("NSPAWN_LITE_DENY"));
