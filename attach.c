@@ -34,14 +34,14 @@ static struct {
 	int file, log;
 	uint64_t size;
 	size_t len;
-	char line[960];
 	/* who sits there */
 	int epoll, listener;
 	int64_t since;        /* ms: the guest waits from then on */
-	struct client { int fd; bool late, waits; uint64_t read; } client[CLIENTS];
 	size_t typed;         /* that the guest has not read yet: who types more waits */
-	char keys[PACKET];
 } its = { .ring.fd = -1, .file = -1, .log = -1, .epoll = -1, .listener = -1 };
+/* apart: they begin as zeros, and take no room in the program */
+static struct client { int fd; bool late, waits; uint64_t read; } client[CLIENTS];
+static char log_line[960], keys[PACKET];
 
 /* the last one counts, of each kind; no forgets those before it */
 static bool
@@ -125,7 +125,7 @@ send_line(struct run *r)
 	char head[128], when[32] = "";
 	time_t now = time(NULL);
 	struct tm tm;
-	struct iovec iov[2] = { { head, 0 }, { its.line, its.len } };
+	struct iovec iov[2] = { { head, 0 }, { log_line, its.len } };
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 	int tries;
 
@@ -150,10 +150,10 @@ static void
 to_syslog(struct run *r, const char *data, size_t len)
 {
 	for (; len > 0; data++, len--) {
-		if (*data == '\n' || its.len == sizeof(its.line))
+		if (*data == '\n' || its.len == sizeof(log_line))
 			send_line(r);
 		if (*data && *data != '\n' && *data != '\r')
-			its.line[its.len++] = *data;
+			log_line[its.len++] = *data;
 	}
 }
 
@@ -202,7 +202,7 @@ somebody_behind(void)
 	size_t i;
 
 	for (i = 0; its.listener >= 0 && i < CLIENTS; i++)
-		if (is_behind(&its.client[i]))
+		if (is_behind(&client[i]))
 			return true;
 	return false;
 }
@@ -212,11 +212,11 @@ attach_again(struct run *r)
 {
 	size_t i;
 
-	if (!r->held)
+	if (!WITH_MACHINES || !r->held)
 		return;
 	for (i = 0; now_ms() - its.since > HOLD_MS && i < CLIENTS; i++)
-		if (is_behind(&its.client[i]))
-			its.client[i].late = true;
+		if (is_behind(&client[i]))
+			client[i].late = true;
 	if (!somebody_behind())
 		console_hold(r, false);
 }
@@ -255,15 +255,15 @@ take_clients(void)
 	int fd;
 
 	while ((fd = accept4(its.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		for (c = its.client; c < its.client + CLIENTS && c->fd >= 0; c++)
+		for (c = client; c < client + CLIENTS && c->fd >= 0; c++)
 			;
-		if (c == its.client + CLIENTS || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || who.uid != geteuid()) {
+		if (c == client + CLIENTS || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || who.uid != geteuid()) {
 			send(fd, "f", 1, MSG_NOSIGNAL);
 			close(fd);
 			continue;
 		}
 		*c = (struct client){ .fd = fd, .read = its.ring.head };
-		poll_for(EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(c - its.client));
+		poll_for(EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(c - client));
 	}
 }
 
@@ -271,14 +271,14 @@ take_clients(void)
 static void
 type(struct run *r)
 {
-	ssize_t n = write(r->master, its.keys, its.typed);
+	ssize_t n = write(r->master, keys, its.typed);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		n = (ssize_t)its.typed;  /* there is nobody to read it */
 	if (n <= 0)
 		return;
 	its.typed -= (size_t)n;
-	memmove(its.keys, its.keys + n, its.typed);
+	memmove(keys, keys + n, its.typed);
 }
 
 static void
@@ -293,9 +293,9 @@ type_on(struct run *r, uint32_t events)
 		return;
 	poll_for(EPOLL_CTL_DEL, r->master, 0, AT_MASTER);
 	for (i = 0; i < CLIENTS; i++) {
-		if (its.client[i].fd >= 0 && its.client[i].waits)
-			poll_for(EPOLL_CTL_MOD, its.client[i].fd, EPOLLIN, i);
-		its.client[i].waits = false;
+		if (client[i].fd >= 0 && client[i].waits)
+			poll_for(EPOLL_CTL_MOD, client[i].fd, EPOLLIN, i);
+		client[i].waits = false;
 	}
 }
 
@@ -307,7 +307,7 @@ take_packet(struct run *r, struct client *c, const char *packet, size_t len)
 	uint64_t read;
 
 	if (*packet == 'd') {
-		memcpy(its.keys, packet + 1, len - 1);
+		memcpy(keys, packet + 1, len - 1);
 		its.typed = len - 1;
 		type(r);
 		if (its.typed)
@@ -340,7 +340,7 @@ hear(struct run *r, struct client *c)
 		return;
 	if (n > 0 && its.typed && *packet == 'd') {  /* it stays where it is, and who typed it waits */
 		c->waits = true;
-		poll_for(EPOLL_CTL_MOD, c->fd, 0, (uint64_t)(c - its.client));
+		poll_for(EPOLL_CTL_MOD, c->fd, 0, (uint64_t)(c - client));
 		attach_again(r);
 		return;
 	}
@@ -362,10 +362,10 @@ on_events(struct run *r, int fd, short revents)
 			take_clients();
 		else if (e[i].data.u64 == AT_MASTER)
 			type_on(r, e[i].events);
-		else if (its.client[e[i].data.u64].fd >= 0 && its.client[e[i].data.u64].waits)
-			dismiss(r, &its.client[e[i].data.u64]);  /* it has hung up */
-		else if (its.client[e[i].data.u64].fd >= 0)
-			hear(r, &its.client[e[i].data.u64]);
+		else if (client[e[i].data.u64].fd >= 0 && client[e[i].data.u64].waits)
+			dismiss(r, &client[e[i].data.u64]);  /* it has hung up */
+		else if (client[e[i].data.u64].fd >= 0)
+			hear(r, &client[e[i].data.u64]);
 	}
 }
 
@@ -412,6 +412,8 @@ attach_open(const struct plan *p, struct run *r)
 {
 	bool ring, syslog;
 
+	if (!WITH_MACHINES)
+		return;
 	ring = choose(p, &its.path, &syslog);
 	if (r->mode == CONSOLE_PIPE || !(p->boot || r->started || p->log)) {
 		if (its.path || syslog)
@@ -444,13 +446,13 @@ attach_begin(const struct plan *p, struct run *r)
 	size_t i;
 
 	(void)p;
-	if (!its.kept)
+	if (!WITH_MACHINES || !its.kept)
 		return;
 	pid = fmt("%d", (int)r->pid);
 	keep(r, RING_START, pid, strlen(pid));
 	its.since = now_ms();
 	for (i = 0; i < CLIENTS; i++)
-		its.client[i].fd = -1;
+		client[i].fd = -1;
 	if (run_make_dirs(fmt("%s/" CONSOLES_DIR, run_state_dir()), 0700) == 0) {
 		unlink(socket_path(r->name));
 		its.listener = at_socket(r->name, bind);
@@ -808,8 +810,8 @@ static struct {
 	bool ended, in_ends, left, full;
 	size_t in_len, out_start, out_len, escapes, kept_back;
 	int64_t first_escape;
-	char in[1 + PACKET], data[4096 + 128];
 } seat = { .watch = -1, .sock = -1 };
+static char seat_in[1 + PACKET], seat_data[4096 + 128];  /* to be typed, and to be shown */
 
 static void
 on_change(struct run *r, int fd, short revents)
@@ -959,7 +961,7 @@ on_socket(struct run *r, int fd, short revents)
 	char c;
 	ssize_t n = recv(fd, &c, 1, MSG_DONTWAIT);
 
-	if (revents & POLLOUT && seat.in_len && send_packet(seat.in, seat.in_len))
+	if (revents & POLLOUT && seat.in_len && send_packet(seat_in, seat.in_len))
 		seat.in_len = 0;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -1005,9 +1007,9 @@ look_for_escape(const char *data, size_t len, char *out)
 static void
 type_in(size_t len)
 {
-	*seat.in = 'd';
+	*seat_in = 'd';
 	seat.in_len = len ? 1 + len : 0;
-	if (len && send_packet(seat.in, seat.in_len))
+	if (len && send_packet(seat_in, seat.in_len))
 		seat.in_len = 0;
 }
 
@@ -1025,12 +1027,12 @@ on_keys(struct run *r, int fd, short revents)
 		seat.in_ends = true;
 		seat.left |= isatty(fd);  /* it is hung up */
 	} else if (!isatty(fd)) {
-		memcpy(seat.in + 1, data, (size_t)n);
+		memcpy(seat_in + 1, data, (size_t)n);
 		type_in((size_t)n);
 	} else if (seat.in_len) {  /* what is typed while the guest does not read is lost, but not what is for us */
 		look_for_escape(data, (size_t)n, lost);
 	} else {
-		type_in(look_for_escape(data, (size_t)n, seat.in + 1));
+		type_in(look_for_escape(data, (size_t)n, seat_in + 1));
 	}
 }
 
@@ -1038,7 +1040,7 @@ on_keys(struct run *r, int fd, short revents)
 static void
 give_back(void)
 {
-	memset(seat.in + 1, ESCAPE, seat.kept_back);
+	memset(seat_in + 1, ESCAPE, seat.kept_back);
 	type_in(seat.kept_back);
 	seat.kept_back = 0;
 }
@@ -1046,7 +1048,7 @@ give_back(void)
 static void
 on_out(struct run *r, int fd, short revents)
 {
-	ssize_t n = write(fd, seat.data + seat.out_start, seat.out_len);
+	ssize_t n = write(fd, seat_data + seat.out_start, seat.out_len);
 
 	(void)r;
 	(void)revents;
@@ -1067,12 +1069,12 @@ fill(void)
 	size_t len = 0;
 
 	while (seat.out_len == 0) {
-		if (ring_next(&seat.ring, &seat.at, &rec, seat.data + 128, sizeof(seat.data) - 128, &lost) <= 0)
+		if (ring_next(&seat.ring, &seat.at, &rec, seat_data + 128, sizeof(seat_data) - 128, &lost) <= 0)
 			return false;
 		seat.out_start = 128;
 		if (lost) {
-			len = (size_t)snprintf(seat.data, 128, "\r\n[%llu bytes are lost]\r\n", (unsigned long long)lost);
-			memmove(seat.data + 128 - len, seat.data, len);
+			len = (size_t)snprintf(seat_data, 128, "\r\n[%llu bytes are lost]\r\n", (unsigned long long)lost);
+			memmove(seat_data + 128 - len, seat_data, len);
 			seat.out_start -= len;
 		}
 		seat.out_len = len + (rec.kind == RING_CONSOLE ? rec.len : 0);

@@ -36,15 +36,12 @@ struct load {
 
 /* ---- the machine ------------------------------------------------------------------ */
 
-/* a number means the leader, and what was opened by it is the machine's, if it is still so afterwards */
+/* what was opened by the number of its leader is the machine's, if it still leads afterwards */
 static void
 check_leader(const struct load *l)
 {
-	struct known now;
-
-	if (!known_read(l->k.name, &now) || now.leader != l->k.leader || now.since_monotonic != l->k.since_monotonic)
+	if (!known_leads(&l->k))
 		die("%s: machine %s ends, or begins again", l->verb, l->k.name);
-	known_close(&now);
 	if (!known_users(&l->k, -1))
 		die("%s: the first process of machine %s has gone to users of its own making: nothing goes there", l->verb, l->k.name);
 }
@@ -56,12 +53,7 @@ reach(struct load *l, const char *name, const char *what)
 		die("Need to be root.");
 	if (!known_read(name, &l->k))
 		known_no(what, name);
-	if (l->k.leader <= 0)
-		die("%s: machine %s is not running: it is %s", l->verb, name, l->k.state);
-	l->root = openat(AT_FDCWD, fmt("/proc/%d/root", (int)l->k.leader), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	check_leader(l);
-	if (l->root < 0)
-		die("%s: open the root of machine %s:", l->verb, name);
+	l->root = enter_root(&l->k);
 }
 
 static void

@@ -21,6 +21,15 @@
 #include <linux/fs.h>
 
 #include "util.h"
+#include CONFIG
+
+/* nobody copies into machines then: what is for that is left out */
+#if !WITH_MACHINES
+#define COPY_MERGE 0
+#define COPY_REPLACE 0
+#define COPY_PLAIN 0
+#define COPY_TAME 0
+#endif
 
 #ifndef FICLONE
 #define FICLONE _IOW(0x94, 9, int)  /* 4.5; btrfs before */

@@ -49,18 +49,17 @@ static void
 open_gate(const struct known *k, struct gate *g)
 {
 	char *proc = fmt("/proc/%d", (int)k->leader);
-	struct known now;
+	int error;
 
 	if (k->leader <= 0)
 		die_of_state(k);
 	g->pidfd = sys_pidfd_open(k->leader);
 	g->ns = openat(AT_FDCWD, fmt("%s/ns", proc), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	g->root = openat(AT_FDCWD, fmt("%s/root", proc), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!known_lives(k) || !known_read(k->name, &now))
-		die("machine %s has ended", k->name);
-	known_close(&now);
-	if (now.leader != k->leader || now.since != k->since)
-		die_of_state(&now);
+	error = errno;
+	if (!known_leads(k))
+		die("machine %s has ended, or begins again", k->name);
+	errno = error;
 	if (g->ns < 0 || g->root < 0)
 		die(errno == EACCES || errno == EPERM ? "look at machine %s:" : "machine %s is just ending:", k->name);
 }
@@ -108,42 +107,6 @@ enter_root(const struct known *k)
 	drop(g.ns);
 	return g.root;
 }
-
-int
-enter_mounts(const struct known *k, const int *keep, size_t nkeep, int (*fn)(void *), void *arg)
-{
-	int status = 0, *fds = xalloc((nkeep + 3) * sizeof(*fds));
-	struct gate g;
-	pid_t pid, own = getpid();
-
-	open_gate(k, &g);
-	memcpy(fds, keep, nkeep * sizeof(*fds));
-	fds[nkeep] = g.pidfd;
-	fds[nkeep + 1] = g.ns;
-	fds[nkeep + 2] = g.root;
-	pid = fork();
-	if (pid < 0)
-		die("make a process:");
-	if (pid == 0) {
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != own)
-			_exit(FAIL);
-		sys_close_but(3, fds, nkeep + 3);
-		if (join(&g, CLONE_NEWNS) < 0 || join_root(&g) < 0)
-			die("enter the mounts of machine %s:", k->name);
-		close(g.root);
-		close(g.ns);
-		drop(g.pidfd);
-		_exit(fn(arg));
-	}
-	close(g.root);
-	close(g.ns);
-	drop(g.pidfd);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			die("wait for a process in machine %s:", k->name);
-	return status;
-}
-
 
 /* ---- what goes in ------------------------------------------------------------------- */
 
@@ -473,29 +436,14 @@ die_frozen(const struct known *k)
 	die("machine %s is frozen: %s thaw %s lets it go on", k->name, verb_called, k->name);
 }
 
-/* all that the register has, those too that were added later */
 static void
 find_shares(const struct known *k, struct run *r)
 {
-	char *text, *line;
-	const char *place;
-	struct stat st;
-	ssize_t n;
+	char **place;
 
-	if (fstat(k->fd, &st) < 0 || st.st_size > 1 << 22)
-		die("read the register of machine %s:", k->name);
-	text = xalloc((size_t)st.st_size + 1);
-	n = pread(k->fd, text, (size_t)st.st_size, 0);
-	if (n < 0)
-		die("read the register of machine %s:", k->name);
-	while ((line = next_line(&text))) {
-		place = after(line, "CGROUP=");
-		if (!place || r->nshares == LEN(r->share))
-			continue;
-		if (!cgroup_find(place, &r->share[r->nshares]))
-			die("open control group %s of machine %s:", place, k->name);
-		r->nshares++;
-	}
+	for (place = k->groups; place && *place && r->nshares < LEN(r->share); place++)
+		if (!cgroup_find(*place, &r->share[r->nshares++]))
+			die("open control group %s of machine %s:", *place, k->name);
 }
 
 /* no process may be in a group of cgroup2 that divides what it has: there we make one below, which goes with us */

@@ -14,7 +14,8 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-static const char *const program = HOOK;
+/* one: NULL itself would be told to be none by compilers, where it is used */
+static const char *const program[] = { HOOK };
 static pid_t leader;  /* while it is up */
 
 /* of its lease, or what stands for it */
@@ -83,12 +84,12 @@ static char *
 call(struct run *r, const char *event, bool serve)
 {
 	enum { STEP = 20 };
-	char *argv[] = { (char *)program, (char *)event, NULL }, **env = environment(r, event);
+	char *argv[] = { (char *)*program, (char *)event, NULL }, **env = environment(r, event);
 	int64_t end = now_ms() + HOOK_SECONDS * 1000;
 	pid_t own = getpid(), pid, got;
 	int status = 0, ms = 1;
 
-	say("%s %s", program, event);
+	say("%s %s", *program, event);
 	pid = fork();
 	if (pid == 0)
 		become(argv, env, own);
@@ -122,7 +123,7 @@ tell(struct run *r, const char *event, bool serve)
 	char *why = call(r, event, serve);
 
 	if (why)
-		warn("%s %s of machine %s %s", program, event, r->name, why);
+		warn("%s %s of machine %s %s", *program, event, r->name, why);
 }
 
 static void
@@ -147,10 +148,10 @@ hook_look(const struct plan *p, struct run *r)
 	size_t i;
 
 	(void)p;
-	if (!program)
+	if (!*program)
 		return;
-	if (access(program, X_OK) < 0)
-		die("machine %s is not started: %s:", r->name, program);
+	if (access(*program, X_OK) < 0)
+		die("machine %s is not started: %s:", r->name, *program);
 	signal(SIGCHLD, SIG_DFL);  /* a caller that ignores it would have its status */
 	sigemptyset(&these);
 	for (i = 0; i < LEN(ends); i++)
@@ -160,11 +161,11 @@ hook_look(const struct plan *p, struct run *r)
 	undo(r, post_stop);
 	why = call(r, "pre-start", false);
 	if (why)
-		die("machine %s is not started: %s pre-start %s", r->name, program, why);
+		die("machine %s is not started: %s pre-start %s", r->name, *program, why);
 	sigpending(&came);
 	for (i = 0; i < LEN(ends); i++)
 		if (sigismember(&came, ends[i]) == 1 && sigismember(&before, ends[i]) == 0)
-			die("machine %s is not started: interrupted in %s pre-start", r->name, program);
+			die("machine %s is not started: interrupted in %s pre-start", r->name, *program);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -172,7 +173,7 @@ void
 hook_up(const struct plan *p, struct run *r)
 {
 	(void)p;
-	if (!program)
+	if (!*program)
 		return;
 	leader = r->pid;
 	undo(r, down);

@@ -1118,6 +1118,7 @@ static const struct verb {
 	{ "run",        RAW(verb_run),        "[OPTION...] [COMMAND [WORD...]]", "run or boot; the verb may be left out" },
 	{ "plan",       RAW(verb_plan),       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words" },
 	{ "settings",   RAW(verb_settings),   "FILE...",                         "print .nspawn files as words, each in a line" },
+#if WITH_MACHINES
 	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines that run" },
 	{ "status",       ASK(machines_status, 1, MANY),  "NAME...",        "show how they are, for people" },
 	{ "show",         ASK(machines_show, 0, MANY),    "[NAME...]",      "the same for programs" },
@@ -1141,6 +1142,7 @@ static const struct verb {
 	{ "cat",          ASK(machines_cat, 1, MANY),     "NAME...",        "print its .nspawn file" },
 	{ "wait",         ASK(life_wait, 1, 2),           "NAME [STATE]",   "until it runs, or is stopped (stopped)" },
 	{ "monitor",      ASK(life_monitor, 0, MANY),     "[NAME...]",      "print a line for each change of state" },
+#endif
 	{ "freeze",       ASK(verb_freeze, 1, MANY),      "NAME...",        "stop all their processes where they are" },
 	{ "thaw",         ASK(verb_thaw, 1, MANY),        "NAME...",        "let them go on" },
 	{ "set-property", ASK(verb_set_property, 2, MANY), "NAME PROPERTY=VALUE...", "set its limits, as --property does" },
@@ -1345,7 +1347,7 @@ main(int argc, char **argv)
 
 	if (streq(name, "(sd-stubinit)"))
 		return payload_stub(argc, argv);
-	if (streq(name, "(enter)"))
+	if (WITH_MACHINES && streq(name, "(enter)"))
 		return enter_inside(argv);
 	fill_standard_fds();
 	sys_deny(getenv("NSPAWN_LITE_DENY"));

@@ -429,7 +429,7 @@ struct ask {
 	const char *verb;
 	char **words;         /* NULL-ended */
 	bool help, version, all, full, no_legend, value, quiet, force, read_only, mkdir, now, copy, replace, no_sync;
-	bool foreground, no_block, follow, tty, restarted;
+	bool foreground, no_block, follow, tty;
 	bool json;
 	int json_mode;        /* off, short, pretty */
 	int show;             /* SHOW_... */
@@ -952,8 +952,6 @@ void start_again(struct run *r, bool failed);  /* we exec ourselves now; failed:
 
 int enter_inside(char **argv);          /* main of the copy of ours that goes in */
 int enter_exec(struct ask *a), enter_shell(struct ask *a), enter_login(struct ask *a);
-/* a process in its mounts, with our rights and the fds in keep, which runs fn; its status, of wait(2) */
-int enter_mounts(const struct known *k, const int *keep, size_t nkeep, int (*fn)(void *), void *arg);
 int enter_root(const struct known *k);  /* an fd of its root, from outside. Dies */
 
 /* ---- carry.c: files and mounts, into a running machine and out ----------------------- */

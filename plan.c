@@ -140,7 +140,9 @@ static const struct option {
 	{ "keep-unit",        0,  FLAG(keep_unit),             "stay below our own control group; end at a reboot" },
 
 	{ "Life", 0, O_TITLE, 0, NULL, NULL, NULL },
+#if WITH_MACHINES
 	{ "wait-for",         0,  LIST(wait_for, "PATH|interface:IF|machine:NAME"), "start once this is there, and give up after a while" },
+#endif
 	{ "restart",          0,  CHOICE(restart, "no|on-failure|always"), "begin again when it has ended, after a pause that grows" },
 	{ "notify-fd",        0,  STR(notify_fd, "N"),         "write a line to this fd when it is ready" },
 
@@ -217,7 +219,9 @@ static const struct option {
 	{ "console",          0,  CHOICE(console, "interactive|read-only|passive|pipe|autopipe"),
 	                                                       "what the payload's terminal is" },
 	{ "pipe",            'P', MEANS("--console=pipe"),     "our own input and output, no terminal" },
+#if WITH_MACHINES
 	{ "log",              0,  LIST(log, "PATH|syslog|no"),  "where its console is kept, too, besides the last of it in memory" },
+#endif
 	{ "background",       0,  IGNORED("COLOUR"),           "accepted: terminals are never tinted" },
 
 	{ "Credentials", 0, O_TITLE, 0, NULL, NULL, NULL },
@@ -887,7 +891,8 @@ plan_check(const struct plan *p)
 		die("Invalid hostname: %s", p->hostname);
 	if (p->notify_fd && !parse_number(p->notify_fd, 3, INT_MAX, &number))
 		die("--notify-fd=%s: not the number of an open file above 2", p->notify_fd);
-	depend_check(p);
+	if (WITH_MACHINES)
+		depend_check(p);
 	root_check(p);
 	mount_check(p);
 	userns_check(p);
@@ -900,7 +905,8 @@ plan_check(const struct plan *p)
 	limit_check(p);
 	device_check(p);
 	seccomp_check(p);
-	attach_check(p);
+	if (WITH_MACHINES)
+		attach_check(p);
 }
 
 static char *

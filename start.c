@@ -67,7 +67,7 @@ last_words(struct run *r)
 void
 start_begin(const struct plan *p, struct run *r)
 {
-	const char *told = getenv(TOLD);
+	const char *told = WITH_MACHINES ? getenv(TOLD) : NULL;
 	long long n;
 
 	notified = getenv(NOTIFIED);
@@ -93,7 +93,7 @@ void
 start_log(const struct plan *p, struct run *r)
 {
 	(void)p;
-	if (r->started)
+	if (WITH_MACHINES && r->started)
 		undo(r, last_words);
 }
 
@@ -103,7 +103,7 @@ start_settled(struct run *r)
 	enum { LONGEST_MS = 200 };
 	char path[32], text[512], *state;
 
-	if (!r->started || r->ready || !waited_for)
+	if (!WITH_MACHINES || !r->started || r->ready || !waited_for)
 		return true;
 	if (!born)
 		born = now_ms();
@@ -153,7 +153,7 @@ start_ready(struct run *r)
 		r->notify_fd = -1;
 		notified = true;
 	}
-	if (!r->started)
+	if (!WITH_MACHINES || !r->started)
 		return;
 	if (waited_for) {
 		tell(IS_READY);
@@ -170,7 +170,7 @@ start_again(struct run *r, bool failed)
 
 	if (notified)
 		setenv(NOTIFIED, "1", 1);
-	if (!r->started)
+	if (!WITH_MACHINES || !r->started)
 		return;
 	tell(failed ? HAS_FAILED : IS_READY);
 	setenv(TOLD, "again", 1);

@@ -48,6 +48,7 @@ static const struct option {
 	{ "progress",         0,  STR(progress, "yes|no|auto"), "progress on stderr; auto: at a terminal" },
 #endif
 	{ "no-sync",          0,  FLAG(no_sync),             "do not wait until all is on the disk" },
+#if WITH_MACHINES
 	{ "max-addresses",    0,  STR(max_addresses, "N|all"), "list, status: at most so many addresses" },
 	{ "lines",           'n', STR(lines, "N"),           "the last N lines (status: 10)" },
 	{ "follow",          'f', FLAG(follow),              "logs: go on with what comes" },
@@ -65,6 +66,7 @@ static const struct option {
 	{ "notify-fd",        0,  STR(notify_fd, "N"),       "start -F: write a line to it when it is ready" },
 	{ "no-block",         0,  FLAG(no_block),            "stop: do not wait until it has ended" },
 	{ "timeout",          0,  STR(timeout, "SECONDS"),   "stop, wait: at most so long" },
+#endif
 	{ "runner",           0,  STR(runner, "nspawn"),     NULL },
 	{ "class",            0,  STR(class, "machine"),     "machine is the only class there is" },
 	{ NULL,              'm', IGNORED(NULL),             NULL },

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2016 # scripts for the guest
+# shellcheck shell=sh disable=SC2016,SC2154,SC2317 # scripts for the guest; state is of net.sh; called by name
 # shellcheck source-path=SCRIPTDIR source=lib.sh source=net.sh
 # What list, status, show and cat say of machines that run, byte for byte, and that nothing a guest does, nor what is
 # left of one that was killed, makes them say anything else. In a network of the test's own.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016,SC2154 # scripts for the guest; variables by run
+# shellcheck disable=SC2016,SC2154,SC2317 # scripts for the guest; variables by run; called by wait_for
 # How machines end, begin again, and are ended; and what others see of it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"

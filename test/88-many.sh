@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2154,SC2317 # variables by run; called by wait_for
+# shellcheck disable=SC2119,SC2154,SC2317 # variables by run; one of lib.sh has words that may be left out; called by wait_for
 # Many machines start and end at random, in each way that there is, supervisors that are killed included, while others
 # ask which there are: those who know what they did to one find it so in the list, no list has a machine whose register
 # nobody holds, none takes long, and in the end nothing stays. SEED=N picks the same again; MANY is how many (40),
@@ -97,7 +97,7 @@ hand() {
 			case $((rnd / 256 % 4)) in
 			0)	how=stop ;;
 			1)	how=terminate ;;
-			*)	how=kill ;;
+			*)	how='kill' ;;
 			esac
 			end "$name" $how
 			on=${on%% "$name" *}\ ${on#* "$name" } ;;

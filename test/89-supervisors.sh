@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016 # scripts for the guest
+# shellcheck disable=SC2016,SC2317 # scripts for the guest; called by name
 # What contrib/ says for each init, under that init: the host is a machine that was booted with it, has our program and
 # the images box-HOST, which its supervisor looks after, and all-HOST, which is enabled.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
