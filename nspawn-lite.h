@@ -248,7 +248,7 @@ struct run {
 	int guard_wire;
 	int relay[3];         /* the payload's ends of relayed fds */
 	bool quiet, console_lost, draining;
-	int no_more;          /* its input, which was no terminal, has ended: so it is typed, again and again */
+	bool no_more;         /* its input, which was no terminal, has ended: so it is typed, again and again */
 	bool held;            /* what it says is not read, until those who sit at it from elsewhere have caught up */
 	void (*heard)(struct run *r, const char *data, size_t len);  /* the console said this; NULL: nobody else wants it */
 	struct lane {
