@@ -151,7 +151,7 @@ debian() {
 	c=/var/lib/machines/container1/
 	# LimitNOFILE=100000, where somebody lets us
 	files=100000
-	prlimit --nofile=$files:$files true 2>/dev/null || files=4096
+	prlimit --nofile="$files:$files" true 2>/dev/null || files=4096
 	at 'systemd-nspawn -D /var/lib/machines/container1/ --machine test_container' 137 'wait #' 'send passwd -u root\n' 'wait #' \
 		'send \x1d\x1d\x1d' -- systemd-nspawn -D $c --machine test_container
 	at '-b: to a login prompt' 0 'wait test_container login:' "$log_in" 'wait #' 'send poweroff\n' \
