@@ -22,7 +22,6 @@
 #endif
 
 enum { ESCAPE = 0x1d, ESCAPE_WITHIN_MS = 1000 };
-enum { WHOLE_LINES = 1, HALF_A_LINE };
 
 static struct termios before;  /* of the terminal we were called on */
 static bool raw, midline;  /* midline: what went out last was no end of a line */
@@ -206,23 +205,6 @@ lane_on(struct run *r, struct lane *l)
 		watch(r, l->from, POLLIN, lane_in);
 }
 
-/*
- * What a terminal takes for the end of input: for one program only, and who changes the terminal's mode, as a shell does
- * for each line, finds a NUL there instead. So it is typed again until it has an effect
- */
-static void
-type_end(struct run *r)
-{
-	const char *keys = "\4";
-	struct termios t;
-
-	if (tcgetattr(r->master, &t) == 0 && !(t.c_lflag & ICANON)) {
-		keys = r->no_more == HALF_A_LINE ? "\r" : "\25\4";
-		r->no_more = WHOLE_LINES;
-	}
-	(void)!write(r->master, keys, strlen(keys));
-}
-
 static void
 lane_end(struct run *r, struct lane *l)
 {
@@ -231,8 +213,9 @@ lane_end(struct run *r, struct lane *l)
 	if (l->close_to) {
 		close(l->to);
 	} else if (l->from == 0 && !l->keys && !r->draining) {
-		r->no_more = l->start && l->buf[l->start - 1] != '\n' ? HALF_A_LINE : WHOLE_LINES;
-		type_end(r);
+		if (l->start && l->buf[l->start - 1] != '\n')
+			(void)!write(l->to, "\r", 1);
+		r->no_more = true;
 	}
 }
 
@@ -431,6 +414,21 @@ console_begin(struct run *r)
 			r->lane[i].to = console_unblocked(r->lane[i].to);
 		watch(r, r->lane[i].from, POLLIN, lane_in);
 	}
+}
+
+/*
+ * What a terminal takes for the end of input, in a quiet moment: for one program only, and who changes the terminal's mode,
+ * as a shell does for each line, finds a NUL there instead, which the ^U is for. So it is typed until it has an effect
+ */
+static void
+type_end(struct run *r)
+{
+	struct termios t;
+
+	if (tcgetattr(r->master, &t) < 0 || t.c_lflag & ICANON)
+		(void)!write(r->master, "\4", 1);
+	else
+		(void)!write(r->master, "\25\4", 2);
 }
 
 void

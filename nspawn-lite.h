@@ -248,8 +248,7 @@ struct run {
 	pid_t guard;          /* sets the terminal right if we are killed */
 	int guard_wire;
 	int relay[3];         /* the payload's ends of relayed fds */
-	bool quiet, console_lost, draining;
-	int no_more;          /* its input, which was no terminal, has ended: so it is typed, again and again */
+	bool quiet, console_lost, draining, no_more;  /* no_more: its input, no terminal, has ended: that is typed till it ends */
 	bool held;            /* what it says is not read, until those who sit at it from elsewhere have caught up */
 	void (*heard)(struct run *r, const char *data, size_t len);  /* the console said this; NULL: nobody else wants it */
 	struct lane {

@@ -47,7 +47,9 @@ if command -v bash >/dev/null; then
 	# as compgen -d and ls see it
 	mkdir -p "$tmp/store/web" "$tmp/store/dns.overlay" "$tmp/store/sd.raw"
 	touch "$tmp/store/sd.raw/x" "$tmp/store/web.nspawn"
-	sed "s,ls /etc/machines ,ls $tmp/store ," "$tmp/completion" >"$tmp/completion-here"
+	mkdir "$tmp/state" "$tmp/state/.logs"
+	touch "$tmp/state/runs"
+	sed "s,ls /etc/machines ,ls $tmp/store ,; s,ls /run/nspawn-lite ,ls $tmp/state ," "$tmp/completion" >"$tmp/completion-here"
 	while read -r want line; do
 		# shellcheck disable=SC2016
 		is "after '$line' come" "${want#-}" "$(bash -c '. "$1"
@@ -60,6 +62,11 @@ if command -v bash >/dev/null; then
 	dns,sd,web nspawn-lite clone
 	dns,sd,web machinectl --quiet export-tar
 	dns,sd,web systemd-nspawn -M
+	dns,sd,web machinectl start
+	dns,sd,web machinectl enable --now
+	runs machinectl stop
+	runs nspawn-lite exec
+	runs machinectl copy-to
 	- nspawn-lite -D tree clone
 	END
 else

@@ -88,6 +88,14 @@ is 'status is the original'"'"'s, byte for byte' "$(printf '%s\n' \
 	'	    Unit: systemd-nspawn@guest.service' \
 	"		  └─$leader sleep 1000")" "$(ctl status guest -n 0 |
 	sed 's/: [A-Z][a-z][a-z] 20[0-9][0-9]-[01][0-9]-[0-3][0-9] [0-9:]\{8\} UTC; [0-9min ]*[0-9]m\{0,1\}s ago$/: DAY DATE TIME ZONE; AGO/')"
+if command -v setpriv >/dev/null; then
+	chmod 755 "$T"
+	cp "$NL" "$T/for-all"
+	is 'who is not root sees them, too, but no addresses' 'a-long-name - guest -' \
+		"$(setpriv --reuid=65534 --regid=65534 --clear-groups "$T/for-all" list --no-legend 2>&1 | awk '{ print $1, $NF }' | xargs)"
+else
+	skip 'who is not root sees them, too' 'no setpriv'
+fi
 is 'status of two has an empty line between' 1 "$(ctl status guest a-long-name -n 0 | grep -c '^$')"
 run ctl status guest nobody a-long-name
 is 'the first that is not known ends it' '1 1' "$rc $(lines "$out" | grep -c Leader)"

@@ -214,6 +214,17 @@ init two <<-'END'
 	#!/bin/sh
 	exit 23
 END
+init two <<-'END'
+	#!/bin/sh
+	read -t 2 line </dev/console
+	exit $((23 + ${#line}))
+END
+"$PTY" -t 30 -e 'wait ^C asks it to power off' -e 'send typed for the host\n' -- "$NL" start --foreground two >"$T/tty" 2>&1
+is 'at a terminal what is typed is not for the machine' 23 $? || note "$(cat "$T/tty")"
+init two <<-'END'
+	#!/bin/sh
+	exit 23
+END
 run nl start --foreground two
 is 'in the foreground the status is that of the machine' 23 "$rc"
 

@@ -58,6 +58,13 @@ for m in plain users; do
 	is "$m: no fd of ours is open" '0 1 2 3' "$(inm "$m" ls /proc/self/fd | tr '\n' ' ' | sed 's/ $//')"
 	is "$m: a shell has a terminal of the machine's own" '/dev/pts/' \
 		"$(timeout 60 "$NL" shell -q "$m" /usr/bin/tty 2>&1 </dev/null | tr -d '\r' | sed 's/[0-9]*$//')"
+	# one for each program that reads; and what a shell that changes the terminal's mode makes of one is a NUL
+	printf 'cat\nmiau\n' | timeout 30 "$NL" shell -q "$m" >"$T/typed" 2>&1
+	is "$m: with a pipe it ends where that ends, whoever reads" '0 2' "$? $(tr -d '\r' <"$T/typed" | grep -c '^miau')"
+	timeout 30 "$NL" shell -q "$m" </dev/null >"$T/typed" 2>&1
+	is "$m: or at once" 0 $?
+	printf 'echo $((6 * 7))' | timeout 30 "$NL" shell -q "$m" >"$T/typed" 2>&1
+	is "$m: the last line may lack its end" '0 42' "$? $(tr -d '\r' <"$T/typed" | grep '^42')"
 	is "$m: and tells its status" 3 "$(timeout 60 "$NL" shell "$m" /bin/sh -c 'exit 3' >/dev/null 2>&1; echo $?)"
 done
 
@@ -107,7 +114,7 @@ send \x03
 wait #
 send echo st\$?\r
 wait st130
-send cat & jobs; exit\r
+send sleep 1000 & jobs; exit\r
 wait Connection to machine plain terminated.
 exit 0
 END
