@@ -483,7 +483,7 @@ static struct view {
 	int state;
 	size_t nseq, nout;
 	char seq[64], out[4096];
-} view;
+} view APART;
 
 static void
 flush(struct view *v)
@@ -702,7 +702,7 @@ show_lost(struct view *v, uint64_t lost)
 static void
 show_all(struct view *v, struct ring *g, uint64_t *at, bool tell)
 {
-	static char data[4096];
+	static char data[4096] APART;
 	struct record rec;
 	uint64_t lost;
 
@@ -793,7 +793,7 @@ static struct {
 	size_t in_len, out_start, out_len, escapes, kept_back;
 	int64_t first_escape;
 	char in[1 + PACKET], data[4096 + 128];
-} seat = { .watch = -1, .sock = -1 };
+} seat APART;
 
 static void
 on_change(struct run *r, int fd, short revents)
@@ -847,8 +847,9 @@ patience(void)
 static int
 follow_logs(const char *name)
 {
-	static struct run r;
+	static struct run r APART;
 
+	seat.sock = -1;
 	run_begin(&r);
 	run_signals();
 	follow(&r, name);
@@ -1101,7 +1102,7 @@ sit(struct run *r, const char *name)
 int
 attach_console(struct ask *a)
 {
-	static struct run r;
+	static struct run r APART;
 	const char *name = a->words[0];
 	bool terminal = isatty(0) && isatty(1);
 

@@ -388,7 +388,7 @@ begin_monitor(struct monitor *m)
 static void
 next_change(struct monitor *m, int64_t end)
 {
-	static _Alignas(8) char events[16384];
+	static char events[16384] APART;
 	const struct inotify_event *e;
 	struct pollfd p = { m->watch, POLLIN, 0 };
 	ssize_t n, at;
