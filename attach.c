@@ -486,7 +486,7 @@ static struct view {
 	int state;
 	size_t nseq, nout;
 	char seq[64], out[4096];
-} view;
+} view APART;
 
 static void
 flush(struct view *v)
@@ -716,7 +716,7 @@ show_lost(struct view *v, uint64_t lost)
 static void
 show_all(struct view *v, struct ring *g, uint64_t *at, bool tell)
 {
-	static char data[4096];
+	static char data[4096] APART;
 	struct record rec;
 	uint64_t lost;
 
@@ -810,8 +810,8 @@ static struct {
 	bool ended, in_ends, left, full;
 	size_t in_len, out_start, out_len, escapes, kept_back;
 	int64_t first_escape;
-} seat = { .watch = -1, .sock = -1 };
-static char seat_in[1 + PACKET], seat_data[4096 + 128];  /* to be typed, and to be shown */
+} seat APART;
+static char seat_in[1 + PACKET] APART, seat_data[4096 + 128] APART;  /* to be typed, and to be shown */
 
 static void
 on_change(struct run *r, int fd, short revents)
@@ -865,8 +865,9 @@ patience(void)
 static int
 follow_logs(const char *name)
 {
-	static struct run r;
+	static struct run r APART;
 
+	seat.sock = -1;
 	run_begin(&r);
 	run_signals();
 	follow(&r, name);
@@ -1119,7 +1120,7 @@ sit(struct run *r, const char *name)
 int
 attach_console(struct ask *a)
 {
-	static struct run r;
+	static struct run r APART;
 	const char *name = a->words[0];
 	bool terminal = isatty(0) && isatty(1);
 

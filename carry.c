@@ -265,7 +265,7 @@ map_owners(const struct load *l, int tree, int users)
 static void
 shut(const struct load *l, const char *at)
 {
-	static struct run r;
+	static struct run r APART;
 	struct statvfs fs;
 	const char *rest;
 	char **list;

@@ -981,6 +981,19 @@ is_free(struct run *r, const struct share *s, const char *dir)
 	return step_aside(r, s, dir) && read_at(s->root, procs, text, sizeof(text)) == 0;
 }
 
+/* to say it again changes nothing, and the kernel goes through all groups below for it */
+static bool
+has_all(const struct share *s, const char *file, char *const *list)
+{
+	char text[512];
+
+	if (read_at(s->root, file, text, sizeof(text)) <= 0)
+		return false;
+	while (*list && has_word(text, *list))
+		list++;
+	return !*list;
+}
+
 /* all at once, or else one by one: what must be and cannot is the end of it */
 static void
 enable_in(struct run *r, const struct share *s, const char *dir, char *const *list, bool must)
@@ -993,7 +1006,7 @@ enable_in(struct run *r, const struct share *s, const char *dir, char *const *li
 		all = fmt("%s%s+%s", all, *all ? " " : "", *c);
 		none = fmt("%s%s-%s", none, *none ? " " : "", *c);
 	}
-	if (!*all)
+	if (!*all || has_all(s, file, list))
 		return;
 	ready = is_free(r, s, dir);
 	if (ready && streq(r->aside, dir))

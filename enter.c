@@ -362,7 +362,7 @@ join_machine(struct plan *p, struct run *r, const struct facts *f)
 int
 enter_inside(char **argv)
 {
-	static struct inside in;
+	static struct inside in APART;
 	struct run *r = &in.r;
 	struct plan *p = &in.p;
 	const struct facts *f = &in.f;
@@ -741,7 +741,7 @@ clean_environment(void)
 static void
 choose_rights(struct visit *v)
 {
-	static struct plan p;
+	static struct plan p APART;
 	char **words = NULL, **w;
 
 	grow(&words, "--no-defaults");
@@ -789,8 +789,8 @@ choose_terminal(struct visit *v)
 static int
 visit(struct ask *a, int what, const char *name, const char *user, char **cmd)
 {
-	static struct run r;
-	static struct visit v;
+	static struct run r APART;
+	static struct visit v APART;
 	struct known now;
 	struct gate g;
 	bool lives;
@@ -842,8 +842,8 @@ visit(struct ask *a, int what, const char *name, const char *user, char **cmd)
 static _Noreturn void
 host_shell(const char *user, char **cmd)
 {
-	static struct plan p;
-	static struct run r;
+	static struct plan p APART;
+	static struct run r APART;
 	char *shell;
 
 	run_begin(&r);

@@ -391,7 +391,7 @@ next_change(struct monitor *m, int64_t end)
 {
 	/* the kernel tells that a file is closed just before its lock goes */
 	enum { LOOKS = 8, FIRST_MS = 10 };
-	static _Alignas(8) char events[16384];
+	static char events[16384] APART;
 	const struct inotify_event *e;
 	struct pollfd p = { m->watch, POLLIN, 0 };
 	ssize_t n, at;

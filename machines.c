@@ -88,14 +88,19 @@ by_scope(const void *a, const void *b)
 static void
 ask_addresses(struct addresses *all)
 {
-	struct ifaddrmsg any = { .ifa_family = AF_UNSPEC };
+	/* one by one: of all at once the kernel tells only when nobody changes any network of the host, not even one that is going */
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct ifaddrmsg any = { 0 };
 	struct nl_msg m;
 	size_t i, n = 0;
 
 	if (nl_open_route(&all->nl) < 0)
 		return;
-	nl_begin(&m, RTM_GETADDR, NLM_F_DUMP, &any, sizeof(any));
-	nl_talk(&all->nl, &m, take_address, all);
+	for (i = 0; i < LEN(families) && all->nl.fd >= 0; i++) {
+		any.ifa_family = families[i];
+		nl_begin(&m, RTM_GETADDR, NLM_F_DUMP, &any, sizeof(any));
+		nl_talk(&all->nl, &m, take_address, all);
+	}
 	nl_close(&all->nl);
 	if (all->n)
 		qsort(all->list, all->n, sizeof(*all->list), by_scope);

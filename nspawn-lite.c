@@ -962,7 +962,7 @@ print_words(char **words)
 static int
 verb_plan(char **words)
 {
-	static struct plan p;
+	static struct plan p APART;
 
 	plan_parse(&p, words);
 	if (p.show)
@@ -1085,8 +1085,8 @@ verb_thaw(struct ask *a)
 static int
 verb_set_property(struct ask *a)
 {
-	static struct plan p;
-	static struct run r;
+	static struct plan p APART;
+	static struct run r APART;
 	char **w;
 
 	p.property = a->words + 1;

@@ -112,7 +112,7 @@ judge(char *const *argv, char *out, size_t size)
 static int
 ask_gpgv(int home, const char *path, char *list, const char *signature, const char *keyring, char **said)
 {
-	static char words[2048];
+	static char words[2048] APART;
 	char *name = fmt("%s/list", path), *sig = fmt("%s/signature", path), *clear = fmt("%s/clear", path);
 	char *detached[] = { "gpgv", "--homedir", (char *)path, "--keyring", (char *)keyring, sig, name, NULL };
 	char *inside[] = { "gpgv", "--homedir", (char *)path, "--keyring", (char *)keyring, "--output", clear, name, NULL };

@@ -186,7 +186,7 @@ void *
 xalloc(size_t size)
 {
 	enum { LARGE = 8192 };
-	static char pool[20480] __attribute__((aligned(16))), large[192 << 10] __attribute__((aligned(4096)));
+	static char pool[20480] __attribute__((aligned(4096))), large[192 << 10] __attribute__((aligned(4096)));
 	static size_t used, large_used;
 	void *p;
 

@@ -74,8 +74,19 @@ printf 'wait up\nwait nothing more\n' >"$T/script"
 terminal="$PTY $T/script --"
 memory seated 80 'one at a terminal'
 
+# with a network, users, a console and its log: as start makes them
+mkdir -p "$T/root/var/lib/machines"
+for i in 1 2 3 4 5; do
+	cp -al "$t" "$T/root/var/lib/machines/started$i"
+done
+ok 'five are started' timeout 100 "$NL" start started1 started2 started3 started4 started5
+TRIES=400 wait_for at_most started 64
+ok 'one that was started takes at most 64 KB' at_most started 64
+note "started: $private KB"
+
 ends plain
 ends users
 ends linked
 ends seated
+ends started
 done_testing
