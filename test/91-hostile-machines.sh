@@ -99,6 +99,37 @@ else
 	skip "nobody hides in a group, whatever its name" "no cgroup2 here"
 fi
 
+# ---- a file system of its own, that never answers --------------------------------------------------
+
+cp "$(program hang)" "$T/hang"
+"$NL" -q -M slow -D "$(tree busybox)" --device=/dev/fuse --bind-ro="$T/hang:/bin/hang" sleep 1000 </dev/null >"$T/slow.out" 2>&1 &
+slow=$!
+wait_for grep -qs '^STATE=running' "$state/slow"
+inm slow sh -c "mkdir -p /srv/slow; exec hang /srv/slow" >"$T/hung" 2>&1 &
+# shellcheck disable=SC2317 # called by wait_for
+hung() { grep -qs 'mounted\|hang:' "$T/hung"; }
+wait_for hung
+if grep -q mounted "$T/hung"; then
+	# interrupted NAME COMMAND... : it is in the machine's hands until it is told to end
+	interrupted() {
+		name=$1
+		shift
+		rc=0
+		timeout -k 20 1 "$@" >"$T/said" 2>&1 || rc=$?
+		is "$name" 124 $rc
+	}
+	interrupted "copy-from: one that waits for it ends when it is told to" "$NL" copy-from slow /srv/slow/file "$T/got"
+	inm slow mount --bind /srv/slow/file /etc/passwd
+	interrupted "exec: so does that" "$NL" exec slow true
+	like "status: that waits for nothing" '*hang /srv/slow*' "$(timeout 20 "$NL" status slow)"
+else
+	skip "a file system that never answers" "no /dev/fuse: $(cat "$T/hung")"
+fi
+timeout 20 "$NL" terminate slow
+rc=0
+wait $slow 2>/dev/null || rc=$?
+is "and it ends, and all that waited" "$rc" "$rc$(pgrep -f "nspawn-lite copy-from slow")"
+
 # ---- users of the host ----------------------------------------------------------------------------
 
 if setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null; then
