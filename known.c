@@ -239,6 +239,7 @@ known_leads(const struct known *k)
 	return strstr(text, line) || (n == sizeof(text) - 1 && known_read_at(k->fd, &now) && now.leader == k->leader);
 }
 
+/* one that was nobody's root would have whoever follows it find what it likes */
 bool
 known_users(const struct known *k, int ns)
 {

@@ -795,11 +795,7 @@ bool known_read(const char *name, struct known *k);
 bool known_read_at(int fd, struct known *k);  /* of a register that is open; k->name is not known, and k->fd not open */
 void known_close(struct known *k);
 bool known_lives(const struct known *k);  /* still: its supervisor holds the register */
-/*
- * Its leader is in the users that the machine was given. One that was nobody's root, and is in users of its own making, has
- * mounts of its own, too, and what it likes in them. There is no way back: ask once all is opened, or joined. ns: its
- * /proc/PID/ns, or -1
- */
+/* its leader is not in users of its own making, and mounts. There is no way back: ask when all is open. ns: /proc/PID/ns, or -1 */
 bool known_users(const struct known *k, int ns);
 bool known_leads(const struct known *k);  /* and k->leader has not been reaped, so that no other process has that pid */
 /* sorted by name; closed, and without words. look, if it is not NULL, is called with each while it is open */

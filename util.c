@@ -42,10 +42,13 @@ put(int fd, const char *s, size_t len)
 void
 tame(char *s)
 {
+	bool valid = utf8_valid(s, true);  /* else one byte alone may be such, to terminals that are old */
 	unsigned char *c;
 
 	for (c = (unsigned char *)s; *c; c++)
-		if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+		if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			*c = c[1] = '?';
+		else if (*c < 0x20 || *c == 0x7f || (!valid && *c >= 0x80 && *c < 0xa0))
 			*c = '?';
 }
 

@@ -18,6 +18,25 @@ __asan_default_options(void)
 	return "detect_leaks=0";
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static const char text[] = "\4\0\0\102one\r\n\033[31mred\033[m \033[>4;1m\033[?4m\033]0;title\007\033P1$r\033\\ \302\233 \343\201\202 \2335n\b\n\033(B"
+	                           "\005\005words";
+	const char *dir = getenv("SEEDS");
+	FILE *out = dir ? fopen(fmt("%s/one", dir), "w") : NULL;
+
+	(void)argc;
+	(void)argv;
+	if (out) {
+		fwrite(text, 1, sizeof(text) - 1, out);
+		fclose(out);
+	}
+	return 0;
+}
+
 void
 console_hold(struct run *r, bool on)
 {
@@ -135,7 +154,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begun = true;
 	if (size < 2)
 		return 0;
-	view = (struct view){ .mode = *data & 1 ? JSON : *data & 2 ? SHORT : PLAIN, .clean = true, .colours = (*data & 3) == 0 && *data & 4,
+	view = (struct view){ .mode = *data & 1 ? JSON : *data & 2 ? SHORT : PLAIN, .clean = !(*data & 1) || *data & 8, .colours = (*data & 3) == 0 && *data & 4,
 	                      .host = "host", .tag = "name" };
 	g = (struct ring){ .fd = file(), .size = 4096, .head = data[1], .tail = data[1], .born = data[1] };
 	if (ftruncate(g.fd, 128 + 4096) < 0)
