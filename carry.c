@@ -50,6 +50,8 @@ check_leader(const struct load *l)
 static void
 reach(struct load *l, const char *name, const char *what)
 {
+	int error;
+
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
 	if (!known_read(name, &l->k))
@@ -57,7 +59,11 @@ reach(struct load *l, const char *name, const char *what)
 	if (l->k.leader <= 0)
 		die("%s: machine %s is not running: it is %s", l->verb, name, l->k.state);
 	l->root = openat(AT_FDCWD, fmt("/proc/%d/root", (int)l->k.leader), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	error = errno;
 	check_leader(l);
+	if (l->root < 0 && access("/proc/self", F_OK) < 0)
+		die("%s: /proc is not mounted", l->verb);
+	errno = error;
 	if (l->root < 0)
 		die("%s: open the root of machine %s:", l->verb, name);
 }

@@ -50,19 +50,25 @@ open_gate(const struct known *k, struct gate *g)
 {
 	char *proc = fmt("/proc/%d", (int)k->leader);
 	struct known now;
+	int error;
 
 	if (k->leader <= 0)
 		die_of_state(k);
 	g->pidfd = sys_pidfd_open(k->leader);
 	g->ns = openat(AT_FDCWD, fmt("%s/ns", proc), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	g->root = openat(AT_FDCWD, fmt("%s/root", proc), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	error = errno;
 	if (!known_lives(k) || !known_read(k->name, &now))
 		die("machine %s has ended", k->name);
 	known_close(&now);
 	if (now.leader != k->leader || now.since != k->since)
 		die_of_state(&now);
-	if (g->ns < 0 || g->root < 0)
-		die(errno == EACCES || errno == EPERM ? "look at machine %s:" : "machine %s is just ending:", k->name);
+	if (g->ns >= 0 && g->root >= 0)
+		return;
+	if (access("/proc/self", F_OK) < 0)
+		die("look at machine %s: /proc is not mounted", k->name);
+	errno = error;
+	die(errno == EACCES || errno == EPERM ? "look at machine %s:" : "machine %s is just ending:", k->name);
 }
 
 /* all at once (5.8), else one by one: the users last, for they take away what the others need */

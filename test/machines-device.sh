@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016,SC2317 # what is expanded is expanded inside; functions may be called by name
+# shellcheck disable=SC2016,SC2086,SC2317 # what is expanded is expanded inside; verbs are words; functions may be called by name
 # What the verbs for running machines must do on a device: a kernel, busybox and
 # nspawn-lite. Prints TAP. Run by 92-machines-lab.sh in emulated machines whose
 # root is an initramfs; runs on any router as it is:
@@ -233,7 +233,13 @@ if ! grep -q ' /dev/pts ' /proc/mounts; then
 	is 'and stops' 0 "$("$nl" stop two 2>&1; echo $?)"
 	mount -t devpts devpts /dev/pts
 fi
+"$nl" start two 2>"$state/err"
 umount -l /proc
+is 'without /proc one that runs is on the list' two "$("$nl" list --no-legend | cut -d' ' -f1)"
+for verb in 'exec two true' 'shell two' 'copy-to two /bin/busybox /tmp/x' 'copy-from two /etc /tmp/x' 'bind two /etc'; do
+	has "without /proc, $verb: it is named" '/proc is not mounted' "$("$nl" $verb 2>&1)"
+done
+is 'and it is stopped' 0 "$("$nl" stop two 2>&1; echo $?)"
 is 'without /proc start says so' '1 1' "$("$nl" start two >/out 2>&1; echo $?) $(grep -c /proc /out)"
 mount -t proc proc /proc
 rm -rf "$state/tree" "$state/host"
