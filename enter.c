@@ -59,9 +59,12 @@ open_gate(const struct known *k, struct gate *g)
 	error = errno;
 	if (!known_leads(k))
 		die("machine %s has ended, or begins again", k->name);
+	if (g->ns >= 0 && g->root >= 0)
+		return;
+	if (access("/proc/self", F_OK) < 0)
+		die("look at machine %s: /proc is not mounted", k->name);
 	errno = error;
-	if (g->ns < 0 || g->root < 0)
-		die(errno == EACCES || errno == EPERM ? "look at machine %s:" : "machine %s is just ending:", k->name);
+	die(errno == EACCES || errno == EPERM ? "look at machine %s:" : "machine %s is just ending:", k->name);
 }
 
 /* all at once (5.8), else one by one: the users last, for they take away what the others need */

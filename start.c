@@ -307,9 +307,11 @@ detach(int out)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(022);
-	null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
-	if (setsid() < 0 || chdir("/") < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(out, 2) < 0)
+	if (dup2(out, 2) < 0 || setsid() < 0 || chdir("/") < 0)
 		_exit(FAIL);
+	null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+		die("open /dev/null:");
 	sys_close_but(3, NULL, 0);
 }
 
