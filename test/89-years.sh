@@ -72,7 +72,8 @@ cp -a "$store/z1" "$store/z3"
 client=$(command -v dhclient) && for f in "$client" $(ldd "$client" | grep -o '/[^ ]*'); do
 	mkdir -p "$store/z3/${f%/*}"
 	cp -L "$f" "$store/z3/$f"
-done && [ -x "$store/z3/sbin/dhclient" ] || cp -L "$client" "$store/z3/sbin/dhclient"
+done
+[ -x "$store/z3/sbin/dhclient" ] || cp -L "${client:-/nowhere}" "$store/z3/sbin/dhclient" 2>/dev/null
 
 has_gone() { ! kill -0 "$1" 2>/dev/null; }
 lived() { [ "$(grep -c . "$store/$1/lives" 2>/dev/null)" -ge "$2" ] 2>/dev/null; }
@@ -127,7 +128,8 @@ turn() {
 	3)	nl stop "$1" && nl start "$1" ;;
 	4)	kill -9 "$(value "$1" LEADER)" ;;
 	esac
-	TRIES=100 wait_for lived "$1" $((n + 1)) && wait_for ran "$1" || note "$1 by $2: $(nl logs "$1" | tail -n 5)"
+	TRIES=100 wait_for lived "$1" $((n + 1)) || note "$1 by $2: $(nl logs "$1" | tail -n 5)"
+	wait_for ran "$1"
 }
 i=0
 while [ $i -lt "$lives" ]; do
