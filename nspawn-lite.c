@@ -18,7 +18,7 @@
 #include "nspawn-lite.h"
 #include CONFIG
 
-enum { REBOOT_STATUS = 133, PAUSE_MS = 100, ASK_MS = 2000, ASK_MOST = 10, ASK_LATER_MS = 10000 };
+enum { REBOOT_STATUS = 133, PAUSE_MS = 100, ASK_FIRST_MS = 250, ASK_MS = 2000, ASK_MOST = 10, ASK_LATER_MS = 10000 };
 
 static char **our_argv;
 static bool lived;  /* a machine ran: what is returned is its status */
@@ -695,7 +695,7 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 	if ((reboot || r->halting++ == 0) && halt_ask(p, r, what)) {
 		r->asked = what;
 		r->asked_at = now_ms();
-		r->ask_next = r->asked_at + ASK_MS;
+		r->ask_next = r->asked_at + ASK_FIRST_MS;
 		r->times_asked = 1;
 		if (!r->quiet)
 			print(2, "Trying to halt container. Send SIGTERM again to trigger immediate termination.\n");
@@ -737,7 +737,8 @@ press(const struct plan *p, struct run *r)
 	}
 	if (now >= r->ask_next) {
 		halt_ask(p, r, r->asked);
-		r->ask_next = now + (r->times_asked++ < ASK_MOST ? ASK_MS : ASK_LATER_MS);
+		r->ask_next = now + (r->times_asked < 3 ? ASK_FIRST_MS << r->times_asked : r->times_asked < ASK_MOST ? ASK_MS : ASK_LATER_MS);
+		r->times_asked++;
 	}
 	return (int)((r->ask_next < end ? r->ask_next : end) - now);
 }

@@ -123,6 +123,13 @@ openrc() {
 	END
 }
 
+if command -v systemd-analyze >/dev/null; then
+	sed "s|/usr/sbin/nspawn-lite|$NL|" "$contrib/nspawn-lite@.service" >"$T/nspawn-lite@web.service"
+	is 'systemd has nothing to say against its unit' '0 ' \
+		"$(timeout 60 systemd-analyze verify --man=no "$T/nspawn-lite@web.service" 2>"$T/said"; echo $?) $(cat "$T/said")"
+else
+	skip 'systemd has nothing to say against its unit' 'no systemd-analyze'
+fi
 leftovers_before
 for host in ${HOSTS:-busybox runit s6 openrc}; do
 	$host &
