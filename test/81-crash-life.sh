@@ -5,7 +5,8 @@
 # CRASH=all takes every call, else some.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need_root
+# shellcheck source-path=SCRIPTDIR source=net.sh
+. "${0%/*}/net.sh"
 need timeout
 step=$(program step)
 "$step" works 2>/dev/null || skip_all 'stepping is for x86_64 and Linux 5.3'
@@ -41,10 +42,8 @@ what_is() {
 	case $leader in ''|0) ;; *) sed 's/^[0-9]* [0-9]* //' "/proc/$leader/mountinfo" | grep -v ' /there/' ;; esac
 	# who connects to its console
 	grep -cF "$T" /proc/net/unix
-	for p in /proc/[0-9]*; do
-		if [ "$p/exe" -ef "$NL" ]; then
-			tr '\0' ' ' <"$p/cmdline" | sed "s|.*\\($me\\)|\\1|"
-		fi
+	ours | while read -r p; do
+		tr '\0' ' ' <"/proc/$p/cmdline" && echo
 	done 2>/dev/null
 }
 same() {
@@ -57,6 +56,7 @@ same() {
 	diff "$T/before" "$T/now" | grep '^[<>]' | head -n 3
 	cp "$T/now" "$T/before"
 }
+on=''	# what it is run on
 # each CHECK STRIDE WORD... : prints what went wrong
 each() {
 	check=$1
@@ -65,7 +65,8 @@ each() {
 	[ "${CRASH:-}" != all ] || stride=1
 	k=1
 	cases=0
-	while before=$(prepare); timeout 60 "$step" kill $k "$T/hit" "$@" </dev/null >"$T/out" 2>"$T/err"
+	# shellcheck disable=SC2086 # words are words
+	while before=$(prepare); timeout 60 $on "$step" kill $k "$T/hit" "$@" </dev/null >"$T/out" 2>"$T/err"
 		read -r hit call who remark <"$T/hit" && [ "$hit" != end ]; do
 		wrong=$before$($check)
 		[ "$remark" != hangs ] || wrong="$wrong hangs"
@@ -100,12 +101,12 @@ init 'exit 0'
 nl start --foreground "$me" >/dev/null 2>&1
 export STEP=free
 stepped 'a machine whose supervisor is killed is in no list, and the next command takes it away' \
-	not_there 29 "$NL" start --foreground "$me"
+	not_there 43 "$NL" start --foreground "$me"
 init '[ -e /again ] && exit 0; : >/again; reboot -f'
-stepped 'so is one that reboots' not_there 41 "$NL" start --foreground "$me"
+stepped 'so is one that reboots' not_there 71 "$NL" start --foreground "$me"
 init '[ -e /again ] && exit 0; : >/again; exit 3'
 # a pause of a second each
-stepped 'and one that begins again by itself' not_there 211 "$NL" run -q -b -M "$me" -D "$t" --restart=on-failure
+stepped 'and one that begins again by itself' not_there 311 "$NL" run -q -b -M "$me" -D "$t" --restart=on-failure
 
 # ---- verbs -------------------------------------------------------------------------------------------------
 
@@ -117,7 +118,7 @@ begun() {
 	nl start "$me" || echo "start: status $?"
 	nl terminate "$me" || echo "terminate: status $?"
 }
-stepped 'start that is killed: the next one works' begun 5 "$NL" start "$me"
+stepped 'start that is killed: the next one works' begun 9 "$NL" start "$me"
 prepare() { nl start "$me" 2>&1; }
 ended() { nl terminate "$me" 2>/dev/null; }
 stepped 'stop that is killed' ended 7 "$NL" stop --no-block "$me"
@@ -128,10 +129,13 @@ nl start "$me"
 prepare() { :; }
 works() { [ "$(nl exec "$me" echo works 2>&1)" = works ] || echo 'it does not work any more'; }
 is 'it runs' '' "$(works)"
-stepped 'exec that is killed leaves nothing in it' works 5 "$NL" exec "$me" /bin/true
-stepped 'nor does one that goes on' works 17 "$NL" exec "$me" sleep 1
+stepped 'exec that is killed leaves nothing in it' works 11 "$NL" exec "$me" /bin/true
+stepped 'nor does one that goes on' works 29 "$NL" exec "$me" sleep 1
 stepped 'nor shell' works 23 "$NL" shell "$me" /bin/true
-stepped 'nor console' works 5 timeout 1 "$NL" console "$me"
+printf '%s\n' 'send \x1d\x1d\x1d' exit >"$T/script"
+on="$PTY -t 20 $T/script --"
+stepped 'nor console' works 47 "$NL" console "$me"
+on=''
 prepare() { rm -rf "$t"/there/*; }
 copied() {
 	# half a file may be there under no name that it shall have
@@ -144,15 +148,14 @@ copied() {
 	done
 	works
 }
-stepped 'nor copy-to' copied 7 "$NL" copy-to --force "$me" "$T/files" /there/files
+stepped 'nor copy-to' copied 17 "$NL" copy-to --force "$me" "$T/files" /there/files
 prepare() {
 	n=$((n + 1))
 	mkdir -p "$t/there/d$n"
 }
 n=0
-stepped 'nor bind' works 7 "$NL" bind "$me" "$T/files" /there/d
+stepped 'nor bind' works 13 "$NL" bind "$me" "$T/files" /there/d
 nl terminate "$me"
-leftovers_after 'nothing is left'
 
 # ---- two hosts in one ------------------------------------------------------------------------------------------
 
@@ -161,22 +164,26 @@ host() {
 	mkfifo "$T/in$1"
 	cp -a "$t" "$T/t$1"
 	exec 7<>"$T/in$1"
+	# shellcheck disable=SC2016 # words of the inner one
 	NSPAWN_LITE_DENY=bpf unshare -m -p -f --mount-proc --kill-child sh -c 'mount -t tmpfs none "$1" && shift && "$@"' x "$T/root/run" \
 		"$NL" -q -P -M "$me" -D "$T/t$1" /bin/sh -c 'echo up; read -r x; exit 5' <"$T/in$1" >"$T/out$1" 2>&1 &
-	eval "pid$1=$!"
+	pids="$! $pids"
 	wait_for test -s "$T/out$1"
 }
 if unshare -p -f --kill-child true 2>/dev/null; then
+	pids=''
 	host 1
 	host 2
 	echo x >"$T/in2"
-	wait "$pid2"
+	wait "${pids%% *}"
 	is 'two hosts in one have machines of the same name' '5 up' "$? $(cat "$T/out2")"
 	echo x >"$T/in1"
-	wait "$pid1"
+	pids=${pids#* }
+	wait "${pids%% *}"
 	is 'and the end of one is not that of the other' '5 up' "$? $(cat "$T/out1")"
-	leftovers_after 'nothing is left of them'
 else
 	skip 'two hosts in one' 'no unshare --kill-child'
 fi
+rm -rf "$store"
+leftovers_after 'nothing is left'
 done_testing
