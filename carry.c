@@ -49,8 +49,6 @@ check_leader(const struct load *l)
 static void
 reach(struct load *l, const char *name, const char *what)
 {
-	int error;
-
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
 	if (!known_read(name, &l->k))

@@ -79,15 +79,18 @@ become(char **argv, char **env, pid_t parent)
 	_exit(errno == ENOENT ? NOT_FOUND : CANNOT_EXEC);
 }
 
-/* NULL: it did well; else a sentence without a beginning. serve: what is watched is not to wait for it */
+enum { WAIT, SERVE, HEED };  /* meanwhile: look at nothing, at what is watched, at who tells us to end */
+
+/* NULL: it did well; else a sentence without a beginning */
 static char *
-call(struct run *r, const char *event, bool serve)
+call(struct run *r, const char *event, int meanwhile)
 {
 	enum { STEP = 20 };
 	char *argv[] = { (char *)*program, (char *)event, NULL }, **env = environment(r, event);
 	int64_t end = now_ms() + HOOK_SECONDS * 1000;
 	pid_t own = getpid(), pid, got;
 	int status = 0, ms = 1;
+	bool told = false;
 
 	say("%s %s", *program, event);
 	pid = fork();
@@ -95,11 +98,12 @@ call(struct run *r, const char *event, bool serve)
 		become(argv, env, own);
 	if (pid < 0)
 		return fmt("cannot be started: %s", error_text(errno));
-	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && now_ms() < end) {
-		if (serve)
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && now_ms() < end && !told) {
+		if (meanwhile != WAIT)
 			run_wait(r, ms);
 		else
 			poll(NULL, 0, ms);
+		told = meanwhile == HEED && run_told_to_end();
 		ms = ms < STEP ? ms * 2 : ms;
 	}
 	if (got == 0) {
@@ -107,6 +111,8 @@ call(struct run *r, const char *event, bool serve)
 		kill(pid, SIGKILL);
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
+		if (told)
+			return xstrdup("was interrupted: the machine is told to end");
 		return fmt("took longer than %d s, and was killed", HOOK_SECONDS);
 	}
 	if (got < 0)
@@ -118,9 +124,9 @@ call(struct run *r, const char *event, bool serve)
 
 /* one that only tells of something: that goes on */
 static void
-tell(struct run *r, const char *event, bool serve)
+tell(struct run *r, const char *event, int meanwhile)
 {
-	char *why = call(r, event, serve);
+	char *why = call(r, event, meanwhile);
 
 	if (why)
 		warn("%s %s of machine %s %s", *program, event, r->name, why);
@@ -129,44 +135,30 @@ tell(struct run *r, const char *event, bool serve)
 static void
 post_stop(struct run *r)
 {
-	tell(r, "post-stop", false);
+	tell(r, "post-stop", WAIT);
 }
 
 static void
 down(struct run *r)
 {
-	tell(r, "down", false);
+	tell(r, "down", WAIT);
 	leader = 0;
 }
 
 void
 hook_look(const struct plan *p, struct run *r)
 {
-	static const int ends[] = { SIGTERM, SIGINT, SIGHUP };
-	sigset_t these, before, came;
 	char *why;
-	size_t i;
 
 	(void)p;
 	if (!*program)
 		return;
 	if (access(*program, X_OK) < 0)
 		die("machine %s is not started: %s:", r->name, *program);
-	signal(SIGCHLD, SIG_DFL);  /* a caller that ignores it would have its status */
-	sigemptyset(&these);
-	for (i = 0; i < LEN(ends); i++)
-		sigaddset(&these, ends[i]);
-	/* who is told to end meanwhile does, but not without post-stop */
-	sigprocmask(SIG_BLOCK, &these, &before);
 	undo(r, post_stop);
-	why = call(r, "pre-start", false);
+	why = call(r, "pre-start", HEED);
 	if (why)
 		die("machine %s is not started: %s pre-start %s", r->name, *program, why);
-	sigpending(&came);
-	for (i = 0; i < LEN(ends); i++)
-		if (sigismember(&came, ends[i]) == 1 && sigismember(&before, ends[i]) == 0)
-			die("machine %s is not started: interrupted in %s pre-start", r->name, *program);
-	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 void
@@ -177,6 +169,6 @@ hook_up(const struct plan *p, struct run *r)
 		return;
 	leader = r->pid;
 	undo(r, down);
-	tell(r, "up", true);
+	tell(r, "up", SERVE);
 	raise(SIGCHLD);  /* what came meanwhile is looked at at once */
 }

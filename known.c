@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
@@ -140,6 +141,21 @@ take_line(struct known *k, const char *line, bool words)
 	}
 }
 
+/* a box without a battery begins in 1970, and learns the time when machines run already */
+static void
+correct_since(struct known *k)
+{
+	const int64_t y2020 = INT64_C(1577836800000000);
+	struct timespec now, tick;
+
+	if (!k->since || k->since >= y2020 || !k->since_monotonic)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_MONOTONIC, &tick);
+	if (now.tv_sec > y2020 / 1000000)
+		k->since = (now.tv_sec - tick.tv_sec) * INT64_C(1000000) + (now.tv_nsec - tick.tv_nsec) / 1000 + k->since_monotonic;
+}
+
 /* what stands there, while it is held by its supervisor: false, it is not. text is room to read into */
 static bool
 take(int fd, struct known *k, bool words, char **text, size_t *room)
@@ -160,6 +176,7 @@ take(int fd, struct known *k, bool words, char **text, size_t *room)
 				take_line(k, line, words);
 		if (!k->state)
 			k->state = xstrdup("opening");
+		correct_since(k);
 		return true;
 	}
 	return false;

@@ -59,6 +59,17 @@ run guest -M one true
 is 'one that does not end is killed' "0 nspawn-lite: $T/hook down of machine one took longer than 2 s, and was killed" "$rc $err"
 is 'and the rest is as ever' 'pre-start up down post-stop' "$(words)"
 
+hook '[ "$1" != pre-start ] || sleep 1000'
+guest -M one true 2>"$T/said" &
+# shellcheck disable=SC2317 # called by wait_for
+called() { grep -q pre-start "$T/calls"; }
+wait_for called
+run timeout 60 "$NL" stop one
+wait $!
+is 'who is told to end meanwhile does at once' \
+	"1 0 nspawn-lite: machine one is not started: $T/hook pre-start was interrupted: the machine is told to end" "$? $rc $(cat "$T/said")"
+is 'but not without its end' 'pre-start post-stop' "$(words)"
+
 rm "$T/hook"
 run guest -M one true
 like 'one that is not there keeps the machine from starting' "1 *machine one is not started: $T/hook: No such file*" "$rc $err"

@@ -254,8 +254,9 @@ for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	rc=$?
 	[ -z "$signal" ] || [ $rc = 137 ] || wrong="$wrong $n: $rc"
 	! nl wait "$moment" running --timeout=0 2>/dev/null || wrong="$wrong $n: it is shown"
-	nl -q -M "$moment" -D "$T/t/fails" /bin/true 2>"$T/err" || wrong="$wrong $n: $(cat "$T/err")"
-	[ -z "$(left)" ] || wrong="$wrong $n: $(left)"
+	nl -q -M "$moment" -D "$T/t/fails" /bin/true 2>"$T/err" || wrong="$wrong $n: status $?, $(cat "$T/err")"
+	stays=$(left)
+	[ -z "$stays" ] || wrong="$wrong $n: it leaves $stays"
 done 2>/dev/null
 is 'whenever a supervisor is killed or told to end, nobody sees it, and the next one begins' '' "$wrong"
 wait_for sh -c "tail -n 1 '$T/told' | grep -q stopped"

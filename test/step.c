@@ -10,7 +10,8 @@
  * A guest's program waits until the first process has come to poll for events: so the order of
  * calls is the same each time. With STEP=late in the environment the first such poll ends at once,
  * as if nothing had happened for a while, and the program waits for the second. With STEP=free
- * programs are never kept waiting: a verb has no guests, only filters.
+ * programs are never kept waiting: a verb has no guests, only filters. With STEP=leave, too, and
+ * what goes on when the first process has ended is left alone.
  * We wait until all descendants have ended, and end with the status of the first process as a
  * shell says it, or with 99 if we had to end something that would not end.
  * LOG becomes one line:
@@ -62,7 +63,7 @@ static int injected;  /* an errno, or 0 */
 static long aim, calls, aimed = -1;
 static pid_t supervisor, child, held, failing, known[MOST], frozen[MOST];
 static int nknown, nfrozen, status = -1, child_status = -1;
-static int started, released, hung, early, skipping, unheld;
+static int started, released, hung, early, skipping, unheld, leave;
 static int dying;  /* the supervisor is to die, and nothing moves until it has */
 static int over;   /* it has happened, and nothing is traced from here on */
 static int free_before;  /* the guest's program ran already */
@@ -83,9 +84,21 @@ fail(const char *what)
 }
 
 static void
+forget(pid_t pid)
+{
+	int i;
+
+	for (i = 0; i < nknown; i++)
+		if (known[i] == pid)
+			known[i] = known[--nknown];
+}
+
+static void
 detach(pid_t pid, int sig)
 {
 	ptrace(PTRACE_DETACH, pid, NULL, (void *)(long)sig);
+	if (leave)
+		forget(pid);
 }
 
 static void
@@ -286,10 +299,17 @@ watch(void)
 			}
 			if (pid == child)
 				child_status = stop;
-			for (i = 0; i < nknown; i++)
-				if (known[i] == pid)
-					known[i] = known[--nknown];
+			forget(pid);
 		}
+		if (!leave || status < 0)
+			continue;
+		if (!over) {
+			is_over();
+			for (i = 0; i < nknown; i++)
+				ptrace(PTRACE_INTERRUPT, known[i], NULL, NULL);
+		}
+		if (nknown == 0)
+			return;
 	}
 }
 
@@ -303,7 +323,7 @@ start(char **words)
 	char c;
 
 	sigaction(SIGALRM, &act, NULL);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || pipe(ready) < 0)
+	if (prctl(PR_SET_CHILD_SUBREAPER, !leave, 0, 0, 0) < 0 || pipe(ready) < 0)
 		fail("begin");
 	supervisor = fork();
 	if (supervisor < 0)
@@ -332,7 +352,8 @@ step(char **argv)
 	if (!report)
 		fail(argv[3]);
 	early = getenv("STEP") && strcmp(getenv("STEP"), "late") == 0;
-	unheld = getenv("STEP") && strcmp(getenv("STEP"), "free") == 0;
+	leave = getenv("STEP") && strcmp(getenv("STEP"), "leave") == 0;
+	unheld = leave || (getenv("STEP") && strcmp(getenv("STEP"), "free") == 0);
 	start(argv + 4);
 	watch();
 	if (hung)
