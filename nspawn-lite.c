@@ -42,7 +42,7 @@ take_signals(const struct plan *p, struct run *r)
 {
 	(void)p;
 	(void)r;
-	run_signals();
+	run_signals_wait();
 }
 
 static void
@@ -458,6 +458,7 @@ spawn(const struct plan *p, struct run *r)
 	if (net_private(p) && r->netns < 0 && !r->userns)  /* else init makes it by and by */
 		r->init_namespaces |= CLONE_NEWNET;
 	net_enter(r);
+	run_signals_kill(true);  /* it may hang on a file system that does not answer, and we with it */
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
 	if (r->userns)
 		r->pid = sys_fork(r->init_namespaces | CLONE_NEWUSER, r->cgroup_v1 ? -1 : r->cgroup, init_main, &c, &r->placed);
@@ -485,6 +486,7 @@ spawn(const struct plan *p, struct run *r)
 	mount_forget(r);
 	r->image_mounts = drop(r->image_mounts);
 	listen_to_child(r);
+	run_signals_kill(false);
 }
 
 /* ---- one life after another ---------------------------------------------------------------- */

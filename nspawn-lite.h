@@ -279,6 +279,9 @@ void watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, sh
 void unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short));
 void run_signals(void);                              /* blocked but in run_wait; SIGPIPE harmless */
 void run_signal_too(int sig);                         /* take this one too */
+void run_signals_wait(void);                         /* the same, but SIGINT and SIGUSR2 wait without a handler */
+/* these two end us, and nothing is unmade: what we wait for may never come. Off: as after run_signals */
+void run_signals_kill(bool on);
 void run_signals_look(void);                         /* those that wait and want an end have come now */
 void run_signals_open(bool open);                    /* let them interrupt what we do, or not */
 void run_signals_as_found(void);                     /* before we exec ourselves */
