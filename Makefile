@@ -126,9 +126,10 @@ $(O)/nspawn-lite.bash: $(O)/nspawn-lite
 bin := $(DESTDIR)$(PREFIX)/bin
 share := $(DESTDIR)$(PREFIX)/share
 install: all $(O)/nspawn-lite.bash
-	install -d $(bin) $(share)/man/man8 $(share)/bash-completion/completions
+	install -d $(bin) $(share)/man/man8 $(share)/bash-completion/completions $(share)/doc/nspawn-lite/contrib
 	install -m 755 $(O)/nspawn-lite $(bin)/nspawn-lite
 	install -m 644 nspawn-lite.8 $(share)/man/man8/nspawn-lite.8
+	cp -R contrib/. $(share)/doc/nspawn-lite/contrib
 	[ ! -e $(O)/nspawn-lite.bash ] || \
 		install -m 644 $(O)/nspawn-lite.bash $(share)/bash-completion/completions/nspawn-lite
 # Under the original's names too: not where the original is

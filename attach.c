@@ -480,6 +480,7 @@ static struct view {
 	int leader;
 	uint64_t lines, skip; /* seen; of those not shown */
 	bool count;           /* show none */
+	bool text_only;       /* no lines that are empty, nor ours of when it began and ended */
 	bool midline;
 	int64_t us;           /* of the line that we are in */
 	int state;
@@ -586,7 +587,9 @@ in_sequence(struct view *v, unsigned char c)
 	} else if (v->state == BETWEEN && c >= 0x30) {
 		v->state = GROUND;
 	}
-	if (v->state == SEQUENCE && v->nseq < sizeof(v->seq) - 2)
+	if (v->state == SEQUENCE && !(c == '[' && !v->nseq) && !strchr("0123456789;:", c ? c : ' '))
+		v->nseq = sizeof(v->seq);  /* what asks the terminal for something ends in m, too */
+	else if (v->state == SEQUENCE && v->nseq < sizeof(v->seq) - 2)
 		v->seq[v->nseq++] = (char)c;
 	return true;
 }
@@ -635,10 +638,14 @@ show_bytes(struct view *v, int kind, const char *data, size_t len)
 
 	for (; len > 0; data++, len--) {
 		c = (unsigned char)*data;
+		if (!v->midline && v->text_only && (c == '\n' || c == '\r'))
+			continue;
 		if (!v->midline)
 			begin_line(v, kind);
 		if (c == '\n') {
-			if (v->clean || v->mode == JSON)
+			if (v->state != GROUND)  /* a sequence that does not end */
+				v->nseq = 0;
+			else if (v->clean || v->mode == JSON)
 				put_letter(v, 0);
 			v->state = GROUND;
 			if (v->colours)
@@ -663,7 +670,7 @@ show_record(struct view *v, const struct record *rec, const char *data)
 	char text[64] = "";
 	bool turn = rec->kind == RING_START || rec->kind == RING_END;
 
-	if (rec->kind == RING_START)
+	if (rec->kind == RING_START && !v->text_only)
 		v->leader = (int)strtol(memcpy(text, data, rec->len < 16 ? rec->len : 16), NULL, 10);
 	if (rec->kind == RING_CONSOLE) {
 		v->us = rec->us;
@@ -674,6 +681,10 @@ show_record(struct view *v, const struct record *rec, const char *data)
 		return;
 	if (v->midline)
 		end_line(v);
+	v->state = GROUND;  /* what the guest did not end hides nothing of ours */
+	v->nseq = 0;
+	if (turn && v->text_only)
+		return;
 	v->us = rec->us;
 	begin_line(v, rec->kind);
 	if (turn && v->mode == SHORT) {
@@ -682,7 +693,8 @@ show_record(struct view *v, const struct record *rec, const char *data)
 	}
 	if (rec->kind != RING_START || v->mode != SHORT)
 		show_bytes(v, rec->kind, data, rec->len);
-	end_line(v);
+	if (v->midline)
+		end_line(v);
 }
 
 static void
@@ -717,22 +729,24 @@ show_all(struct view *v, struct ring *g, uint64_t *at, bool tell)
 	flush(v);
 }
 
-/* so that the last n lines are shown: their number is known when one has been through all */
-static void
+/* so that the last n lines are shown: their number is known when one has been through all. false: there are none */
+static bool
 skip_to(struct view *v, struct ring *g, const char *word)
 {
 	long long most = 0;
-	uint64_t at = 0;
+	uint64_t at = 0, seen;
 	struct view fresh = *v;
 
 	if (!word || streq(word, "all"))
-		return;
+		return true;
 	if (!parse_number(word, 0, INT32_MAX, &most))
 		die("--lines=%s: neither a number nor all", word);
 	v->count = true;
 	show_all(v, g, &at, false);
-	fresh.skip = v->lines + v->midline > (uint64_t)most ? v->lines + v->midline - (uint64_t)most : 0;
+	seen = v->lines + v->midline;
 	*v = fresh;
+	v->skip = seen > (uint64_t)most ? seen - (uint64_t)most : 0;
+	return seen > 0;
 }
 
 static const char *
@@ -753,8 +767,10 @@ attach_print_lines(const struct known *k, size_t n)
 
 	if (!n || ring_open(&g, k->name) < 0)
 		return;
-	view = (struct view){ .mode = SHORT, .clean = isatty(1), .host = our_host(), .tag = "systemd-nspawn", .leader = k->supervisor };
-	skip_to(&view, &g, fmt("%zu", n));
+	view = (struct view){ .mode = SHORT, .clean = isatty(1), .text_only = true, .host = our_host(), .tag = "systemd-nspawn",
+	                      .leader = k->supervisor };
+	if (skip_to(&view, &g, fmt("%zu", n)))
+		print(1, "\n");
 	show_all(&view, &g, &at, false);
 	if (view.midline)
 		end_line(&view);

@@ -42,6 +42,8 @@ check_leader(const struct load *l)
 {
 	if (!known_leads(&l->k))
 		die("%s: machine %s ends, or begins again", l->verb, l->k.name);
+	if (!known_users(&l->k, -1))
+		die("%s: the first process of machine %s has gone to users of its own making: nothing goes there", l->verb, l->k.name);
 }
 
 static void
@@ -146,7 +148,8 @@ copy_trouble(const struct load *l, const char *where)
 	if (errno == EEXIST)
 		die("%s: %s: File exists%s", l->verb, at, l->force ? "" : " (--force puts the new one in its place)");
 	if (errno == EISDIR)
-		die("%s: %s: a directory is in the place of what is none", l->verb, at);
+		die("%s: %s: %s", l->verb, at, streq(where, ".") ? "it is a directory: say what the file is to be called there"
+		    : "a directory is in the place of what is none");
 	if (errno == ENOTDIR)
 		die("%s: %s: what is no directory is in the place of one", l->verb, at);
 	if (errno == EDEADLK)

@@ -178,9 +178,32 @@ slice_path(const char *slice)
 	return fmt("%s/%s", path, slice);
 }
 
+/* a namespace that we are in, if it is not the first of its kind: their numbers are those of proc_ns.h in the kernel */
+static unsigned long long
+inside(const char *kind, unsigned long long first)
+{
+	struct stat st;
+
+	return stat(fmt("/proc/self/ns/%s", kind), &st) == 0 && st.st_ino != first ? (unsigned long long)st.st_ino : 0;
+}
+
+/*
+ * The hierarchy's root may be that of other machines, too, in which machines have the same names: then those around us
+ * are told apart by their processes. 0: it is the host's, or ours alone
+ */
+static unsigned long long
+around_us(const char *kind)
+{
+	static unsigned long long around = UINT64_MAX;
+
+	if (around == UINT64_MAX)
+		around = inside("pid", 0xeffffffc);
+	return around && (streq(kind, V2) || streq(kind, SYSTEMD)) && inside("cgroup", 0xeffffffb) ? 0 : around;
+}
+
 /* in a unit's name a dash stands for a slash, so that a dash needs another face: systemd.unit(5) */
 static char *
-scope_name(const char *machine)
+scope_name(const char *machine, unsigned long long around)
 {
 	static const uint8_t key[16] = "nspawn-lite root";
 	const char *c, *other = getenv("NSPAWN_LITE_ROOT");
@@ -188,9 +211,11 @@ scope_name(const char *machine)
 
 	for (c = machine; *c; c++)
 		name = *c == '-' ? fmt("%s\\x2d", name) : fmt("%s%c", name, *c);
-	if (!other)
+	if (!other && !around)
 		return fmt("%s.scope", name);
 	/* machines of another root may have the same names */
+	if (around)
+		other = fmt("%s%llu", other ? other : "", around);
 	return fmt("%08x-%s.scope", (unsigned int)siphash24(other, strlen(other), key), name);
 }
 
@@ -199,7 +224,7 @@ static struct share *
 add(struct run *r, const char *kind, int root, const char *mount, const char *above)
 {
 	struct share *s = &r->share[r->nshares];
-	const char *path = fmt("%s/%s", streq(above, "/") ? "" : above, scope_name(r->name));
+	const char *path = fmt("%s/%s", streq(above, "/") ? "" : above, scope_name(r->name, around_us(kind)));
 
 	if (r->nshares == LEN(r->share))
 		die("too many hierarchies of control groups");

@@ -88,6 +88,9 @@
 #define RESTART_FIRST 1
 #define RESTART_MOST 60
 #define RESTART_RESET 60
+/* start: so many machines are born at once; seconds that it waits for one with --notify-ready=yes to say so */
+#define STARTS_AT_ONCE 8
+#define START_SECONDS 90
 /* --wait-for: seconds until it gives up */
 #define WAIT_SECONDS 60
 /* a program that is called with pre-start, up, down and post-stop, and with NAME, PID, IF and ADDR in its environment; NULL: none */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -20,6 +22,7 @@
 #endif
 
 enum { ESCAPE = 0x1d, ESCAPE_WITHIN_MS = 1000 };
+enum { WHOLE_LINES = 1, HALF_A_LINE };
 
 static struct termios before;  /* of the terminal we were called on */
 static bool raw, midline;  /* midline: what went out last was no end of a line */
@@ -40,11 +43,22 @@ add_lane(struct run *r, int from, int to)
 }
 
 /*
- * A terminal handed in as it is could be written to (TIOCSTI) by a guest that is root: it gets a
- * pipe instead, and we carry what goes through.
+ * A terminal handed in as it is could be written to (TIOCSTI) by a guest that is root, and any node of the host's, /dev/null
+ * too, could get another mode and owner: it gets a pipe instead, and we carry what goes through.
  */
+static bool
+is_node(int fd, bool *null)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	*null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+	return S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
+}
+
 static void
-relay(struct run *r, int fd)
+relay(struct run *r, int fd, bool null)
 {
 	int ends[2];
 	struct lane *l;
@@ -52,6 +66,10 @@ relay(struct run *r, int fd)
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		die("make a pipe:");
 	r->relay[fd] = ends[fd != 0];
+	if (null && fd == 0) {  /* nothing will come */
+		close(ends[1]);
+		return;
+	}
 	l = fd == 0 ? add_lane(r, 0, ends[1]) : add_lane(r, ends[0], fd);
 	l->close_to = fd == 0;
 }
@@ -60,6 +78,8 @@ void
 console_open(const struct plan *p, struct run *r)
 {
 	bool in = isatty(0), out = isatty(1);
+	bool null;
+	int fd;
 
 	r->mode = p->console;
 	if (r->started && r->mode != CONSOLE_PASSIVE)
@@ -73,12 +93,9 @@ console_open(const struct plan *p, struct run *r)
 		die("--console=interactive: standard input is no terminal");
 	if (r->mode != CONSOLE_PIPE)
 		return;
-	if (in)
-		relay(r, 0);
-	if (out)
-		relay(r, 1);
-	if (isatty(2))
-		relay(r, 2);
+	for (fd = 0; fd < 3; fd++)
+		if (is_node(fd, &null))
+			relay(r, fd, null);
 }
 
 /* ---- in the child ------------------------------------------------------------ */
@@ -189,15 +206,34 @@ lane_on(struct run *r, struct lane *l)
 		watch(r, l->from, POLLIN, lane_in);
 }
 
+/*
+ * What a terminal takes for the end of input: for one program only, and who changes the terminal's mode, as a shell does
+ * for each line, finds a NUL there instead. So it is typed again until it has an effect
+ */
+static void
+type_end(struct run *r)
+{
+	const char *keys = "\4";
+	struct termios t;
+
+	if (tcgetattr(r->master, &t) == 0 && !(t.c_lflag & ICANON)) {
+		keys = r->no_more == HALF_A_LINE ? "\r" : "\25\4";
+		r->no_more = WHOLE_LINES;
+	}
+	(void)!write(r->master, keys, strlen(keys));
+}
+
 static void
 lane_end(struct run *r, struct lane *l)
 {
 	unwatch(r, l->from, lane_in);
 	l->ended = true;
-	if (l->close_to)
+	if (l->close_to) {
 		close(l->to);
-	else if (l->from == 0 && !l->keys && !r->draining)  /* no terminal: its end is what a terminal takes for one */
-		(void)!write(l->to, "\4", 1);
+	} else if (l->from == 0 && !l->keys && !r->draining) {
+		r->no_more = l->start && l->buf[l->start - 1] != '\n' ? HALF_A_LINE : WHOLE_LINES;
+		type_end(r);
+	}
 }
 
 static void
@@ -403,6 +439,8 @@ console_again(struct run *r)
 	if (r->console_lost && !r->held)
 		watch(r, r->master, POLLIN, lane_in);
 	r->console_lost = false;
+	if (r->no_more && !r->draining)
+		type_end(r);
 }
 
 void

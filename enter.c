@@ -338,6 +338,7 @@ born(void *arg)
 static void
 join_machine(struct plan *p, struct run *r, const struct facts *f)
 {
+	struct known k = { .id_base = f->id_base, .id_count = f->id_count };
 	struct gate g = { f->pidfd, f->ns, f->root };
 	int keep[2] = { wirefd, f->proc };
 	int namespaces = CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS;
@@ -348,6 +349,8 @@ join_machine(struct plan *p, struct run *r, const struct facts *f)
 		user_give(p, r);
 	if (join(&g, namespaces | (r->userns ? CLONE_NEWUSER : 0)) < 0)
 		die("join the machine's namespaces:");
+	if (!known_users(&k, f->ns))
+		die("the machine's first process has gone to users of its own making: nobody follows it there");
 	if (join_root(&g) < 0)
 		die("change to the machine's root:");
 	sys_close_but(3, keep, LEN(keep));
@@ -500,7 +503,8 @@ spawn(struct visit *v)
 		die("make a wire:");
 	v->argv[1] = fmt("%d", r->wire[1]);
 	v->copy = sealed_copy();
-	v->first = sys_fork(0, group, first_main, v, &placed);
+	v->first = sys_spawn(0, group, first_main, v, &placed);
+	wirefd = -1;  /* it was set in our memory */
 	if (v->first < 0)
 		die("make a process:");
 	strcpy(pid, fmt("%d", (int)v->first));
@@ -535,21 +539,24 @@ leave(int status, const char *text)
 static void
 heard(struct run *r, int fd, short revents)
 {
+	enum { AT_ONCE = 64 };
 	struct visit *v = current;
 	char text[NOTE_MAX];
 	pid_t sender;
 	long long n;
-	ssize_t len;
-	int got;
+	ssize_t len = 0;
+	int got, notes = 0;
 
 	(void)revents;
-	while ((len = sys_recv(fd, text, sizeof(text) - 1, &got, &sender)) >= 2) {
+	/* nobody knows how long it takes to close an fd of others: once our copy has ended none are taken */
+	while (notes++ < AT_ONCE && (len = sys_recv(fd, text, sizeof(text) - 1, v->first ? &got : NULL, &sender)) >= 2) {
 		text[len] = 0;
 		if (text[0] == NOTE_CONSOLE && sender == v->first && r->master < 0) {
 			r->master = got;
 			continue;
 		}
-		drop(got);
+		if (v->first)
+			drop(got);
 		if (text[0] == NOTE_BORN && sender == v->first && parse_number(text + 2, 1, INT32_MAX, &n))
 			v->pid = (pid_t)n;
 		if (text[0] == NOTE_FOREIGN)
@@ -562,7 +569,7 @@ heard(struct run *r, int fd, short revents)
 		if (text[0] == NOTE_WARN || text[0] == NOTE_SAY)
 			print(2, "%s%s\n", speaker, text + 2);
 	}
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (notes > AT_ONCE || (len < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	unwatch(r, fd, heard);
 	v->closed = true;
@@ -646,11 +653,13 @@ stay(struct visit *v)
 	run_signal_too(SIGUSR1);
 	run_signal_too(SIGUSR2);
 	while (!v->ended) {
-		ms = v->r->console_lost ? 100 : begun ? -1 : 1000;
+		ms = v->r->console_lost || v->r->no_more ? 100 : begun ? -1 : 1000;
 		if (run_wait(v->r, ms) == 0)
 			console_again(v->r);
 		if (run_signalled(SIGCHLD))
 			reap(v);
+		if (v->ended)  /* its number is nobody's */
+			break;
 		if (!v->pid && now_ms() - since > 1000 && is_frozen(v->r)) {
 			kill(v->first, SIGKILL);
 			die_frozen(&v->k);
@@ -819,9 +828,10 @@ visit(struct ask *a, int what, const char *name, const char *user, char **cmd)
 	spawn(&v);
 	stay(&v);
 	console_drain_some(&r, LAST_WORDS);
-	lives = known_read(name, &now) && now.leader == v.k.leader;
-	if (what != EXEC && !v.quiet)
+	if (what != EXEC && !v.quiet) {
+		lives = known_read(name, &now) && now.leader == v.k.leader;
 		print(2, lives ? "Connection to machine %s terminated.\n" : "Machine %s terminated.\n", name);
+	}
 	run_unwind();
 	if (!v.ended)
 		return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Machines that run, as their register says: read by anybody, at any moment, without a lock */
+/* Machines that run, as their register says: read by any process of root's, at any moment, without a lock */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -176,6 +176,8 @@ read_one(int dir, const char *name, struct known *k, bool words, char **text, si
 	memset(k, 0, sizeof(*k));
 	for (tries = 0; tries < AGAIN; tries++) {
 		k->fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (k->fd < 0 && errno == EACCES)
+			die("Need to be root.");
 		if (k->fd < 0)
 			return false;
 		if (take(k->fd, k, words, text, room)) {
@@ -235,6 +237,26 @@ known_leads(const struct known *k)
 	text[n < 0 ? 0 : n] = 0;
 	snprintf(line, sizeof(line), "\nLEADER=%d\n", (int)k->leader);
 	return strstr(text, line) || (n == sizeof(text) - 1 && known_read_at(k->fd, &now) && now.leader == k->leader);
+}
+
+bool
+known_users(const struct known *k, int ns)
+{
+	int fd = ns >= 0 ? ns : openat(AT_FDCWD, fmt("/proc/%d/ns", (int)k->leader), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat own, its;
+	char text[128] = "", *at = text;
+	bool same;
+
+	if (k->id_count) {
+		same = read_at(fd, "../uid_map", text, sizeof(text)) > 0 && strtoul(at, &at, 10) == 0
+		    && strtoul(at, &at, 10) == k->id_base && strtoul(at, &at, 10) == k->id_count;
+	} else {
+		same = fstatat(fd, "../../self/ns/user", &own, 0) < 0  /* there are none */
+		    || (fstatat(fd, "user", &its, 0) == 0 && own.st_ino == its.st_ino && own.st_dev == its.st_dev);
+	}
+	if (fd != ns)
+		drop(fd);
+	return same;
 }
 
 void

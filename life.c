@@ -159,6 +159,7 @@ end_all(struct ask *a, int sig, const char *what, bool wait)
 	for (i = 0; i < known && wait; i++)
 		if (!wait_for_end(&e[i], end))
 			die("machine %s has not ended in %d s", e[i].k.name, seconds);
+	machine_sweep_all();
 	if (unknown)
 		known_no(fmt("Could not %s machine", what), unknown);
 	return 0;
@@ -253,7 +254,7 @@ struct monitor {
 	bool reached;
 	struct seen *seen;
 	size_t n, room;
-	int watch;
+	int watch, looks;              /* looks: so often we look again, of LOOKS */
 };
 
 /* in a JSON string, without memory of its own */
@@ -388,13 +389,17 @@ begin_monitor(struct monitor *m)
 static void
 next_change(struct monitor *m, int64_t end)
 {
+	/* the kernel tells that a file is closed just before its lock goes */
+	enum { LOOKS = 8, FIRST_MS = 10 };
 	static _Alignas(8) char events[16384];
 	const struct inotify_event *e;
 	struct pollfd p = { m->watch, POLLIN, 0 };
 	ssize_t n, at;
 	bool all = m->watch < 0;
+	int ms = all ? LOOK_MS : m->looks ? FIRST_MS << (LOOKS - m->looks) : -1;
 
-	if (poll(&p, 1, left_until(end, all ? LOOK_MS : -1)) > 0) {
+	if (poll(&p, 1, left_until(end, ms)) > 0) {
+		m->looks = LOOKS;
 		n = read(m->watch, events, sizeof(events));
 		for (at = 0; at < n; at += (ssize_t)sizeof(*e) + e->len) {
 			e = (const struct inotify_event *)(void *)(events + at);
@@ -408,6 +413,9 @@ next_change(struct monitor *m, int64_t end)
 			if (e->len)
 				look_at(m, e->name);
 		}
+	} else if (m->looks) {
+		m->looks--;
+		all = true;
 	}
 	if (all)
 		look_at_all(m);

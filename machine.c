@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -118,24 +120,64 @@ sweep_leftovers(int fd, int held)
 	return all;
 }
 
-/* a word in a line of its own, whatever it holds */
-static char *
-escape(const char *word)
-{
-	char *out = xalloc(strlen(word) * 2 + 1), *to = out;
+/* lines of the register, put together in room that is given back: it is written several times, and the supervisor stays */
+struct text { char *at; size_t len, most; };
 
-	for (; *word; word++) {
-		if (*word == '\n' || *word == '\\')
-			*to++ = '\\';
-		*to++ = *word == '\n' ? 'n' : *word;
+static void
+add(struct text *t, const char *text, size_t len)
+{
+	char *more;
+
+	if (len > t->most - t->len) {
+		t->most = 2 * (t->most + len);
+		more = xalloc(t->most);
+		t->at = memcpy(more, t->at, t->len);
 	}
-	return out;
+	memcpy(t->at + t->len, text, len);
+	t->len += len;
 }
 
-static char *
-fact(const char *key, const char *value)
+static void
+add_line(struct text *t, const char *key, const char *value)
 {
-	return value && *value ? fmt("%s=%s\n", key, escape(value)) : xstrdup("");
+	add(t, key, strlen(key));
+	add(t, value, strlen(value));
+	add(t, "\n", 1);
+}
+
+/* nothing, where there is no value. It is one line, whatever it holds */
+static void
+add_fact(struct text *t, const char *key, const char *value)
+{
+	size_t n;
+
+	if (!value)
+		return;
+	add(t, key, strlen(key));
+	for (; *value; value += n) {
+		n = strcspn(value, "\n\\");
+		add(t, value, n);
+		if (!value[n])
+			break;
+		add(t, value[n] == '\n' ? "\\n" : "\\\\", 2);
+		n++;
+	}
+	add(t, "\n", 1);
+}
+
+static void
+add_number(struct text *t, const char *key, long long n)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%lld", n);
+	add_fact(t, key, number);
+}
+
+static const char *
+if_any(const char *value)
+{
+	return value && *value ? value : NULL;
 }
 
 /* what leads to it from the host: the bridge, or the other end of its first veth */
@@ -173,21 +215,22 @@ alone_with(const struct run *r)
 	return i < TRIES;
 }
 
-/* what they added stays behind our text; size: of all that is there now */
-static char *
-with_appended(const struct run *r, const char *text, size_t *size)
+/* what they added stays behind our text; returned: the size of all that is there now */
+static size_t
+add_appended(const struct run *r, struct text *t)
 {
 	char *appended;
 	struct stat st;
+	size_t n;
 
-	*size = r->claim_size;
 	if (!r->extensible || fstat(r->claim, &st) < 0 || (size_t)st.st_size <= r->claim_size || st.st_size > 1 << 20)
-		return xstrdup(text);
-	*size = (size_t)st.st_size;
-	appended = xalloc(*size - r->claim_size + 1);
-	if (pread(r->claim, appended, *size - r->claim_size, (off_t)r->claim_size) < 0)
+		return r->claim_size;
+	n = (size_t)st.st_size - r->claim_size;
+	appended = xalloc(n);
+	if (pread(r->claim, appended, n, (off_t)r->claim_size) != (ssize_t)n)
 		die("read %s:", r->claim_path);
-	return fmt("%s%s", text, appended);
+	add(t, appended, n);
+	return (size_t)st.st_size;
 }
 
 /*
@@ -197,40 +240,56 @@ with_appended(const struct run *r, const char *text, size_t *size)
 static bool
 write_facts(struct run *r)
 {
+	enum { ROOM = 16384 };
 	static const uint8_t key[16] = REGISTER_KEY;
+	static void *room;
+	struct text t = { scratch_room(&room, ROOM), 0, ROOM };
 	struct timespec now, tick;
-	char id[33], *text, *more = xstrdup(""), *groups = xstrdup(""), *notes = xstrdup(""), **w;
+	char id[33], line[64], **w;
 	size_t i, size, before;
 	bool held, ok;
 
-	for (i = 0; i < r->nshares; i++)
-		groups = fmt("%sCGROUP=%s\n", groups, cgroup_place(&r->share[i]));
-	r->nnoted = r->nshares;
-	for (w = r->notes; w && *w; w++)
-		notes = fmt("%s%s\n", notes, *w);
-	r->nnotes_noted = count(r->notes);
 	if (!r->since) {
 		clock_gettime(CLOCK_REALTIME, &now);
 		clock_gettime(CLOCK_MONOTONIC, &tick);
 		r->since = now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 		r->since_monotonic = tick.tv_sec * INT64_C(1000000) + tick.tv_nsec / 1000;
+		r->supervisor = getpid();
 	}
+	add_fact(&t, "NAME=", r->name);
+	for (i = 0; i < r->nshares; i++)  /* these, and notes, stand there as they are */
+		add_line(&t, "CGROUP=", cgroup_place(&r->share[i]));
+	r->nnoted = r->nshares;
+	add_fact(&t, "ROOT=", r->root ? r->root : "");
 	format_id128(r->uuid, id);
-	for (w = r->words; w && *w; w++)
-		more = fmt("%sWORD=%s\n", more, escape(*w));
-	text = fmt("NAME=%s\n%sROOT=%s\nID=%s\nCLASS=container\nREALTIME=%lld\nMONOTONIC=%lld\nHIDDEN=%d\n"
-	           "SUPERVISOR=%d\nLEADER=%d\nSTATE=%s\n%s%s%s%s%s%s%s%s%s%s", r->name, groups, escape(r->root ? r->root : ""), id,
-	           (long long)r->since, (long long)r->since_monotonic, r->hidden, (int)getpid(), (int)r->pid,
-	           r->state ? r->state : "opening", fact("REASON", r->reason), fact("OS", r->os), fact("VERSION", r->os_version),
-	           fact("PRETTY", r->os_pretty), r->network ? "NETWORK=1\n" : "", r->image >= 0 && !r->layers ? "IMAGE=1\n" : "", fact("IFACE", link_of(r)),
-	           r->userns ? fmt("IDS=%u:%u\n", (unsigned int)r->id_base, (unsigned int)r->id_count) : "",
-	           more, notes);  /* last: paths of the user's, as long as they are */
-	text = fmt("%sSUM=%016llx\n", text, (unsigned long long)siphash24(text, strlen(text), key));
-	size = strlen(text);
+	add_fact(&t, "ID=", id);
+	add_fact(&t, "CLASS=", "container");
+	add_number(&t, "REALTIME=", r->since);
+	add_number(&t, "MONOTONIC=", r->since_monotonic);
+	add_number(&t, "HIDDEN=", r->hidden);
+	add_number(&t, "SUPERVISOR=", r->supervisor);
+	add_number(&t, "LEADER=", r->pid);
+	add_fact(&t, "STATE=", r->state ? r->state : "opening");
+	add_fact(&t, "REASON=", if_any(r->reason));
+	add_fact(&t, "OS=", if_any(r->os));
+	add_fact(&t, "VERSION=", if_any(r->os_version));
+	add_fact(&t, "PRETTY=", if_any(r->os_pretty));
+	add_fact(&t, "NETWORK=", r->network ? "1" : NULL);
+	add_fact(&t, "IMAGE=", r->image >= 0 && !r->layers ? "1" : NULL);
+	add_fact(&t, "IFACE=", if_any(link_of(r)));
+	snprintf(line, sizeof(line), "%u:%u", (unsigned int)r->id_base, (unsigned int)r->id_count);
+	add_fact(&t, "IDS=", r->userns ? line : NULL);
+	for (w = r->words; w && *w; w++)  /* last: paths of the user's, as long as they are */
+		add_fact(&t, "WORD=", *w);
+	for (w = r->notes; w && *w; w++)
+		add_line(&t, "", *w);
+	r->nnotes_noted = count(r->notes);
+	snprintf(line, sizeof(line), "SUM=%016llx\n", (unsigned long long)siphash24(t.at, t.len, key));
+	add(&t, line, strlen(line));
+	size = t.len;
 	held = alone_with(r);
-	text = with_appended(r, text, &before);
-	ok = pwrite(r->claim, text, strlen(text), 0) == (ssize_t)strlen(text)
-	     && (strlen(text) >= before || ftruncate(r->claim, (off_t)strlen(text)) == 0);
+	before = add_appended(r, &t);
+	ok = pwrite(r->claim, t.at, t.len, 0) == (ssize_t)t.len && (t.len >= before || ftruncate(r->claim, (off_t)t.len) == 0);
 	r->claim_size = size;
 	if (held)
 		lock_others(r, F_UNLCK);
@@ -254,7 +313,8 @@ machine_tell(struct run *r, const char *state, const char *reason)
 		return;
 	r->state = state ? state : r->state;
 	r->reason = reason;
-	if (r->state && streq(r->state, "closing")) {  /* shorter than before: there is room for it, and its pid is nobody's */
+	/* shorter than before: there is room for it, and its pid is nobody's. But without a reason it lives yet, asked to end */
+	if (r->state && streq(r->state, "closing") && reason) {
 		r->words = NULL;
 		r->pid = 0;
 	}
@@ -435,36 +495,34 @@ sweep_one(int dir, const char *name)
 	close(fd);
 }
 
-/*
- * Look at a few of the other files in passing, and take away what has no owner. A few, since a
- * start shall cost the same with a thousand machines: each begins at another place.
- */
-void
-machine_sweep(const struct run *r)
+/* own: not this one. most: of those that have owners or had them, and each time others of many; 0: all */
+static void
+sweep(const char *own, size_t turn, int most)
 {
-	/* a network is told in half a dozen files that one killed machine may have had for itself */
-	enum { AT_MOST = 4, SHARED_MOST = 8, SIZE = 4096 };
+	/* a network is told in half a dozen files that one killed machine may have had for itself; what does not go takes its time */
+	enum { SHARED_MOST = 8, SIZE = 4096, LONGEST_MS = 5000 };
 	static void *room;
 	char *names = scratch_room(&room, SIZE);
 	char *shared[SHARED_MOST];  /* after those who shared it: what they left may hold it */
 	int dir = openat(AT_FDCWD, run_state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), seen = 0, n_shared = 0;
 	struct entry { uint64_t ino; int64_t off; uint16_t len; unsigned char type; char name[]; } *e;
-	size_t turn = (size_t)r->pid % 8;
+	int64_t end = now_ms() + LONGEST_MS;
 	long n, at;
 
 	if (dir < 0)
 		return;
 	do {  /* getdents64(2); a short answer is the last one */
 		n = syscall(SYS_getdents64, dir, names, SIZE);
-		for (at = 0; at < n && seen < AT_MOST; at += e->len) {
+		for (at = 0; at < n && (!most || seen < most); at += e->len) {
 			e = (struct entry *)(void *)(names + at);
 			if (streq(e->name, ".mounts.new"))  /* mntns.c was killed while it wrote; if not, it is no loss */
 				unlinkat(dir, e->name, 0);
-			if ((*e->name == '.' && !after(e->name, IDS_PREFIX) && !after(e->name, SHARED_PREFIX)) || streq(e->name, r->name) || (n > 1024 && turn++ % 8))
+			if ((*e->name == '.' && !after(e->name, IDS_PREFIX) && !after(e->name, SHARED_PREFIX)) || (own && streq(e->name, own)) || (most && n > 1024 && turn++ % 8))
 				continue;
 			/* one sweeper at a time */
 			if (seen + n_shared == 0 && flock(dir, LOCK_EX | LOCK_NB) < 0) {
-				seen = AT_MOST;
+				close(dir);
+				return;
 			} else if (!after(e->name, SHARED_PREFIX)) {
 				seen++;
 				sweep_one(dir, e->name);
@@ -472,10 +530,29 @@ machine_sweep(const struct run *r)
 				shared[n_shared++] = xstrdup(e->name);
 			}
 		}
-	} while (n > SIZE - 300 && seen < AT_MOST);
+	} while (n > SIZE - 300 && (most ? seen < most : now_ms() < end));
 	while (n_shared > 0)
 		sweep_one(dir, shared[--n_shared]);
 	close(dir);
+}
+
+/*
+ * Look at a few of the other files in passing, and take away what has no owner. A few, since a
+ * start shall cost the same with a thousand machines: each begins at another place.
+ */
+void
+machine_sweep(const struct run *r)
+{
+	enum { AT_MOST = 4 };
+
+	sweep(r->name, (size_t)r->pid % 8, AT_MOST);
+}
+
+void
+machine_sweep_all(void)
+{
+	if (getauxval(AT_EUID) == 0)
+		sweep(NULL, 0, 0);
 }
 
 /* ---- a machine of another supervisor ------------------------------------------- */

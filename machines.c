@@ -105,7 +105,8 @@ ask_addresses(struct addresses *all)
 	all->n = n;
 }
 
-static int own_network = -1;  /* while we are in another */
+static int own_network = -1;
+static bool away;  /* we are in another */
 
 /* into k->more, while it is open */
 static void
@@ -121,8 +122,10 @@ look_at_addresses(struct known *k)
 		ns = openat(AT_FDCWD, fmt("/proc/%d/ns", (int)k->leader), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (own_network < 0)
 		own_network = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own_network >= 0 && known_leads(k) && sys_join(pidfd, ns, CLONE_NEWNET) == 0)
+	if (own_network >= 0 && known_leads(k) && sys_join(pidfd, ns, CLONE_NEWNET) == 0) {
+		away = true;
 		ask_addresses(k->more);
+	}
 	drop(pidfd);
 	drop(ns);
 }
@@ -131,8 +134,9 @@ look_at_addresses(struct known *k)
 static void
 come_back(void)
 {
-	if (own_network >= 0 && setns(own_network, CLONE_NEWNET) < 0)
+	if (away && setns(own_network, CLONE_NEWNET) < 0)
 		die("come back from the network of a machine:");
+	away = false;
 	own_network = drop(own_network);
 }
 
@@ -383,7 +387,7 @@ next_group(struct drawing *d, DIR *dir, const char **name)
 	int fd;
 
 	while (dir && d->groups < GROUPS_MOST && (e = readdir(dir))) {
-		if (*e->d_name == '.' || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
+		if (streq(e->d_name, ".") || streq(e->d_name, "..") || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
 			continue;
 		fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)

@@ -332,7 +332,7 @@ is_pair(const struct link *l)
 }
 
 static struct link *
-add_link(struct run *r, int kind, char *host, char *guest, char *full)
+add_link(const struct plan *p, struct run *r, int kind, char *host, char *guest, char *full)
 {
 	struct link *l;
 	size_t i;
@@ -347,7 +347,7 @@ add_link(struct run *r, int kind, char *host, char *guest, char *full)
 	l->host = host;
 	l->guest = guest;
 	l->full = full;
-	if (full)
+	if (full && !p->quiet)
 		warn("Network interface name '%s' has been changed to '%s' to fit length constraints.",
 		     full, is_pair(l) ? host : guest);
 	return l;
@@ -566,7 +566,7 @@ look_at_veth(const struct plan *p, struct run *r)
 		undo(r, leave_zone);
 		share_open(&r->zone);
 	}
-	l = add_link(r, LINK_VETH, name, xstrdup(p->network_veth_name ? p->network_veth_name : "host0"),
+	l = add_link(p, r, LINK_VETH, name, xstrdup(p->network_veth_name ? p->network_veth_name : "host0"),
 	             streq(full, name) ? NULL : full);
 	net_host_id(id);
 	net_mac(id, MAC_HOST, r->name, 0, l->host_mac);
@@ -587,7 +587,7 @@ look_at_pairs(const struct plan *p, struct run *r, const struct pairs *k)
 
 	for (w = words_of(p, k); w && *w; w++, i++) {
 		parse_pair(k, *w, &host, &guest, &full);
-		l = add_link(r, k->kind, host, guest, full);
+		l = add_link(p, r, k->kind, host, guest, full);
 		if (k->kind == LINK_IPVLAN || k->kind == LINK_MACVLAN) {
 			if (nl_find_link(&r->host_net, host, 0, &parent) < 0)
 				die("--%s=%s: the host's interface %s: %s", k->option, *w, host, r->host_net.why);

@@ -86,6 +86,8 @@ claim_first(const struct plan *p, struct run *r)
 	if (!p->machine || (!p->wait_for && !r->started))
 		return;
 	r->name = p->machine;
+	if (!p->ephemeral && !p->template)  /* nothing here takes its time, so who is told to end does it in order */
+		run_signals();
 	machine_claim(p, r);
 }
 
@@ -206,6 +208,7 @@ struct step {
 static const struct step before_birth[] = {
 	{ BOTH, "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
 	{ BOTH, "claim a name that was told",         claim_first },  /* so that all see it wait */
+	{ BOTH, "say that it may have to wait",       start_waits },
 	{ BOTH, "wait for what it needs",             depend_wait },  /* a mount may bring the tree */
 	{ BOTH, "find and lock the tree",             image_take },
 	{ BOTH, "ask what it is",                     image_look },
@@ -671,6 +674,15 @@ got_notify(struct run *r, int fd, short revents)
 	}
 }
 
+/* others see that it does not run any more, though all else holds: who starts it waits for its end */
+static void
+end_for_good(struct run *r)
+{
+	if (!r->ending)
+		machine_tell(r, "closing", NULL);
+	r->ending = true;
+}
+
 static void
 ask_to_end(const struct plan *p, struct run *r, const char *what)
 {
@@ -678,8 +690,9 @@ ask_to_end(const struct plan *p, struct run *r, const char *what)
 
 	if (reboot && (r->asked || r->ending))
 		return;  /* it is about it */
-	r->ending |= !reboot;
 	r->again |= reboot;
+	if (!reboot)
+		end_for_good(r);
 	machine_thaw(r);
 	if ((reboot || r->halting++ == 0) && halt_ask(p, r, what)) {
 		r->asked = what;
@@ -734,7 +747,7 @@ press(const struct plan *p, struct run *r)
 static void
 kill_now(struct run *r)
 {
-	r->ending = true;
+	end_for_good(r);
 	machine_kill(r);
 }
 
@@ -805,7 +818,7 @@ live(const struct plan *p, struct run *r)
 {
 	const char *text;
 	bool slim = false, settling;
-	int ms, pressing, status;
+	int ms, pressing, patience, status;
 
 	watch(r, r->notify, POLLIN, got_notify);
 	console_begin(r);
@@ -815,6 +828,9 @@ live(const struct plan *p, struct run *r)
 		if (p->notify_ready != YES && !settling)
 			tell_ready(r);
 		pressing = press(p, r);
+		patience = start_patience(p, r);
+		if (patience >= 0 && (pressing < 0 || patience < pressing))
+			pressing = patience;
 		/* a payload that outlives its first second may stay for years, on a box with little memory */
 		ms = settling ? 1 : r->console_lost || r->held ? 100 : slim ? -1 : 1000;
 		if (run_wait(r, pressing >= 0 && (ms < 0 || pressing < ms) ? pressing : ms) == 0) {
@@ -1101,49 +1117,49 @@ static const struct verb {
 	int least, most;
 	const char *arguments, *help;
 } verbs[] = {
-	{ "run",        RAW(verb_run),        "[OPTION...] [COMMAND [WORD...]]", "run a command, or boot, in a container; the verb may be left out" },
-	{ "plan",       RAW(verb_plan),       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words, and do nothing" },
+	{ "run",        RAW(verb_run),        "[OPTION...] [COMMAND [WORD...]]", "run or boot; the verb may be left out" },
+	{ "plan",       RAW(verb_plan),       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words" },
 	{ "settings",   RAW(verb_settings),   "FILE...",                         "print .nspawn files as words, each in a line" },
-	{ "freeze",       ASK(verb_freeze, 1, MANY),      "NAME...",        "stop all processes of a machine where they are" },
-	{ "thaw",         ASK(verb_thaw, 1, MANY),        "NAME...",        "let them go on" },
-	{ "set-property", ASK(verb_set_property, 2, MANY), "NAME PROPERTY=VALUE...", "set limits of a running machine, as --property does" },
 #if WITH_MACHINES
-	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines" },
-	{ "status",       ASK(machines_status, 1, MANY),  "NAME...",        "show how a machine is, for people" },
+	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines that run" },
+	{ "status",       ASK(machines_status, 1, MANY),  "NAME...",        "show how they are, for people" },
 	{ "show",         ASK(machines_show, 0, MANY),    "[NAME...]",      "the same for programs" },
-	{ "start",        ASK(start_start, 0, MANY),      "NAME...",        "start machines from images, without a terminal; with --all those that are enabled" },
-	{ "stop",         ASK(life_stop, 0, MANY),        "NAME...",        "power them off; with --all all of them" },
+	{ "start",        ASK(start_start, 0, MANY),      "NAME...",        "start them; with --all those that are enabled" },
+	{ "stop",         ASK(life_stop, 0, MANY),        "NAME...",        "power them off, or with --all all" },
 	{ "poweroff",     ASK(life_stop, 0, MANY),        "NAME...",        "the same" },
 	{ "reboot",       ASK(life_reboot, 1, MANY),      "NAME...",        "reboot them" },
 	{ "restart",      ASK(life_reboot, 1, MANY),      "NAME...",        "the same" },
 	{ "terminate",    ASK(life_terminate, 1, MANY),   "NAME...",        "end them at once" },
 	{ "kill",         ASK(life_kill, 0, MANY),        "NAME...",        "send a signal to their processes" },
-	{ "enable",       ASK(start_enable, 1, MANY),     "NAME...",        "let start --all start them" },
+	{ "enable",       ASK(start_enable, 1, MANY),     "NAME...",        "let start --all start them, at boot" },
 	{ "disable",      ASK(start_disable, 1, MANY),    "NAME...",        "and no longer" },
-	{ "wait",         ASK(life_wait, 1, 2),           "NAME [STATE]",   "until it runs, or is stopped (stopped)" },
-	{ "monitor",      ASK(life_monitor, 0, MANY),     "[NAME...]",      "print a line for each change: name, state, reason" },
-	{ "logs",         ASK(attach_logs, 1, 1),         "NAME",           "print what its console said last" },
+	{ "exec",         FRONT(enter_exec, 2, MANY),     "NAME COMMAND [WORD...]", "run a command in it; its status is ours" },
+	{ "shell",        FRONT(enter_shell, 0, MANY),    "[[USER@]NAME [PATH [WORD...]]]", "a shell, or a program, on a terminal inside" },
+	{ "login",        ASK(enter_login, 0, 1),         "[NAME]",         "log in on such a terminal" },
 	{ "console",      ASK(attach_console, 1, 1),      "NAME",           "sit at its console" },
-	{ "login",        ASK(enter_login, 0, 1),         "[NAME]",         "log in on a terminal of the machine's own" },
-	{ "shell",        FRONT(enter_shell, 0, MANY),    "[[USER@]NAME [PATH [WORD...]]]", "a shell, or a program, on such a terminal" },
-	{ "exec",         FRONT(enter_exec, 2, MANY),     "NAME COMMAND [WORD...]", "run a command in it, with our input and output" },
-	{ "bind",         ASK(carry_bind, 2, 3),          "NAME SRC [DST]", "show a file or directory of the host inside" },
+	{ "logs",         ASK(attach_logs, 1, 1),         "NAME",           "print what its console said" },
 	{ "copy-to",      ASK(carry_to, 2, 3),            "NAME SRC [DST]", "copy files into it" },
 	{ "copy-from",    ASK(carry_from, 2, 3),          "NAME SRC [DST]", "copy files out of it" },
+	{ "bind",         ASK(carry_bind, 2, 3),          "NAME SRC [DST]", "show a file or directory of the host inside" },
 	{ "cat",          ASK(machines_cat, 1, MANY),     "NAME...",        "print its .nspawn file" },
+	{ "wait",         ASK(life_wait, 1, 2),           "NAME [STATE]",   "until it runs, or is stopped (stopped)" },
+	{ "monitor",      ASK(life_monitor, 0, MANY),     "[NAME...]",      "print a line for each change of state" },
 #endif
+	{ "freeze",       ASK(verb_freeze, 1, MANY),      "NAME...",        "stop all their processes where they are" },
+	{ "thaw",         ASK(verb_thaw, 1, MANY),        "NAME...",        "let them go on" },
+	{ "set-property", ASK(verb_set_property, 2, MANY), "NAME PROPERTY=VALUE...", "set its limits, as --property does" },
 	{ "list-images",  ASK(images_list, 0, 0),          "",                      "list images" },
 	{ "image-status", ASK(images_status, 0, MANY),     "[NAME...]",             "show what an image is, for people" },
 	{ "show-image",   ASK(images_show, 0, MANY),       "[NAME...]",             "the same for programs" },
-	{ "clone",        ASK(images_clone, 2, 2),         "NAME NEW",              "make another image like it: snapshot, reflink, overlay or copy" },
+	{ "clone",        ASK(images_clone, 2, 2),         "NAME NEW",              "another: snapshot, reflink, overlay or copy" },
 	{ "rename",       ASK(images_rename, 2, 2),        "NAME NEW",              "give it another name" },
 	{ "read-only",    ASK(images_read_only, 1, 2),     "NAME [BOOL]",           "make it read-only, or writable again" },
 	{ "remove",       ASK(images_remove, 1, MANY),     "NAME...",               "remove images" },
-	{ "set-limit",    ASK(images_set_limit, 1, 2),     "[NAME] SIZE",           "limit what it takes, where it is a subvolume of btrfs" },
+	{ "set-limit",    ASK(images_set_limit, 1, 2),     "[NAME] SIZE",           "limit what it takes, of a subvolume of btrfs" },
 	{ "clean",        ASK(images_clean, 0, 0),         "",                      "remove hidden images; with --all all of them" },
-	{ "pool",         ASK(images_pool, 0, 1),          "[SIZE]",                "keep images in a btrfs file system of SIZE, in a file" },
+	{ "pool",         ASK(images_pool, 0, 1),          "[SIZE]",                "keep images in a btrfs file system in a file" },
 #if WITH_IMPORT
-	{ "import-tar",   ASK(transfer_import_tar, 1, 2),  "FILE [NAME]",           "make an image of an archive; - is standard input" },
+	{ "import-tar",   ASK(transfer_import_tar, 1, 2),  "FILE [NAME]",           "make an image of an archive (- is stdin)" },
 	{ "import-raw",   ASK(transfer_import_raw, 1, 2),  "FILE [NAME]",           "make an image of a disk image" },
 	{ "import-fs",    ASK(transfer_import_fs, 1, 2),   "DIR [NAME]",            "make an image of a directory" },
 	{ "export-tar",   ASK(transfer_export_tar, 1, 2),  "NAME [FILE]",           "write an image as an archive" },

@@ -130,6 +130,7 @@ struct run {
 	char **words;         /* the plan as words, without secrets: who comes in later has the same rights */
 	char *os, *os_version, *os_pretty;  /* ID, VERSION_ID, PRETTY_NAME of its os-release; NULL */
 	int64_t since, since_monotonic;     /* when it began, as struct known has it */
+	pid_t supervisor;     /* we, as it says */
 	const char *state, *reason;  /* as the register says it: "opening", "running", "closing", "waiting"; why */
 	/* who the payload is, once looked up in the tree */
 	uid_t uid;
@@ -248,6 +249,7 @@ struct run {
 	int guard_wire;
 	int relay[3];         /* the payload's ends of relayed fds */
 	bool quiet, console_lost, draining;
+	int no_more;          /* its input, which was no terminal, has ended: so it is typed, again and again */
 	bool held;            /* what it says is not read, until those who sit at it from elsewhere have caught up */
 	void (*heard)(struct run *r, const char *data, size_t len);  /* the console said this; NULL: nobody else wants it */
 	struct lane {
@@ -736,7 +738,7 @@ void console_make(const struct plan *p, struct run *r);  /* child: a pty of the 
 void console_take(const struct plan *p, struct run *r);  /* child: it is 0, 1 and 2 now */
 void console_begin(struct run *r);                       /* raw mode, forwarding */
 void console_resize(struct run *r);                      /* after SIGWINCH */
-void console_again(struct run *r);                       /* some time after console_lost */
+void console_again(struct run *r);                       /* some time after console_lost or no_more */
 void console_hold(struct run *r, bool on);               /* do not read what it says, or again */
 void console_drain(struct run *r);                       /* the last words */
 void console_drain_some(struct run *r, int rounds);      /* where others may go on for ever */
@@ -771,7 +773,8 @@ void machine_tell(struct run *r, const char *state, const char *reason);
 bool machine_carried(struct run *r, const char *name, int fd);
 void machine_carry(struct run *r, const char *state, const char *reason);  /* all but it is unmade: hold it, for the next */
 void machine_note(const struct plan *p, struct run *r);      /* what has come to be left behind since the claim */
-void machine_sweep(const struct run *r);                           /* what killed supervisors left */
+void machine_sweep(const struct run *r);                           /* what killed supervisors left, some of it */
+void machine_sweep_all(void);                                      /* for a verb: all of it, if we may */
 void machine_reach(const char *name, struct run *r);         /* a running one: its leader and shares; dies if it is none */
 void machine_extend(struct run *r);                          /* it has got more control groups */
 void machine_thaw(const struct run *r);                      /* our own: one that is frozen could not end */
@@ -796,6 +799,12 @@ bool known_read(const char *name, struct known *k);
 bool known_read_at(int fd, struct known *k);  /* of a register that is open; k->name is not known, and k->fd not open */
 void known_close(struct known *k);
 bool known_lives(const struct known *k);  /* still: its supervisor holds the register */
+/*
+ * Its leader is in the users that the machine was given. One that was nobody's root, and is in users of its own making, has
+ * mounts of its own, too, and what it likes in them. There is no way back: ask once all is opened, or joined. ns: its
+ * /proc/PID/ns, or -1
+ */
+bool known_users(const struct known *k, int ns);
 bool known_leads(const struct known *k);  /* and k->leader has not been reaped, so that no other process has that pid */
 /* sorted by name; closed, and without words. look, if it is not NULL, is called with each while it is open */
 struct known *known_list(bool hidden, void (*look)(struct known *k), size_t *n);
@@ -937,6 +946,8 @@ enum { CLAIMED = 75 };            /* status of a supervisor that start began: an
 void start_begin(const struct plan *p, struct run *r);  /* supervisor: were we begun by start */
 void start_log(const struct plan *p, struct run *r);    /* what we say goes to the log, once it is ready */
 bool start_settled(struct run *r);  /* it does not end as soon as it has begun: its init waits for something, or lives on */
+void start_waits(const struct plan *p, struct run *r);  /* supervisor: it may wait for something now, and is not in the way of others */
+int start_patience(const struct plan *p, struct run *r);  /* milliseconds until who waits for its READY=1 is told that it has not come; -1: for ever */
 void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its standard error */
 void start_again(struct run *r, bool failed);  /* we exec ourselves now; failed: after a pause */
 

@@ -47,14 +47,15 @@ run_make_dirs(const char *path, mode_t mode)
 	return mkdir(step, mode) < 0 && errno != EEXIST ? -1 : 0;
 }
 
+/* root's alone: who could open it could hold its lock, too, and so say that what stands there is true */
 int
 run_open_state(const char *path)
 {
 	enum { FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC };
-	int fd = openat(AT_FDCWD, path, FLAGS, 0644);
+	int fd = openat(AT_FDCWD, path, FLAGS, 0600);
 
 	if (fd < 0 && errno == ENOENT && run_make_dirs(run_state_dir(), 0755) == 0)
-		fd = openat(AT_FDCWD, path, FLAGS, 0644);
+		fd = openat(AT_FDCWD, path, FLAGS, 0600);
 	return fd;
 }
 
@@ -220,17 +221,14 @@ run_signals_open(bool open)
 void
 run_signals_as_found(void)
 {
-	static const int final[] = { SIGTERM, SIGINT, SIGQUIT, SIGUSR2, SIGPWR };
-	struct sigaction act;
+	sigset_t mask = outside;
 	size_t i;
 
-	/* none is lost between here and exec: what ends us for good does it; and exec keeps what is ignored */
-	for (i = 0; i < LEN(final); i++)
-		signal(final[i], SIG_DFL);
-	if (sigaction(SIGHUP, NULL, &act) == 0 && act.sa_handler != SIG_IGN)
-		signal(SIGHUP, SIG_DFL);
-	signal(SIGUSR1, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &outside, NULL);
+	/* none is lost, and none ends us while the claim is nobody's: they wait for the handlers of the life that follows */
+	for (i = 0; i < LEN(handled); i++)
+		sigaddset(&mask, handled[i]);
+	signal(SIGUSR1, SIG_IGN);  /* it is begun anew already */
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 /* what our caller ignores (nohup, a shell's background) would be ignored for ever in the machine */

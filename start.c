@@ -23,7 +23,7 @@
  */
 #define TOLD "NSPAWN_LITE_START"
 #define NOTIFIED "NSPAWN_LITE_NOTIFIED"  /* and this, that --notify-fd has had its line */
-enum { IS_READY = 0, HAS_FAILED = 1 };  /* HAS_FAILED: and it goes on, to try again */
+enum { IS_READY = 0, HAS_FAILED = 1, WAITS = 2 };  /* HAS_FAILED: and it goes on, to try again. WAITS: more comes */
 
 /* ---- in the supervisor --------------------------------------------------------- */
 
@@ -117,7 +117,31 @@ tell(char what)
 {
 	if (waited_for)
 		(void)!write(2, &what, 1);
-	waited_for = false;
+	waited_for &= what == WAITS;
+}
+
+void
+start_waits(const struct plan *p, struct run *r)
+{
+	(void)r;
+	if (p->wait_for)
+		tell(WAITS);
+}
+
+int
+start_patience(const struct plan *p, struct run *r)
+{
+	int64_t left = r->began + START_SECONDS * INT64_C(1000) - now_ms();
+
+	if (!waited_for || r->ready || p->notify_ready != YES)
+		return -1;
+	if (left > 0)
+		return (int)left;
+	warn("machine %s has not said READY=1 in %d s; it goes on", r->name, START_SECONDS);
+	tell(HAS_FAILED);
+	put_in_place(words[1]);
+	watch(r, words[0], POLLIN, heard);
+	return -1;
 }
 
 void
@@ -253,7 +277,9 @@ struct job {
 	const char *name;
 	pid_t pid;
 	int fd;               /* -1: all is said */
-	bool said, failed;
+	bool said, failed;    /* its reason; it will not run */
+	bool begins;          /* it is one of those that are born just now */
+	bool waits;           /* for something else, as far as we know */
 };
 
 /* of a session and an environment of its own: nothing of ours is left but the pipe */
@@ -307,6 +333,8 @@ launch(struct job *j, struct ask *a)
 	}
 	close(ends[1]);
 	j->fd = ends[0];
+	j->begins = true;
+	j->waits = false;
 	return true;
 }
 
@@ -321,7 +349,7 @@ has_ended(struct job *j)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CLAIMED)
 		return true;
 	j->failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && !j->said)
 		warn("machine %s: its supervisor was killed by signal %s", j->name, user_signal_name(WTERMSIG(status)));
 	else if (j->failed && !j->said)
 		warn("machine %s: its supervisor ended with status %d", j->name, WEXITSTATUS(status));
@@ -337,19 +365,62 @@ listen_to(struct job *j)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
-	for (i = 0; i < n && text[i] != IS_READY && text[i] != HAS_FAILED; i++)
+	for (i = 0; i < n && text[i] != IS_READY && text[i] != HAS_FAILED && text[i] != WAITS; i++)
 		;
-	if (i > 0) {
+	if (i > 0 && !j->failed) {
 		(void)!write_all(2, text, (size_t)i);
 		j->said = true;
 	}
 	if (n > 0 && i == n)
 		return false;
+	if (n > 0 && text[i] == WAITS) {  /* alone: nobody writes to it meanwhile */
+		j->waits = true;
+		j->begins = false;
+		return false;
+	}
 	j->fd = drop(j->fd);
+	j->begins = j->waits = false;
 	if (n <= 0)
 		return has_ended(j);
 	j->failed = text[i] == HAS_FAILED;
 	return false;
+}
+
+/* one that waits for a machine that will not run needs not wait any longer */
+static void
+end_in_vain(struct job *job, size_t n)
+{
+	const char *other;
+	struct known k;
+	char **w;
+	size_t i, f;
+
+	for (i = 0; i < n; i++) {
+		if (!job[i].waits || job[i].failed || !known_read(job[i].name, &k))
+			continue;
+		for (w = k.words; w && *w; w++) {
+			other = after(*w, "--wait-for=machine:");
+			for (f = 0; other && f < n && !(job[f].failed && streq(job[f].name, other)); f++)
+				;
+			if (!other || f == n || k.leader > 0)
+				continue;
+			warn("%s: machine %s, which it waits for, has not started", job[i].name, other);
+			job[i].failed = job[i].said = true;
+			known_signal(&k, k.supervisor, SIGUSR2);
+			break;
+		}
+		known_close(&k);
+	}
+}
+
+static size_t
+how_many_begin(const struct job *job, size_t n)
+{
+	size_t i, begin = 0;
+
+	for (i = 0; i < n; i++)
+		begin += job[i].begins;
+	return begin;
 }
 
 static int
@@ -364,7 +435,8 @@ start_all(char **names, struct ask *a)
 	for (i = 0; i < n; i++)
 		job[i] = (struct job){ .name = names[i], .fd = -1 };
 	while (launched < n || open > 0) {
-		for (; launched < n && launch(&job[launched], a); launched++)
+		/* all at once would be slower on a small machine, and take its memory */
+		for (; launched < n && how_many_begin(job, launched) < STARTS_AT_ONCE && launch(&job[launched], a); launched++)
 			open++;
 		if (!open)
 			die("start %s:", job[launched].name);
@@ -383,7 +455,9 @@ start_all(char **names, struct ask *a)
 			if (job[i].fd < 0 && job[i].failed)
 				status = FAIL;
 		}
+		end_in_vain(job, launched);
 	}
+	machine_sweep_all();
 	return status;
 }
 
@@ -424,6 +498,7 @@ int
 start_start(struct ask *a)
 {
 	char **names = a->all ? enabled() : a->words, *here;
+	int null;
 
 	if (a->all && *a->words)
 		die("start --all: it takes all that are enabled, and no names");
@@ -449,6 +524,12 @@ start_start(struct ask *a)
 		die("start --foreground: one machine, not %zu", count(names));
 	unsetenv(TOLD);
 	unsetenv(NOTIFIED);
+	/* what is typed here, at a terminal that may be the host's console, is not for the machine */
+	null = openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0 || dup2(null, 0) < 0)
+		die("open /dev/null:");
+	if (isatty(2) && !a->quiet)
+		print(2, "Starting machine %s. ^C asks it to power off, a second one kills it.\n", *names);
 	become_supervisor(*names, a);
 }
 

@@ -492,13 +492,17 @@ pin_holds(const char *dir, const char *pin, const char *file)
 char **
 store_clones(const struct image *i)
 {
-	char *path = pins(i->path), **names = NULL, to[PATH_MAX], *here = real_path(dir_name(i->path));
-	const char *file = base_name(real_path(i->path));
+	char *path = pins(i->path), **names = NULL, to[PATH_MAX], *here;
+	const char *file;
 	DIR *d = opendir(path);
 	struct dirent *e;
 	ssize_t n;
 
-	while (d && (e = readdir(d)))
+	if (!d)
+		return NULL;
+	here = real_path(dir_name(i->path));
+	file = base_name(real_path(i->path));
+	while ((e = readdir(d)))
 		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && pin_holds(path, e->d_name, file)) {
 			n = readlinkat(dirfd(d), e->d_name, to, sizeof(to) - 1);
 			to[n > 0 ? n : 0] = 0;
@@ -507,8 +511,7 @@ store_clones(const struct image *i)
 			else
 				grow(&names, stem(base_name(to), strlen(base_name(to))));
 		}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return names;
 }
 

@@ -36,6 +36,7 @@
 #define CALL(n) (n)
 #endif
 enum {
+	NR_pidfd_send_signal = CALL(424),
 	NR_open_tree = CALL(428), NR_move_mount = CALL(429), NR_fsopen = CALL(430), NR_fsconfig = CALL(431),
 	NR_fsmount = CALL(432), NR_pidfd_open = CALL(434), NR_clone3 = CALL(435), NR_close_range = CALL(436),
 	NR_openat2 = CALL(437), NR_mount_setattr = CALL(442),
@@ -363,7 +364,7 @@ sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
 {
 	union {
 		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int) * 8) + CMSG_SPACE(sizeof(struct ucred))];
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 8)];
 	} c;
 	struct iovec iov = { data, len };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c.room) };
@@ -377,6 +378,8 @@ sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
 		*fd = -1;
 	if (sender)
 		*sender = 0;
+	if (!fd)  /* who wants none does not get them, and so has none to close */
+		m.msg_controllen = sender ? CMSG_SPACE(sizeof(who)) : 0;
 	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -1;
@@ -767,8 +770,6 @@ sys_pidfd_open(pid_t pid)
 int
 sys_pidfd_signal(int pidfd, int sig)
 {
-	enum { NR_pidfd_send_signal = 424 };  /* on every machine */
-
 	return (int)syscall(NR_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 

@@ -867,12 +867,13 @@ int
 unpack_tree(struct tar *t, int dir, int flags, const char **why)
 {
 	struct unpack u = { .t = t, .top = dir, .flags = flags, .spill = -1, .in = { .last = -1 }, .target = { .last = -1 } };
+	static void *later;
 	const mode_t mask = umask(0);
 	struct tar_entry *e;
 	int ret;
 
 	random_bytes(u.key, sizeof(u.key));
-	u.later = xalloc(LATER_ROOM);
+	u.later = scratch_room(&later, LATER_ROOM);
 	/* of the directory it stands in, which means nothing to what was packed elsewhere; or of the layer before */
 	if (!(flags & UNPACK_WHITEOUTS))
 		fremovexattr(dir, "system.posix_acl_default");
@@ -886,7 +887,6 @@ unpack_tree(struct tar *t, int dir, int flags, const char **why)
 	chain_reset(&u);
 	free(u.in.path);
 	free(u.target.path);
-	free(u.later);
 	free(u.seen.slot);
 	drop(u.spill);
 	umask(mask);

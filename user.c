@@ -294,7 +294,7 @@ set_limits(const struct plan *p, const struct run *r)
 {
 	struct rlimit now[LEN(limits)], want, asked;
 	const struct limit *l;
-	bool said;
+	const char *told;
 	char **w;
 	size_t i;
 
@@ -302,18 +302,18 @@ set_limits(const struct plan *p, const struct run *r)
 	for (i = 0; i < LEN(limits); i++) {
 		l = &limits[i];
 		want = wanted_limit(r, l);
-		said = false;
+		told = NULL;
 		for (w = p->rlimit; w && *w; w++)
 			if (parse_limit(*w, &asked) == l) {
 				want = asked;
-				said = true;
+				told = *w;
 			}
 		if (want.rlim_cur == now[i].rlim_cur && want.rlim_max == now[i].rlim_max)
 			continue;
 		if (setrlimit(l->resource, &want) == 0)
 			continue;
-		if (said)
-			die("set limit %s:", l->name);
+		if (told)
+			die("--rlimit=%s: our own limit is %llu:", told, (unsigned long long)now[i].rlim_max);
 		/* a host that lacks CAP_SYS_RESOURCE, too: as near as it lets us */
 		want.rlim_max = now[i].rlim_max;
 		if (want.rlim_cur > want.rlim_max)

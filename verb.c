@@ -24,7 +24,7 @@ static const struct option {
 	{ "help",            'h', FLAG(help),                "show this text" },
 	{ "version",          0,  FLAG(version),             "show the version" },
 	{ "quiet",           'q', FLAG(quiet),               "say nothing about our own doings" },
-	{ "all",             'a', FLAG(all),                 "hidden images too; empty properties too; clean: all images" },
+	{ "all",             'a', FLAG(all),                 "hidden and empty too; start, stop, clean: all" },
 	{ "full",            'l', FLAG(full),                "shorten nothing" },
 	{ "no-legend",        0,  FLAG(no_legend),           "no header and no footer" },
 	{ "output",          'o', STR(output, "MODE"),       "table, json or json-pretty" },
@@ -50,20 +50,20 @@ static const struct option {
 	{ "no-sync",          0,  FLAG(no_sync),             "do not wait until all is on the disk" },
 #if WITH_MACHINES
 	{ "max-addresses",    0,  STR(max_addresses, "N|all"), "list, status: at most so many addresses" },
-	{ "lines",           'n', STR(lines, "N"),           "status, logs: the last N lines (10)" },
+	{ "lines",           'n', STR(lines, "N"),           "the last N lines (status: 10)" },
 	{ "follow",          'f', FLAG(follow),              "logs: go on with what comes" },
 	{ "signal",          's', STR(signal, "SIGNAL"),     "kill: this one (TERM)" },
 	{ "kill-whom",        0,  STR(kill_whom, "leader|all"), "kill: PID 1, or all processes (all)" },
 	{ "kill-who",         0,  STR(kill_whom, "leader|all"), NULL },
 	{ "uid",              0,  STR(uid, "USER"),          "shell, exec: as this user (root)" },
 	{ "user",            'u', STR(uid, "USER"),          NULL },
-	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "shell, exec: put a variable into the environment" },
+	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "shell, exec: set a variable" },
 	{ "chdir",            0,  STR(chdir, "PATH"),        "exec: start in PATH" },
 	{ "tty",             't', FLAG(tty),                 "exec: with a terminal of the machine's own" },
 	{ "mkdir",            0,  FLAG(mkdir),               "bind: make the place" },
 	{ "now",              0,  FLAG(now),                 "enable, disable: start or stop it, too" },
-	{ "foreground",      'F', FLAG(foreground),          "start: stay, and end with the machine's status" },
-	{ "notify-fd",        0,  STR(notify_fd, "N"),       "start --foreground: write a line to this fd when it is ready" },
+	{ "foreground",      'F', FLAG(foreground),          "start: stay until it has ended" },
+	{ "notify-fd",        0,  STR(notify_fd, "N"),       "start -F: write a line to it when it is ready" },
 	{ "no-block",         0,  FLAG(no_block),            "stop: do not wait until it has ended" },
 	{ "timeout",          0,  STR(timeout, "SECONDS"),   "stop, wait: at most so long" },
 #endif
@@ -74,7 +74,7 @@ static const struct option {
 	{ "no-ask-password",  0,  IGNORED(NULL),             NULL },
 	{ "system",           0,  IGNORED(NULL),             NULL },
 	{ "host",            'H', REFUSED("HOST"),           "log in there, and call it there" },
-	{ "machine",         'M', REFUSED("NAME"),           "there is no manager inside a machine to ask" },
+	{ "machine",         'M', REFUSED("NAME"),           "there is no manager inside to ask" },
 };
 
 const char *verb_called = "nspawn-lite";

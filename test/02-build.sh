@@ -128,7 +128,8 @@ fi
 is 'a config.h that is not there is an error' sh -c \
 	"! make -s -C '$tmp/one' CONFIG=nowhere.h 2>/dev/null"
 is 'installs' sh -c "make -s -C '$tmp/one' install-compat PREFIX=/usr DESTDIR='$tmp/to' >/dev/null"
-for f in bin/nspawn-lite share/man/man8/nspawn-lite.8 share/bash-completion/completions/nspawn-lite; do
+for f in bin/nspawn-lite share/man/man8/nspawn-lite.8 share/bash-completion/completions/nspawn-lite \
+	share/doc/nspawn-lite/contrib/s6/run; do
 	is "installs $f" test -s "$tmp/to/usr/$f"
 done
 for f in systemd-nspawn machinectl; do

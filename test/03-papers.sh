@@ -114,7 +114,7 @@ awk -v dir="$tmp/examples" '
 	/^    / && on { print substr($0, 5) >(dir "/" n ".prints"); next }
 	/^Differences/ { exit }' "$readme"
 count=$(find "$tmp/examples" -name '*.prints' | wc -l)
-is 'README has twelve examples' 12 "$((count))"
+is 'README has fourteen examples' 14 "$((count))"
 
 if [ "$(id -u)" != 0 ]; then
 	skip "README's examples run" 'needs root'

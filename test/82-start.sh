@@ -168,6 +168,48 @@ run nl start --foreground one
 is 'one that runs is not started again in the foreground' "1||nspawn-lite: Machine 'one' already exists." "$rc|$out|$err"
 end one
 wait
+# ---- one that ends ----------------------------------------------------------------------------------------
+
+init two <<-'END'
+	#!/bin/sh
+	trap 'until [ -e /go ]; do sleep 0.1; done; exit 4' TERM RTMIN+3 PWR USR2
+	: >/up
+	while :; do sleep 1000 & wait $!; done
+END
+# shellcheck disable=SC2317 # called by wait_for
+closes() { [ "$(value two STATE)" = closing ]; }
+nl start two
+wait_for test -e "$store/two/up"
+s=$(value two SUPERVISOR)
+nl stop --no-block two
+ok 'one that was asked to end is closing' wait_for closes
+is 'and is there as it was' "two $s yes" "$(nl list --no-legend | cut -d ' ' -f 1) $(value two SUPERVISOR) $([ "$(value two LEADER)" -gt 0 ] && echo yes)"
+is 'exec still works' in "$(nl exec two echo in)"
+timeout 60 "$NL" monitor two >"$T/told" 2>&1 &
+monitor=$!
+timeout 60 "$NL" stop two 2>"$T/said" &
+stop=$!
+timeout 60 "$NL" start two 2>>"$T/said" &
+start=$!
+nl stop --no-block two
+nl stop --no-block two
+: >"$store/two/go"
+wait $stop
+is 'a stop of it waits' 0 $?
+wait $start
+is 'a start waits, too, and starts it' '0 ' "$? $(cat "$T/said")"
+ok 'it runs anew' runs two
+is 'as another one' yes "$([ "$(value two SUPERVISOR)" != "$s" ] && echo yes)"
+# shellcheck disable=SC2317 # called by wait_for
+has_told() { grep -qx "$1" "$T/told"; }
+ok 'and the one before was not killed' wait_for has_told 'two stopped exited with status 4'
+{
+	kill $monitor
+	wait $monitor
+} 2>/dev/null
+end two
+rm "$store/two/go" "$store/two/up"
+
 init two <<-'END'
 	#!/bin/sh
 	exit 23

@@ -45,7 +45,7 @@ came() {
 	wait $pid
 	is "$1" "0||$t/came" "$?|$(cat "$T/said")|$(ls "$t/came")"
 }
-for m in app db base late c1 c2 c3; do
+for m in app db base late mute c1 c2 c3; do
 	mkdir -p "$store/$m"
 	for d in bin sbin usr etc proc dev sys tmp run; do mkdir "$store/$m/$d"; done
 	: >"$store/$m/etc/resolv.conf"
@@ -162,12 +162,17 @@ cat >"$T/own.h" <<-'END'
 	#include "config.h"
 	#undef WAIT_SECONDS
 	#define WAIT_SECONDS 1
+	#undef START_SECONDS
+	#define START_SECONDS 1
+	#undef STARTS_AT_ONCE
+	#define STARTS_AT_ONCE 1
 	#undef MACHINES
 	#define MACHINES \
 		{ "app", { "--private-users=no", "--network-veth=no", "--wait-for=machine:db" }, true }, \
 		{ "db", { "--private-users=no", "--wait-for=machine:base" }, true }, \
 		{ "base", { "--private-users=no" }, true }, \
 		{ "late", { "--private-users=no", "--wait-for=/nowhere", "--wait-for=interface:nope", "--wait-for=mount:/nowhere", "--wait-for=machine:nope" } }, \
+		{ "mute", { "--private-users=no", "--notify-ready=yes" } }, \
 		{ "c1", { "--wait-for=machine:c2" } }, { "c2", { "--wait-for=machine:c3" } }, { "c3", { "--wait-for=machine:c1" } }, \
 		{ NULL, { NULL }, false }
 END
@@ -192,6 +197,12 @@ run nl start late
 is 'what has not come is named' "1||nspawn-lite: late: waited 1 seconds in vain: /nowhere is not there, interface nope is not up, nothing is mounted on /nowhere, machine nope does not run" \
 	"$rc|$out|$err"
 ok 'and the name is free again' is_gone late
+run nl start mute
+is 'who is to say READY=1 and does not is waited for, and not for ever' \
+	'1||nspawn-lite: machine mute has not said READY=1 in 1 s; it goes on|running' "$rc|$out|$err|$(value mute STATE)"
+run nl start mute
+is 'it runs all the same' '0||' "$rc|$out|$err"
+end mute
 nl enable -q c1 c2 c3
 run nl start --all
 is 'those that wait for each other are told at once, and the others run' \
@@ -200,7 +211,9 @@ is 'those that wait for each other are told at once, and the others run' \
 end app db base
 rm -r "$store/base"
 run nl start --all
-like 'who waits for one that fails gives up' "1|*app: waited 1 seconds in vain: machine db does not run*" "$rc|$err"
+is 'who waits for one that fails is told at once' \
+	"1|nspawn-lite: Machine image 'base' does not exist.;nspawn-lite: db: machine base, which it waits for, has not started;nspawn-lite: app: machine db, which it waits for, has not started;" \
+	"$rc|$(grep -v each.other "$T/.err" | tr '\n' ';')"
 like 'and the one that failed is told' "*Machine image 'base' does not exist.*" "$err"
 nl disable -q c1 c2 c3
 leftovers_after 'nothing is left'
