@@ -951,6 +951,14 @@ int start_patience(const struct plan *p, struct run *r);  /* milliseconds until 
 void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its standard error */
 void start_again(struct run *r, bool failed);  /* we exec ourselves now; failed: after a pause */
 
+/* ---- live.c: one life after another ----------------------------------------------- */
+
+extern char **live_argv;                 /* what main was called with: the next life is, too */
+void live_begin(struct run *r);          /* run_begin, and what is done at exit after its unmaking */
+void live_find(const struct plan *p, struct run *r);     /* what a life before this one has left in our environment */
+void live_outlive(const struct plan *p, struct run *r);  /* from now on --restart begins it again, even if we die */
+int live(const struct plan *p, struct run *r);  /* until its end, and that of its next lives; unmade, the status to leave with */
+
 /* ---- enter.c: into a running machine ------------------------------------------ */
 
 int enter_inside(char **argv);          /* main of the copy of ours that goes in */
