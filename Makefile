@@ -26,7 +26,7 @@ O ?= build$(TARGET:%=/%)
 # make layers proves it.
 rooms := util sys sha256 walk tree work btrfs copy stream tar unpack pack raw disk fetch sums netlink dhcp nft firewall run share ring hook known cgroup limit device \
 	net move address forward dns resolver lend relay port machine depend place mount mntns spare root userns user seccomp console attach payload halt \
-	verb table store image images transfer pull settings plan machines life start enter carry nspawn-lite
+	verb table store image images transfer pull settings plan machines life start live enter carry nspawn-lite
 obj := $(patsubst %.c,$(O)/%.o,$(wildcard $(rooms:=.c)))
 libs = $(if $(filter y,$(ISAL)),-lisal) $(if $(filter y,$(ZLIB)),$(ZLIB_LIBS)) -pthread $(if $(filter y,$(BTRFS)),-lbtrfsutil)
 

@@ -853,7 +853,7 @@ host_shell(const char *user, char **cmd)
 	p.user = user ? xstrdup(user) : NULL;
 	user_look(&p, &r);
 	shell = user_shell(&r);
-	if (initgroups(r.user, r.gid) < 0 || setgid(r.gid) < 0 || setuid(r.uid) < 0)
+	if (setgroups(r.ngroups ? r.ngroups : 1, r.groups) < 0 || setgid(r.gid) < 0 || setuid(r.uid) < 0)
 		die("become user %s:", r.user);
 	if (chdir(r.home) < 0 && chdir("/") < 0)
 		die("change to directory %s:", r.home);

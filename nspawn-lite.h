@@ -280,6 +280,9 @@ void watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, sh
 void unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short));
 void run_signals(void);                              /* blocked but in run_wait; SIGPIPE harmless */
 void run_signal_too(int sig);                         /* take this one too */
+void run_signals_wait(void);                         /* the same, but SIGINT and SIGUSR2 wait without a handler */
+/* these two end us, and nothing is unmade: what we wait for may never come. Off: as after run_signals */
+void run_signals_kill(bool on);
 void run_signals_look(void);                         /* those that wait and want an end have come now */
 void run_signals_open(bool open);                    /* let them interrupt what we do, or not */
 void run_signals_as_found(void);                     /* before we exec ourselves */
@@ -942,6 +945,14 @@ void start_waits(const struct plan *p, struct run *r);  /* supervisor: it may wa
 int start_patience(const struct plan *p, struct run *r);  /* milliseconds until who waits for its READY=1 is told that it has not come; -1: for ever */
 void start_ready(struct run *r);  /* supervisor: tell who waits, and let go of its standard error */
 void start_again(struct run *r, bool failed);  /* we exec ourselves now; failed: after a pause */
+
+/* ---- live.c: one life after another ----------------------------------------------- */
+
+extern char **live_argv;                 /* what main was called with: the next life is, too */
+void live_begin(struct run *r);          /* run_begin, and what is done at exit after its unmaking */
+void live_find(const struct plan *p, struct run *r);     /* what a life before this one has left in our environment */
+void live_outlive(const struct plan *p, struct run *r);  /* from now on --restart begins it again, even if we die */
+int live(const struct plan *p, struct run *r);  /* until its end, and that of its next lives; unmade, the status to leave with */
 
 /* ---- enter.c: into a running machine ------------------------------------------ */
 

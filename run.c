@@ -138,34 +138,66 @@ note(int sig)
 	came[sig] = 1;
 }
 
-static const int handled[] = { SIGTERM, SIGINT, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPWR };
+/* the last ones, ^C and terminate, are for those who cannot wait */
+static const int handled[] = { SIGTERM, SIGCHLD, SIGPIPE, SIGHUP, SIGQUIT, SIGUSR1, SIGPWR, SIGINT, SIGUSR2 };
+enum { CALM = LEN(handled) - 2 };
+static size_t nhandled;
 
-void
-run_signals(void)
+/* a handler, not SIG_IGN: exec turns the one into the default and would keep the other */
+static void
+handle(size_t most)
 {
 	struct sigaction act = { .sa_handler = note }, old;
+
+	for (; nhandled < most; nhandled++)
+		if (sigaction(handled[nhandled], &act, &old) < 0)
+			die("handle signals:");
+		else if (old.sa_handler == SIG_IGN && (handled[nhandled] == SIGHUP || handled[nhandled] == SIGQUIT))
+			sigaction(handled[nhandled], &old, NULL);  /* nohup(1) */
+}
+
+void
+run_signals_wait(void)
+{
 	static bool done;
 	sigset_t all;
 	size_t i;
 
-	if (done)
-		return;
-	done = true;
-	sigfillset(&all);
-	/* in the background of a terminal we stop at it, as all do */
-	sigdelset(&all, SIGTTIN);
-	sigdelset(&all, SIGTTOU);
-	sigdelset(&all, SIGTSTP);
-	if (sigprocmask(SIG_SETMASK, &all, &outside) < 0)
-		die("block signals:");
-	/* a handler, not SIG_IGN: exec turns the one into the default and would keep the other */
-	for (i = 0; i < LEN(handled); i++)
-		if (sigaction(handled[i], &act, &old) < 0)
-			die("handle signals:");
-		else if (old.sa_handler == SIG_IGN && (handled[i] == SIGHUP || handled[i] == SIGQUIT))
-			sigaction(handled[i], &old, NULL);  /* nohup(1) */
-	for (i = 0; i < LEN(handled); i++)
-		sigdelset(&outside, handled[i]);
+	if (!done) {
+		done = true;
+		sigfillset(&all);
+		/* in the background of a terminal we stop at it, as all do */
+		sigdelset(&all, SIGTTIN);
+		sigdelset(&all, SIGTTOU);
+		sigdelset(&all, SIGTSTP);
+		if (sigprocmask(SIG_SETMASK, &all, &outside) < 0)
+			die("block signals:");
+		for (i = 0; i < LEN(handled); i++)
+			sigdelset(&outside, handled[i]);
+	}
+	handle(CALM);
+}
+
+void
+run_signals(void)
+{
+	run_signals_wait();
+	handle(LEN(handled));
+}
+
+void
+run_signals_kill(bool on)
+{
+	sigset_t urgent;
+
+	sigemptyset(&urgent);
+	sigaddset(&urgent, SIGINT);
+	sigaddset(&urgent, SIGUSR2);
+	while (on && nhandled > CALM)
+		signal(handled[--nhandled], SIG_DFL);
+	sigprocmask(on ? SIG_UNBLOCK : SIG_BLOCK, &urgent, NULL);
+	if (!on)
+		handle(LEN(handled));
 }
 
 void
@@ -238,6 +270,7 @@ run_signals_look(void)
 		return;
 	for (i = 0; i < LEN(told); i++)
 		if (sigismember(&waiting, told[i]) > 0) {
+			handle(LEN(handled));
 			run_signals_open(true);
 			run_signals_open(false);
 			break;

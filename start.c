@@ -133,7 +133,7 @@ start_patience(const struct plan *p, struct run *r)
 {
 	int64_t left = r->began + START_SECONDS * INT64_C(1000) - now_ms();
 
-	if (!waited_for || r->ready || p->notify_ready != YES)
+	if (!WITH_MACHINES || !waited_for || r->ready || p->notify_ready != YES)
 		return -1;
 	if (left > 0)
 		return (int)left;

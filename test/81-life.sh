@@ -285,5 +285,23 @@ like 'who hands in a claim that is not his gets none' "1 *already exists.*" "$rc
 NSPAWN_LITE_NAME=other NSPAWN_LITE_CLAIM=9 run nl -q -M other -D "$from" /bin/sh -c 'env; ls /proc/self/fd' 9<>"$T/other"
 unlike 'nor does the guest get anything of it' '*NSPAWN_LITE*' "$rc $out"
 nl terminate beside
+# who is born in a group that is frozen does not come to be, and its supervisor waits for it in the kernel
+slice=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/life$$.slice
+mkdir "$slice" 2>/dev/null
+if [ -e "$slice/cgroup.freeze" ]; then
+	echo 1 >"$slice/cgroup.freeze"
+	"$NL" -q --slice="life$$.slice" -M hangs -D "$from" true >"$T/said" 2>&1 &
+	p=$!
+	hangs() { [ -n "$(cat "$slice"/*/cgroup.procs 2>/dev/null)" ]; }
+	wait_for hangs
+	run timeout 10 "$NL" terminate hangs
+	echo 0 >"$slice/cgroup.freeze"
+	wait $p
+	is 'terminate ends one whose birth hangs' 0 "$rc"
+	nl -q -M hangs -D "$from" true  # sweeps
+else
+	skip 'terminate ends one whose birth hangs' 'cgroup.freeze needs cgroup2 of Linux 5.2'
+fi
+rmdir "$slice" 2>/dev/null
 is 'nothing is left' '' "$(left)"
 finish

@@ -1,8 +1,9 @@
 #!/bin/sh
 # shellcheck disable=SC2016,SC2154 # scripts for the guest; variables by run
 # start, enable, disable: machines that nobody sits at, whatever becomes of who started them.
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=net.sh
 . "${0%/*}/lib.sh"
+. "${0%/*}/net.sh"
 need_root
 need timeout mkfs.ext4
 state=$T/root/run/nspawn-lite
