@@ -53,6 +53,9 @@ open_gate(const struct known *k, struct gate *g)
 
 	if (k->leader <= 0)
 		die_of_state(k);
+	if (k->old)
+		die("machine %s was begun by an older nspawn-lite, and nobody knows what may go in there: stop it, and start it again",
+		    k->name);
 	g->pidfd = sys_pidfd_open(k->leader);
 	g->ns = openat(AT_FDCWD, fmt("%s/ns", proc), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	g->root = openat(AT_FDCWD, fmt("%s/root", proc), O_PATH | O_DIRECTORY | O_CLOEXEC);

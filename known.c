@@ -34,9 +34,20 @@ known_lives(const struct known *k)
 	return k->fd >= 0 && owned(k->fd);
 }
 
+/* who writes it is at it just now: the tries before it gives up, and before one without a sum is taken for an old one */
+enum { TRIES = 200, TRIES_OLD = TRIES / 2 + 3 };
+
+/* of a supervisor that was begun by a program from before there were sums and states: all that it will ever say */
+static bool
+is_old(const char *text)
+{
+	return after(text, "NAME=") && strstr(text, "\nLEADER=") && !strstr(text, "\nSTATE=") && !strstr(text, "\nSUM=")
+	    && text[strlen(text) - 1] == '\n';
+}
+
 /* all of it, or NULL: it is written just now, or empty yet. appended: lines behind its sum, or NULL */
 static char *
-whole(int fd, size_t *room, char **text, char **appended)
+whole(int fd, int tries, size_t *room, char **text, char **appended)
 {
 	static const uint8_t key[16] = REGISTER_KEY;
 	struct stat st;
@@ -56,6 +67,9 @@ whole(int fd, size_t *room, char **text, char **appended)
 	if (n <= 0)
 		return NULL;
 	(*text)[n] = 0;
+	*appended = NULL;
+	if (tries >= TRIES_OLD && is_old(*text))
+		return *text;
 	for (sum = *text; sum && !after(sum, "SUM="); sum = strchr(sum, '\n') ? strchr(sum, '\n') + 1 : NULL)
 		;
 	if (!sum || strtoull(sum + 4, NULL, 16) != siphash24(*text, (size_t)(sum - *text), key))
@@ -65,9 +79,6 @@ whole(int fd, size_t *room, char **text, char **appended)
 	*appended = more ? more + 1 : NULL;
 	return *text;
 }
-
-/* who writes it is at it just now: the tries before it gives up */
-enum { TRIES = 200 };
 
 static void
 wait_a_little(int tries)
@@ -164,18 +175,19 @@ take(int fd, struct known *k, bool words, char **text, size_t *room)
 	int tries;
 
 	for (tries = 0; owned(fd); tries++) {
-		rest = whole(fd, room, text, &appended);
+		rest = whole(fd, tries, room, text, &appended);
 		if (!rest && tries < TRIES) {  /* it is claimed, and nothing stands there yet: soon */
 			wait_a_little(tries);
 			continue;
 		}
+		k->old = rest && tries >= TRIES_OLD && is_old(rest);
 		while ((line = next_line(&rest)))
 			take_line(k, line, words);
 		while ((line = next_line(&appended)))
 			if (after(line, "CGROUP="))
 				take_line(k, line, words);
 		if (!k->state)
-			k->state = xstrdup("opening");
+			k->state = xstrdup(k->leader > 0 ? "running" : "opening");
 		correct_since(k);
 		return true;
 	}
@@ -253,6 +265,8 @@ known_leads(const struct known *k)
 	n = pread(k->fd, text, sizeof(text) - 1, 0);
 	text[n < 0 ? 0 : n] = 0;
 	snprintf(line, sizeof(line), "\nLEADER=%d\n", (int)k->leader);
+	if (*text == REGISTER_SPOILED)
+		return false;
 	return strstr(text, line) || (n == sizeof(text) - 1 && known_read_at(k->fd, &now) && now.leader == k->leader);
 }
 
@@ -365,7 +379,7 @@ known_look(int fd, struct brief *b)
 		if (tries > 0)
 			wait_a_little(tries);
 		b->lives = owned(fd);  /* first: who is gone says no more */
-		rest = whole(fd, &room, &text, &appended);
+		rest = whole(fd, tries, &room, &text, &appended);
 		if (!b->lives)
 			break;
 	}
@@ -373,6 +387,8 @@ known_look(int fd, struct brief *b)
 	while ((line = next_line(&rest)))
 		if ((value = after(line, "STATE=")))
 			snprintf(b->state, sizeof(b->state), "%s", value);
+		else if ((value = after(line, "LEADER=")) && *value != '0')  /* an old one says no more; others do, below */
+			snprintf(b->state, sizeof(b->state), "running");
 		else if ((value = after(line, "REASON=")))
 			snprintf(b->reason, sizeof(b->reason), "%s", value);
 		else if ((value = after(line, "HIDDEN=")))

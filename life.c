@@ -123,8 +123,24 @@ timeout_of(const struct ask *a)
 static bool
 send_one(const char *name, int sig, const char *what, struct end *e)
 {
+	enum { TRIES = 50, PAUSE_MS = 100 };
+	int tries;
+
 	if (!known_read(name, &e->k))
 		return false;
+	/* its name is taken, but it has not said yet by whom: it may sweep first */
+	for (tries = 0; e->k.supervisor <= 0; tries++) {
+		if (tries == TRIES)
+			die("Could not %s machine %s: it is only just starting; try again", what, name);
+		known_close(&e->k);
+		poll(NULL, 0, PAUSE_MS);
+		if (!known_read(name, &e->k))
+			return true;
+	}
+	if (e->k.old && sig == SIGUSR1)
+		die("Could not reboot machine %s: an older nspawn-lite runs it, which knows no way; stop it, and start it again", name);
+	if (e->k.old && sig == SIGPWR)
+		sig = SIGTERM;
 	open_end(e);
 	if (known_signal(&e->k, e->k.supervisor, sig) < 0 && errno != ESRCH)
 		die("Could not %s machine %s:", what, name);

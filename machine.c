@@ -414,6 +414,9 @@ machine_claim(const struct plan *p, struct run *r)
 	if (r->claim < 0)
 		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
 	if (size > 0) {
+		/* what stands there is of one that is gone, whose pids may be others' now, and our lock would make it true */
+		if (r->claim_size == 0 && pwrite(r->claim, (char[]){ REGISTER_SPOILED }, 1, 0) != 1)
+			die("write %s:", r->claim_path);
 		r->cgroup_stays = !sweep_leftovers(r->claim, r->tree);
 		if (r->cgroup_stays)
 			die("what is left of a machine %s that was killed does not go away: see %s", r->name, r->claim_path);

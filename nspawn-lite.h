@@ -761,6 +761,7 @@ bool halt_ask(const struct plan *p, struct run *r, const char *what);  /* "power
 
 /* of siphash24, over all of a register before its line SUM= */
 #define REGISTER_KEY { 'n', 's', 'p', 'a', 'w', 'n', '-', 'l', 'i', 't', 'e', 0, 0, 0, 0, 1 }
+#define REGISTER_SPOILED '#'  /* instead of its first letter: of one that was killed, and is being swept */
 #define IDS_PREFIX ".ids."  /* files beside the machines' that hold a range of ids */
 void machine_claim(const struct plan *p, struct run *r);     /* one name runs once */
 /* a file, made if it is not there, held by its lock, and its size; -1 with EWOULDBLOCK: others hold it */
@@ -790,6 +791,7 @@ struct known {
 	pid_t leader, supervisor;        /* leader is 0 before it is born and once it has ended */
 	uint32_t id_base, id_count;      /* of its user namespace; 0: none */
 	bool hidden, network, boot, image;  /* network: one of its own; image: root is a file or device */
+	bool old;                        /* its supervisor is of a program that knew of signals SIGTERM only, and no words */
 	int fd;                          /* of its register */
 	void *more;                      /* of who looks: NULL */
 };
@@ -809,7 +811,8 @@ int known_signal(const struct known *k, pid_t pid, int sig);
 /*
  * What its supervisor understands: SIGTERM asks to power off, a second one kills; SIGPWR asks to power off, and says
  * nothing new when that is asked already; SIGUSR1 asks to reboot; SIGUSR2 kills at once. Each of those but SIGUSR1 ends it
- * for good, whatever --restart says
+ * for good, whatever --restart says. One that is old knows SIGTERM only, and dies of the others. When supervisors learn more,
+ * let them say so in their register: those that run now outlive the program
  */
 /* changes of the state directory, for poll(2): an fd to read and throw away; -1: the kernel has no inotify */
 int known_watch(void);

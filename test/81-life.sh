@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need_root
-need timeout
+need timeout flock
 state=$T/root/run/nspawn-lite
 nl() { timeout 60 "$NL" "$@"; }
 # up NAME OPTION... : with a tree of its own, until it runs
@@ -303,5 +303,24 @@ else
 	skip 'terminate ends one whose birth hangs' 'cgroup.freeze needs cgroup2 of Linux 5.2'
 fi
 rmdir "$slice" 2>/dev/null
+
+# ---- a supervisor from before there were sums and states: it outlives the program, and knows SIGTERM only -------------
+
+printf '%s\n' 'exec 9>"$1/old"' 'flock -x 9' 'trap '"'"'echo TERM >"$2"; rm "$1/old"; exit 0'"'"' TERM' \
+	'for fact in NAME=old ROOT=/ CLASS=container REALTIME=1700000000000000 HIDDEN=0 SUPERVISOR=$$ LEADER=$$; do' \
+	'echo $fact' 'done >"$1/old"' 'while :; do sleep 0.1 9>&-; done' >"$T/old"
+mkdir -p "$state"
+sh "$T/old" "$state" "$T/old.told" &
+p=$!
+wait_for grep -qs LEADER= "$state/old"
+is 'of an older program it is known that it runs' 'old container running' \
+	"$(nl list --no-legend | sed -n 's/^\(old container\) .*/\1/p') $(nl show old -P State)"
+run nl reboot old
+like 'what it does not know is not sent' '1 *: Could not reboot machine old: *start it again' "$rc $err"
+run nl exec old true
+like 'nor does anybody go in whose rights are not known' '1 *older nspawn-lite*' "$rc $err"
+run nl stop old
+wait $p
+is 'stop tells it what it knows, and waits' '0 TERM 0' "$rc $(cat "$T/old.told" 2>&1) $?"
 is 'nothing is left' '' "$(left)"
 finish
