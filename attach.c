@@ -1126,6 +1126,8 @@ attach_console(struct ask *a)
 
 	if (!known_read(name, &seat.k))
 		known_no("Could not open the console of a machine", name);
+	if (seat.k.leader <= 0)
+		die("machine %s is %s: it has no console now", name, seat.k.state);
 	run_begin(&r);
 	if (!sit_down(&r, name)) {
 		if (errno == EACCES)
