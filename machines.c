@@ -509,22 +509,37 @@ draw(const struct known *k, size_t width)
 	_exit(0);
 }
 
+/* its patience is with the guest, and not with who reads what we print */
 static void
 tell_processes(const struct known *k, size_t width)
 {
-	struct pollfd end = { .events = POLLIN };
-	int wire[2];
+	struct pollfd in = { .events = POLLIN };
+	int64_t left = DRAW_SECONDS * 1000, before;
+	char text[4096];
+	ssize_t n = 1;
+	int wire[2], got;
 	pid_t pid;
 
 	if (pipe2(wire, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
 		warn("look at the processes of machine %s:", k->name);
 		return;
 	}
+	if (pid == 0 && dup2(wire[1], 1) < 0)
+		_exit(FAIL);
 	if (pid == 0)
 		draw(k, width);
 	close(wire[1]);
-	end.fd = wire[0];
-	if (poll(&end, 1, DRAW_SECONDS * 1000) <= 0) {
+	in.fd = wire[0];
+	while (n > 0) {
+		before = now_ms();
+		got = poll(&in, 1, left > 0 ? (int)left : 0);
+		left -= now_ms() - before;
+		if (got == 0 || (got < 0 && errno != EINTR))
+			break;
+		if (got > 0 && (n = read(wire[0], text, sizeof(text))) > 0)
+			print(1, "%.*s", (int)n, text);
+	}
+	if (n > 0) {
 		kill(pid, SIGKILL);
 		warn("a process of machine %s does not let its command line be read", k->name);
 	} else {
