@@ -362,6 +362,8 @@ known_open(const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", run_state_dir(), name);
 	fd = name_valid(name) ? openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+	if (fd < 0 && name_valid(name) && errno == EACCES)
+		die("Need to be root.");
 	return fd >= 0 && !owned(fd) ? drop(fd) : fd;
 }
 
