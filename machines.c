@@ -117,14 +117,14 @@ static bool away;  /* we are in another */
 static void
 look_at_addresses(struct known *k)
 {
-	int pidfd, ns = -1;
+	int pidfd, ns;
 
 	k->more = xalloc(sizeof(struct addresses));
 	if (!k->network || !k->leader)
 		return;
 	pidfd = sys_pidfd_open(k->leader);
-	if (pidfd < 0)
-		ns = openat(AT_FDCWD, fmt("/proc/%d/ns", (int)k->leader), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* too: from 5.3 on there are such fds, and only from 5.8 on do they lead there */
+	ns = openat(AT_FDCWD, fmt("/proc/%d/ns", (int)k->leader), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (own_network < 0)
 		own_network = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (own_network >= 0 && known_leads(k) && sys_join(pidfd, ns, CLONE_NEWNET) == 0) {

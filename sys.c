@@ -783,7 +783,7 @@ sys_join(int pidfd, int ns, int namespaces)
 	size_t i;
 	int fd;
 
-	if (!namespaces || (pidfd >= 0 && setns(pidfd, namespaces) == 0))
+	if (!namespaces || (pidfd >= 0 && !sys_denied("setns-pidfd") && setns(pidfd, namespaces) == 0))
 		return 0;
 	for (i = 0; i < LEN(kinds); i++) {
 		if (!(namespaces & kinds[i].flag))
