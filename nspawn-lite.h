@@ -308,7 +308,6 @@ void share_close(struct shared *s);                    /* again, for a while */
 /* numbers from 0 on, ours as long as we live, or shared by all who claim them together; false: others have one */
 bool share_claim(struct shared *s, off_t number, off_t count);
 bool share_claim_together(struct shared *s, off_t number, off_t count);
-void share_unclaim(struct shared *s, off_t number, off_t count);
 char *share_text(const struct shared *s);              /* what the first one wrote: "KEY=value" lines for who sweeps */
 char *share_peek(const struct shared *s);              /* the same; NULL with errno */
 void share_write(struct shared *s, const char *text);

@@ -101,12 +101,6 @@ share_claim_together(struct shared *s, off_t number, off_t count)
 	return set_lock(s->fd, F_RDLCK, NUMBERS + number, count, false);
 }
 
-void
-share_unclaim(struct shared *s, off_t number, off_t count)
-{
-	set_lock(s->fd, F_UNLCK, NUMBERS + number, count, false);
-}
-
 char *
 share_peek(const struct shared *s)
 {

@@ -688,12 +688,6 @@ stream_open(struct source *from)
 	return s;
 }
 
-int
-stream_packing(struct stream *s)
-{
-	return s->packing;
-}
-
 /* a look at halted now and then: a signal may come just before we wait */
 static bool
 await(sem_t *full)

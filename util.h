@@ -313,7 +313,6 @@ struct source source_fd(int fd);  /* file, pipe, socket */
  */
 struct stream;
 struct stream *stream_open(struct source *from);
-int stream_packing(struct stream *s);             /* PACK_... */
 /*
  * Some of what comes next, at most so many bytes, which stay until the next call; 0 at the end; -1: see stream_why, and
  * so it stays. It comes out of buffers that hold a multiple of 512 bytes, the last one aside: who has so far taken
