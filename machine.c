@@ -279,11 +279,11 @@ write_facts(struct run *r)
 	add_fact(&t, "IFACE=", if_any(link_of(r)));
 	snprintf(line, sizeof(line), "%u:%u", (unsigned int)r->id_base, (unsigned int)r->id_count);
 	add_fact(&t, "IDS=", r->userns ? line : NULL);
-	for (w = r->words; w && *w; w++)  /* last: paths of the user's, as long as they are */
-		add_fact(&t, "WORD=", *w);
 	for (w = r->notes; w && *w; w++)
 		add_line(&t, "", *w);
 	r->nnotes_noted = count(r->notes);
+	for (w = r->words; w && *w; w++)  /* last: as long as they are, which who sweeps does not read to the end of */
+		add_fact(&t, "WORD=", *w);
 	snprintf(line, sizeof(line), "SUM=%016llx\n", (unsigned long long)siphash24(t.at, t.len, key));
 	add(&t, line, strlen(line));
 	size = t.len;

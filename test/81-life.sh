@@ -304,6 +304,13 @@ else
 fi
 rmdir "$slice" 2>/dev/null
 
+up big -b "$(printf '%0100000d' 0)"
+kill -9 "$(fact big SUPERVISOR)"
+down big
+run nl stop nobody
+is 'what a machine of very many words left is swept, too' 'no no' \
+	"$([ -e "$state/big" ] && echo yes || echo no) $([ -e "$state/.consoles/big" ] && echo yes || echo no)"
+
 # ---- a supervisor from before there were sums and states: it outlives the program, and knows SIGTERM only -------------
 
 printf '%s\n' 'exec 9>"$1/old"' 'flock -x 9' 'trap '"'"'echo TERM >"$2"; rm "$1/old"; exit 0'"'"' TERM' \
