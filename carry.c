@@ -54,6 +54,7 @@ reach(struct load *l, const char *name, const char *what)
 	if (!known_read(name, &l->k))
 		known_no(what, name);
 	l->root = enter_root(&l->k);
+	check_leader(l);
 }
 
 static void

@@ -34,7 +34,7 @@ known_lives(const struct known *k)
 	return k->fd >= 0 && owned(k->fd);
 }
 
-/* who writes it is at it just now: the tries before it gives up, and before one without a sum is taken for an old one */
+/* who writes it is at it just now: tries before we give up, and before one without a sum is an old one */
 enum { TRIES = 200, TRIES_OLD = TRIES / 2 + 3 };
 
 /* of a supervisor that was begun by a program from before there were sums and states: all that it will ever say */

@@ -138,7 +138,7 @@ send_one(const char *name, int sig, const char *what, struct end *e)
 			return true;
 	}
 	if (e->k.old && sig == SIGUSR1)
-		die("Could not reboot machine %s: an older nspawn-lite runs it, which knows no way; stop it, and start it again", name);
+		die("Could not reboot machine %s: an older nspawn-lite runs it, which knows no way; stop and start it", name);
 	if (e->k.old && sig == SIGPWR)
 		sig = SIGTERM;
 	open_end(e);

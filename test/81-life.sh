@@ -323,7 +323,7 @@ wait_for grep -qs LEADER= "$state/old"
 is 'of an older program it is known that it runs' 'old container running' \
 	"$(nl list --no-legend | sed -n 's/^\(old container\) .*/\1/p') $(nl show old -P State)"
 run nl reboot old
-like 'what it does not know is not sent' '1 *: Could not reboot machine old: *start it again' "$rc $err"
+like 'what it does not know is not sent' '1 *: Could not reboot machine old: *stop and start it' "$rc $err"
 run nl exec old true
 like 'nor does anybody go in whose rights are not known' '1 *older nspawn-lite*' "$rc $err"
 run nl stop old
