@@ -51,7 +51,7 @@ left_until(int64_t end, int most)
 /* ---- to wait for the end of one ----------------------------------------------- */
 
 /* a process, by what the kernel tells of its end; else by its lock, and its number for a moment */
-struct end { struct known k; int pidfd; };
+struct end { struct known k; int pidfd; bool missed; };
 
 static void
 open_end(struct end *e)
@@ -123,15 +123,20 @@ timeout_of(const struct ask *a)
 static bool
 send_one(const char *name, int sig, const char *what, struct end *e)
 {
-	enum { TRIES = 50, PAUSE_MS = 100 };
+	enum { TRIES = 25, PAUSE_MS = 100 };  /* to read each takes that long, too */
 	int tries;
 
+	e->pidfd = -1;
+	e->missed = false;
 	if (!known_read(name, &e->k))
 		return false;
 	/* its name is taken, but it has not said yet by whom: it may sweep first */
 	for (tries = 0; e->k.supervisor <= 0; tries++) {
-		if (tries == TRIES)
-			die("Could not %s machine %s: it is only just starting; try again", what, name);
+		if (tries == TRIES) {
+			warn("Could not %s machine %s: it is only just starting; try again", what, name);
+			e->missed = true;
+			return true;
+		}
 		known_close(&e->k);
 		poll(NULL, 0, PAUSE_MS);
 		if (!known_read(name, &e->k))
@@ -154,7 +159,7 @@ end_all(struct ask *a, int sig, const char *what, bool wait)
 	const char *unknown = NULL;
 	struct known *list = NULL;
 	size_t n = count(a->words), known = 0, i;
-	int seconds = timeout_of(a);
+	int seconds = timeout_of(a), status = 0;
 	int64_t end = deadline(seconds);
 	struct end *e;
 
@@ -172,13 +177,15 @@ end_all(struct ask *a, int sig, const char *what, bool wait)
 		else if (!list)
 			unknown = a->words[i];
 	}
-	for (i = 0; i < known && wait; i++)
-		if (!wait_for_end(&e[i], end))
+	for (i = 0; i < known; i++)
+		if (e[i].missed)
+			status = FAIL;
+		else if (wait && !wait_for_end(&e[i], end))
 			die("machine %s has not ended in %d s", e[i].k.name, seconds);
 	machine_sweep_all();
 	if (unknown)
 		known_no(fmt("Could not %s machine", what), unknown);
-	return 0;
+	return status;
 }
 
 int
