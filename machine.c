@@ -267,9 +267,9 @@ write_facts(struct run *r)
 	for (i = 0; i < r->nshares; i++)  /* these, and notes, stand there as they are */
 		add_line(&t, "CGROUP=", cgroup_place(&r->share[i]));
 	r->nnoted = r->nshares;
-	add_fact(&t, "ROOT=", r->root ? r->root : "");
+	add_fact(&t, "ROOT=", if_any(r->root));  /* these two are not known while it waits */
 	format_id128(r->uuid, id);
-	add_fact(&t, "ID=", id);
+	add_fact(&t, "ID=", strspn(id, "0") < 32 ? id : NULL);
 	add_fact(&t, "CLASS=", "container");
 	add_number(&t, "REALTIME=", r->since);
 	add_number(&t, "MONOTONIC=", r->since_monotonic);

@@ -99,6 +99,7 @@ cp -a "$t" "$T/other" && rm -f "$T/other/came"
 timeout 60 "$NL" -q -M sd --wait-for="mount:$T/a disk" --image-root="$T/a disk" touch /came >"$T/said" 2>&1 &
 pid=$!
 ok 'a machine whose image is not there yet waits' wait_for state_is sd waiting
+is 'its ID and its root are not known then, and not told' 'sd||' "$(nl status sd | head -n 1)|$(nl show sd -P Id)|$(nl show sd -P RootDirectory)"
 mount -t tmpfs none "$T/a disk"
 wait $pid
 like 'a mount without the image: no such image' "1|*No image for machine 'sd'*" "$?|$(cat "$T/said")"
