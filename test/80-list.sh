@@ -181,4 +181,5 @@ head -c 70000 /dev/zero >"$state/zeros"
 is 'other things in that directory are none' '' "$(ctl list -a --no-legend | grep -e empty -e dir -e link -e fifo -e zeros)"
 rmdir "$state/dir"
 rm "$state/empty" "$state/link" "$state/fifo" "$state/zeros"
+nl stop nobody 2>/dev/null  # sweeps the control group of the one that was killed
 done_testing
