@@ -338,11 +338,24 @@ closing(const struct plan *p, struct run *r, const char **text)
 	return status;
 }
 
+/* its number may be another's from then on: told is whether the register says so already */
+static void
+reap(struct run *r, bool told)
+{
+	pid_t pid = r->pid;
+
+	r->pid = 0;
+	if (!told)
+		machine_tell(r, NULL, NULL);
+	while (waitpid(pid, &r->status, 0) < 0 && errno == EINTR)
+		;
+}
+
 static int
 stay(const struct plan *p, struct run *r)
 {
 	const char *text;
-	bool slim = false, settling;
+	bool slim = false, settling, doubt;
 	int ms, pressing, patience, status;
 
 	watch(r, r->notify, POLLIN, got_notify);
@@ -371,11 +384,14 @@ stay(const struct plan *p, struct run *r)
 		attach_again(r);
 		heed(p, r);
 	} while (!run_signalled(SIGCHLD) || !has_ended(r));
+	/* before Linux 5.17 it seems to be that until it is reaped, when reboot(2) has ended it */
+	doubt = WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGKILL;
+	if (doubt)
+		reap(r, false);
 	status = closing(p, r, &text);
 	machine_tell(r, "closing", r->reason);
-	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
-		;
-	r->pid = 0;
+	if (!doubt)
+		reap(r, true);
 	unwatch(r, r->notify, got_notify);
 	console_drain(r);
 	if (r->started && !r->ready)
