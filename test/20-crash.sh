@@ -30,11 +30,11 @@ chmod 755 "$t/sbin/init.new"
 mv "$t/sbin/init.new" "$t/sbin/init"
 me=crash$$
 
-# state : what a machine might leave behind, quicker than leftovers_before. A start
+# state : what a machine might leave behind, but its log, quicker than leftovers_before. A start
 # may give the tree a zone and a resolver; in the cache others may be making trees
 state() {
 	grep -v /trees/ /proc/self/mountinfo
-	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
+	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -name .consoles ! -path '*/.logs*' ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
 	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
 	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
 	ls /var/lib/machines 2>/dev/null
