@@ -186,6 +186,17 @@ done 2>/dev/null
 down deaf
 is 'SIGTERM again and again is: it does not take that' '137 0' "$down$(grep -c 'it is killed' "$T/said.deaf")"
 
+# by its name it is busybox' init, which is asked with SIGUSR2
+own_tree script
+printf '#!/bin/sh\ntrap "exit 7" TERM\necho again >>/lives\nwhile :; do sleep 0.1; done\n' >"$T/t/script/script"
+chmod 755 "$T/t/script/script"
+ln -sf ../script "$T/t/script/sbin/init"
+up script -b
+wait_for lives script 1
+run nl stop script
+down script
+is 'an init that hears SIGTERM alone is asked with that' '0 7 ' "$rc $down$(cat "$T/said.script")"
+
 own_tree fails
 printf '#!/bin/sh\necho again >>/lives\nexit 3\n' >"$T/t/fails/fails"
 chmod 755 "$T/t/fails/fails"
