@@ -227,6 +227,7 @@ is_doomed(const struct known *k)
 static bool
 is_running(const char *name, bool foreground)
 {
+	int64_t end = now_ms() + START_SECONDS * INT64_C(1000);
 	int fd = known_watch();
 	struct known k;
 	bool running = false, ends;
@@ -235,6 +236,9 @@ is_running(const char *name, bool foreground)
 		ends = streq(k.state, "closing") || is_doomed(&k);
 		if (!ends && foreground)
 			die("Machine '%s' already exists.", name);
+		/* it may fail again and again, for years: who starts it each minute shall not be many */
+		if (streq(k.state, "waiting") && k.reason && now_ms() >= end)
+			die("machine %s has not begun in %d s: %s", name, START_SECONDS, k.reason);
 		running = !ends && streq(k.state, "running");
 		if (ends && life_wait_end(&k, 1))  /* not for ever: it may reboot, and live on */
 			poll(NULL, 0, 1);
