@@ -235,6 +235,31 @@ like '--restart=always begins again whatever its status, and reboot does not wai
 nl terminate fails
 down fails
 is 'terminate ends that' '0 ' "$down"
+rm -f "$T/t/fails/lives"
+"$NL" -q -M fails -D "$T/t/fails" --notify-fd=8 --notify-ready=yes --restart=on-failure /fails >"$T/said.fails" 2>&1 8>/dev/null &
+# shellcheck disable=SC2034 # down has it
+pid_fails=$!
+ok 'one that was not ready keeps its --notify-fd' wait_for lives fails 2
+nl terminate fails
+down fails
+
+# a birth that fails while the supervisor is in the network of the machine
+if command -v ip >/dev/null && ip netns add "nl$$" 2>/dev/null; then
+	"$NL" -q -M fails -D "$T/t/fails" -U --network-namespace-path="/run/netns/nl$$" --restart=on-failure /fails >"$T/said.fails" 2>&1 &
+	pid_fails=$!
+	wait_for grep -qs waiting "$state/fails"
+	mv "$T/t/fails/dev" "$T/t/fails/away"
+	: >"$T/t/fails/dev"
+	wait_for grep -qs 'could not begin' "$state/fails"
+	is 'a birth that fails leaves it in the network of the host' "$(readlink /proc/self/ns/net)" "$(readlink "/proc/$pid_fails/ns/net")"
+	nl terminate fails
+	down fails
+	ip netns del "nl$$"
+	rm "$T/t/fails/dev"
+	mv "$T/t/fails/away" "$T/t/fails/dev"
+else
+	skip 'a birth that fails leaves it in the network of the host' 'no ip netns'
+fi
 
 # ---- at any moment ---------------------------------------------------------------------------------------
 
