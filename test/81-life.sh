@@ -245,18 +245,18 @@ down fails
 
 # a birth that fails while the supervisor is in the network of the machine
 if command -v ip >/dev/null && ip netns add "nl$$" 2>/dev/null; then
-	"$NL" -q -M fails -D "$T/t/fails" -U --network-namespace-path="/run/netns/nl$$" --restart=on-failure /fails >"$T/said.fails" 2>&1 &
-	pid_fails=$!
-	wait_for grep -qs waiting "$state/fails"
-	mv "$T/t/fails/dev" "$T/t/fails/away"
-	: >"$T/t/fails/dev"
-	wait_for grep -qs 'could not begin' "$state/fails"
-	is 'a birth that fails leaves it in the network of the host' "$(readlink /proc/self/ns/net)" "$(readlink "/proc/$pid_fails/ns/net")"
-	nl terminate fails
-	down fails
+	own_tree lost
+	cp -p "$T/t/fails/fails" "$T/t/lost/fails"
+	"$NL" -q -M lost -D "$T/t/lost" -U --network-namespace-path="/run/netns/nl$$" --restart=on-failure /fails >"$T/said.lost" 2>&1 &
+	pid_lost=$!
+	wait_for grep -qs waiting "$state/lost"
+	rm -r "$T/t/lost/dev"
+	: >"$T/t/lost/dev"
+	wait_for grep -qs 'could not begin' "$state/lost"
+	is 'a birth that fails leaves it in the network of the host' "$(readlink /proc/self/ns/net)" "$(readlink "/proc/$pid_lost/ns/net")"
+	nl terminate lost
+	down lost
 	ip netns del "nl$$"
-	rm "$T/t/fails/dev"
-	mv "$T/t/fails/away" "$T/t/fails/dev"
 else
 	skip 'a birth that fails leaves it in the network of the host' 'no ip netns'
 fi
