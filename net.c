@@ -894,21 +894,13 @@ net_hand_over(const struct plan *p, struct run *r)
 	nl_close(&own);
 }
 
-/* a birth failed while we were in there: what we unmake is the host's, and another life may begin from here */
-static void
-leave(struct run *r)
-{
-	if (r->netns_kept >= 0 && setns(r->netns_kept, CLONE_NEWNET) < 0)
-		warn("leave the network namespace:");
-}
-
 /* children that are born meanwhile are in the network that is there already */
 void
 net_enter(struct run *r)
 {
 	if (r->netns < 0)
 		return;
-	undo(r, leave);
+	undo(r, net_return);  /* should the birth fail: what is unmade is the host's, and another life may begin from here */
 	r->netns_kept = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (r->netns_kept < 0 || setns(r->netns, CLONE_NEWNET) < 0)
 		die("join the network namespace:");
@@ -917,7 +909,7 @@ net_enter(struct run *r)
 void
 net_return(struct run *r)
 {
-	if (r->netns < 0)
+	if (r->netns_kept < 0)
 		return;
 	if (setns(r->netns_kept, CLONE_NEWNET) < 0)
 		die("leave the network namespace:");

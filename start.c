@@ -194,35 +194,6 @@ pause_for_change(int fd)
 			;
 }
 
-/* its supervisor was killed or told to end, and has not come to it: the register does not say so yet, or never will */
-static bool
-is_doomed(const struct known *k)
-{
-	enum { EXITING = 4 };  /* PF_EXITING, of the flags in proc(5)'s stat */
-	static const char *const keys[] = { "\nSigPnd:", "\nShdPnd:" };
-	static const int fatal[] = { SIGKILL, SIGTERM, SIGUSR2, SIGPWR };
-	unsigned long long waiting = 0;
-	char path[32], text[4096], *at;
-	bool exits = false;
-	size_t i;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)k->supervisor);
-	if (read_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
-		return !known_lives(k);
-	for (i = 0; i < LEN(keys); i++)
-		if ((at = strstr(text, keys[i])))
-			waiting |= strtoull(at + strlen(keys[i]), NULL, 16);
-	for (i = 0; i < LEN(fatal); i++)
-		if (waiting >> (fatal[i] - 1) & 1)
-			return true;
-	/* behind that: what does not wait any more is at work */
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)k->supervisor);
-	at = read_at(AT_FDCWD, path, text, sizeof(text)) > 0 ? strrchr(text, ')') : NULL;
-	for (i = 0; i < 7 && at; i++, at = strchr(at + 1, ' '))
-		exits |= i == 1 && (at[1] == 'Z' || at[1] == 'X');
-	return at ? exits || strtoul(at, NULL, 10) & EXITING : !known_lives(k);
-}
-
 /* is there nothing more to do for it? Who is about to run is waited for, and so is the end of one that ends */
 static bool
 is_running(const char *name, bool foreground)
@@ -233,7 +204,7 @@ is_running(const char *name, bool foreground)
 	bool running = false, ends;
 
 	while (!running && known_read(name, &k)) {
-		ends = streq(k.state, "closing") || is_doomed(&k);
+		ends = streq(k.state, "closing") || known_doomed(&k);
 		if (!ends && foreground)
 			die("Machine '%s' already exists.", name);
 		/* it may fail again and again, for years: who starts it each minute shall not be many */
