@@ -275,7 +275,7 @@ int run_open_state(const char *path);                /* a file of the state dire
 void undo(struct run *r, void (*fn)(struct run *));  /* who makes a thing says here how it is unmade */
 void run_unwind(void);                               /* backwards, once; also by exit */
 void run_unwind_last(struct run *r);                 /* only what was said last */
-void run_begin(struct run *r);                       /* all fds -1, unwinding at exit, signals */
+void run_begin(struct run *r);                       /* all fds -1, unwinding at exit */
 void watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, short));
 void unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short));
 void run_signals(void);                              /* blocked but in run_wait; SIGPIPE harmless */

@@ -196,6 +196,12 @@ wait_for lives script 1
 run nl stop script
 down script
 is 'an init that hears SIGTERM alone is asked with that' '0 7 ' "$rc $down$(cat "$T/said.script")"
+up script -b "$(head -c 100000 /dev/zero | tr '\0' x)"
+was=$(ls "$state/.consoles/script")
+kill -9 "$pid_script"
+down script 2>/dev/null
+nl stop --all
+is 'what one with a long command leaves is swept, too' "$state/.consoles/script " "$was $(ls "$state/.consoles/script" 2>/dev/null)"
 
 own_tree fails
 printf '#!/bin/sh\necho again >>/lives\nexit 3\n' >"$T/t/fails/fails"
