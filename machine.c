@@ -83,9 +83,10 @@ facts_of(int fd)
 
 	if (fstat(fd, &st) == 0 && st.st_size >= SIZE && st.st_size < MOST) {
 		size = (size_t)st.st_size + 1;
-		text = large = realloc(large, size);
+		text = realloc(large, size);
 		if (!text)
 			die("no memory for the register of machines");
+		large = text;
 	}
 	n = pread(fd, text, size - 1, 0);
 	text[n < 0 ? 0 : n] = 0;
