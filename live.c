@@ -82,26 +82,29 @@ static _Noreturn void
 begin_again(struct run *r, int seconds)
 {
 	int64_t until = now_ms() + (seconds ? seconds * INT64_C(1000) : PAUSE_MS), left;
-	int keep[] = { r->claim, r->life_before };
+	int keep[] = { r->claim, r->life_before, r->notify_fd };
 
 	again = NULL;
 	start_again(r, seconds != 0);
 	sys_close_but(3 + r->listen_fds, keep, LEN(keep));  /* nor its tree, which may be exchanged while we wait */
+	while (waitpid(-1, NULL, WNOHANG) > 0)  /* what had no time to end: the life that follows does not know them */
+		;
 	run_signals();
+	run_signals_open(false);  /* it may have died while they were to kill it */
 	machine_carry(r, seconds ? "waiting" : "opening", seconds ? fmt("%s, restarting in %d s", r->reason ? r->reason : "could not begin", seconds)
 	                                                           : "rebooting");
 	r->nwatch = 0;
 	/* one that reboots as soon as it is up shall not eat the machine */
-	while ((left = until - now_ms()) > 0 && !r->ending && !(run_signalled(SIGUSR1) && seconds)) {
+	for (run_told_to_end(); (left = until - now_ms()) > 0 && !r->ending && !(run_signalled(SIGUSR1) && seconds); run_told_to_end())
 		run_wait(r, (int)left);
-		run_told_to_end();
-	}
 	if (!r->ending) {
 		setenv("NSPAWN_LITE_NAME", r->name, 1);
 		setenv("NSPAWN_LITE_RESTARTS", fmt("%d", r->restarts), 1);
 		if (!seconds)
 			hand_over(handed[0], r->life_before);
 		hand_over(handed[1], r->claim);
+		if (r->notify_fd >= 0)  /* nothing was said yet, and the words say its number */
+			fcntl(r->notify_fd, F_SETFD, 0);
 		run_signals_as_found();
 		execv("/proc/self/exe", live_argv);
 		execv((const char *)getauxval(AT_EXECFN), live_argv);

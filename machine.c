@@ -73,11 +73,22 @@ unmake_shared(char *text)
 static char *
 facts_of(int fd)
 {
-	enum { SIZE = 65536 };
+	enum { SIZE = 65536, MOST = 1 << 22 };
 	static void *at;
+	static char *large;  /* what a user said may be long, and what is to be swept stands behind it */
 	char *text = scratch_room(&at, SIZE);
-	ssize_t n = pread(fd, text, SIZE - 1, 0);
+	size_t size = SIZE;
+	struct stat st;
+	ssize_t n;
 
+	if (fstat(fd, &st) == 0 && st.st_size >= SIZE && st.st_size < MOST) {
+		size = (size_t)st.st_size + 1;
+		text = realloc(large, size);
+		if (!text)
+			die("no memory for the register of machines");
+		large = text;
+	}
+	n = pread(fd, text, size - 1, 0);
 	text[n < 0 ? 0 : n] = 0;
 	return n < 0 ? NULL : text;
 }
