@@ -270,12 +270,12 @@ if "$step" works 2>/dev/null; then
 	for m in ${MODES:-plain first late terminal interactive legacy stub network links links-users $network ephemeral users users-ephemeral boot sweep $images}; do
 		o=0
 		case $m in
-		plain)	s=1 e=7 ;;
-		late)	s=1 e=9 ;;
-		# of hundreds of calls some; CRASH=all takes two minutes for each of these, CRASH_OFFSET others
-		links|links-users) s=37 e=43 o=${CRASH_OFFSET:-0} ;;
-		disk|squashfs|clone|lent|zone-port|moved) s=43 e=53 o=${CRASH_OFFSET:-0} ;;
-		*)	s=9 e=17 o=${CRASH_OFFSET:-0} ;;
+		# of hundreds of calls some; CRASH=all takes two minutes for each of the last, CRASH_OFFSET others
+		plain)	s=2 e=11 o=${CRASH_OFFSET:-0} ;;
+		late)	s=3 e=13 o=${CRASH_OFFSET:-0} ;;
+		links|links-users) s=61 e=67 o=${CRASH_OFFSET:-0} ;;
+		disk|squashfs|clone|lent|zone-port|moved) s=67 e=71 o=${CRASH_OFFSET:-0} ;;
+		*)	s=17 e=29 o=${CRASH_OFFSET:-0} ;;
 		esac
 		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s" $((1 + o))
 		stepped 'a machine that is killed is told of, and leaves nothing' "$m" child "$s" $((2 + o))
