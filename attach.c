@@ -102,8 +102,11 @@ to_file(const char *data, size_t len)
 	size_t n;
 
 	if (its.file >= 0 && its.size > 0 && its.size + len > LOG_FILE_SIZE) {
-		rename(its.path, its.older);
-		its.file = drop(its.file);
+		/* one that is mounted there, say, cannot be moved */
+		if (rename(its.path, its.older) == 0 || errno == ENOENT)
+			its.file = drop(its.file);
+		else if (ftruncate(its.file, 0) == 0)
+			its.size = 0;
 	}
 	if (its.file < 0 && open_file() < 0)
 		return;
@@ -461,6 +464,7 @@ attach_begin(const struct plan *p, struct run *r)
 	if (its.epoll < 0 || listen(its.listener, CLIENTS) < 0) {
 		warn("let others sit at the console of %s:", r->name);
 		its.listener = drop(its.listener);
+		unlink(socket_path(r->name));
 		return;
 	}
 	poll_for(EPOLL_CTL_ADD, its.listener, EPOLLIN | EPOLLET, AT_LISTENER);

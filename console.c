@@ -476,7 +476,11 @@ console_drain_some(struct run *r, int rounds)
 				lane_end(r, l);
 			more |= !l->ended && (l->to >= 0 || l->from != r->master || r->heard);
 		}
-	} while (more && --rounds > 0 && run_wait(r, 500) > 0 && !run_signalled(SIGTERM));
+		if (run_signalled(SIGTERM)) {  /* it is for what follows, too */
+			r->ending = true;
+			break;
+		}
+	} while (more && --rounds > 0 && run_wait(r, 500) > 0);
 	if (raw && midline)
 		print(1, "\r\n");
 	console_restore(r);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -160,6 +161,32 @@ which(pid_t pid)
 	}
 }
 
+/* on PID 1 a signal is lost that is neither caught nor blocked, to be waited for */
+static bool
+hears(const char *status, int sig)
+{
+	static const char *const keys[] = { "\nSigBlk:", "\nSigCgt:" };
+	unsigned long long set = 0;
+	const char *at;
+	size_t i;
+
+	for (i = 0; i < LEN(keys); i++)
+		if ((at = strstr(status, keys[i])))
+			set |= strtoull(at + strlen(keys[i]), NULL, 16);
+	return set >> (sig - 1) & 1;
+}
+
+/* what has the name of an init may be a script that a shell of the same program runs. Its words are not read: it may hold who does */
+static int
+one_that_is_heard(pid_t pid, int sig)
+{
+	char status[4096];
+
+	if (read_at(AT_FDCWD, fmt("/proc/%d/status", (int)pid), status, sizeof(status)) <= 0)
+		return sig;
+	return !hears(status, sig) && hears(status, SIGTERM) ? SIGTERM : sig;
+}
+
 /* false when there is nothing to ask: then it can only be killed */
 bool
 halt_ask(const struct plan *p, struct run *r, const char *what)
@@ -184,7 +211,7 @@ halt_ask(const struct plan *p, struct run *r, const char *what)
 		}
 		drop(root);
 	}
-	sig = again ? i->reboot : i->poweroff;
+	sig = one_that_is_heard(r->pid, again ? i->reboot : i->poweroff);
 	say("sending SIG%s to %s", user_signal_name(sig), *i->exe ? i->exe + 1 : "PID 1");
 	return kill(r->pid, sig) == 0;
 }

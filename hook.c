@@ -155,6 +155,7 @@ hook_look(const struct plan *p, struct run *r)
 		return;
 	if (access(*program, X_OK) < 0)
 		die("machine %s is not started: %s:", r->name, *program);
+	run_signals();  /* ^C would end us, and nothing be unmade */
 	undo(r, post_stop);
 	why = call(r, "pre-start", HEED);
 	if (why)

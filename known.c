@@ -422,6 +422,34 @@ known_signal(const struct known *k, pid_t pid, int sig)
 	return rc;
 }
 
+bool
+known_doomed(const struct known *k)
+{
+	enum { EXITING = 4 };  /* PF_EXITING, of the flags in proc(5)'s stat */
+	static const char *const keys[] = { "\nSigPnd:", "\nShdPnd:" };
+	static const int fatal[] = { SIGKILL, SIGTERM, SIGUSR2, SIGPWR };
+	unsigned long long waiting = 0;
+	char path[32], text[4096], *at;
+	bool exits = false;
+	size_t i;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)k->supervisor);
+	if (read_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+		return !known_lives(k);
+	for (i = 0; i < LEN(keys); i++)
+		if ((at = strstr(text, keys[i])))
+			waiting |= strtoull(at + strlen(keys[i]), NULL, 16);
+	for (i = 0; i < LEN(fatal); i++)
+		if (waiting >> (fatal[i] - 1) & 1)
+			return true;
+	/* behind that: what does not wait any more is at work */
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)k->supervisor);
+	at = read_at(AT_FDCWD, path, text, sizeof(text)) > 0 ? strrchr(text, ')') : NULL;
+	for (i = 0; i < 7 && at; i++, at = strchr(at + 1, ' '))
+		exits |= i == 1 && (at[1] == 'Z' || at[1] == 'X');
+	return at ? exits || strtoul(at, NULL, 10) & EXITING : !known_lives(k);
+}
+
 int
 known_watch(void)
 {

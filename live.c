@@ -82,26 +82,29 @@ static _Noreturn void
 begin_again(struct run *r, int seconds)
 {
 	int64_t until = now_ms() + (seconds ? seconds * INT64_C(1000) : PAUSE_MS), left;
-	int keep[] = { r->claim, r->life_before };
+	int keep[] = { r->claim, r->life_before, r->notify_fd };
 
 	again = NULL;
 	start_again(r, seconds != 0);
 	sys_close_but(3 + r->listen_fds, keep, LEN(keep));  /* nor its tree, which may be exchanged while we wait */
+	while (waitpid(-1, NULL, WNOHANG) > 0)  /* what had no time to end: the life that follows does not know them */
+		;
 	run_signals();
+	run_signals_open(false);  /* it may have died while they were to kill it */
 	machine_carry(r, seconds ? "waiting" : "opening", seconds ? fmt("%s, restarting in %d s", r->reason ? r->reason : "could not begin", seconds)
 	                                                           : "rebooting");
 	r->nwatch = 0;
 	/* one that reboots as soon as it is up shall not eat the machine */
-	while ((left = until - now_ms()) > 0 && !r->ending && !(run_signalled(SIGUSR1) && seconds)) {
+	for (run_told_to_end(); (left = until - now_ms()) > 0 && !r->ending && !(run_signalled(SIGUSR1) && seconds); run_told_to_end())
 		run_wait(r, (int)left);
-		run_told_to_end();
-	}
 	if (!r->ending) {
 		setenv("NSPAWN_LITE_NAME", r->name, 1);
 		setenv("NSPAWN_LITE_RESTARTS", fmt("%d", r->restarts), 1);
 		if (!seconds)
 			hand_over(handed[0], r->life_before);
 		hand_over(handed[1], r->claim);
+		if (r->notify_fd >= 0)  /* nothing was said yet, and the words say its number */
+			fcntl(r->notify_fd, F_SETFD, 0);
 		run_signals_as_found();
 		execv("/proc/self/exe", live_argv);
 		execv((const char *)getauxval(AT_EXECFN), live_argv);
@@ -338,11 +341,24 @@ closing(const struct plan *p, struct run *r, const char **text)
 	return status;
 }
 
+/* its number may be another's from then on: told is whether the register says so already */
+static void
+reap(struct run *r, bool told)
+{
+	pid_t pid = r->pid;
+
+	r->pid = 0;
+	if (!told)
+		machine_tell(r, NULL, NULL);
+	while (waitpid(pid, &r->status, 0) < 0 && errno == EINTR)
+		;
+}
+
 static int
 stay(const struct plan *p, struct run *r)
 {
 	const char *text;
-	bool slim = false, settling;
+	bool slim = false, settling, doubt;
 	int ms, pressing, patience, status;
 
 	watch(r, r->notify, POLLIN, got_notify);
@@ -371,11 +387,14 @@ stay(const struct plan *p, struct run *r)
 		attach_again(r);
 		heed(p, r);
 	} while (!run_signalled(SIGCHLD) || !has_ended(r));
+	/* before Linux 5.17 it seems to be that until it is reaped, when reboot(2) has ended it */
+	doubt = WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGKILL;
+	if (doubt)
+		reap(r, false);
 	status = closing(p, r, &text);
 	machine_tell(r, "closing", r->reason);
-	while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
-		;
-	r->pid = 0;
+	if (!doubt)
+		reap(r, true);
 	unwatch(r, r->notify, got_notify);
 	console_drain(r);
 	if (r->started && !r->ready)

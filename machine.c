@@ -69,23 +69,27 @@ unmake_shared(char *text)
 	return all;
 }
 
-/* the text of the file, until the next call; where it is long, without some of the words in its middle */
+/* the text of the file, until the next call */
 static char *
 facts_of(int fd)
 {
-	enum { SIZE = 65536, END = 8192, FIRST = SIZE - 1 - END };
+	enum { SIZE = 65536, MOST = 1 << 22 };
 	static void *at;
-	char *text = scratch_room(&at, SIZE), *half = text + FIRST;
-	ssize_t n = pread(fd, text, SIZE - 1, 0);
+	static char *large;  /* what a user said may be long, and what is to be swept stands behind it */
+	char *text = scratch_room(&at, SIZE);
+	size_t size = SIZE;
 	struct stat st;
+	ssize_t n;
 
-	text[n < 0 ? 0 : n] = 0;
-	if (n == SIZE - 1 && fstat(fd, &st) == 0 && st.st_size > n) {
-		n = pread(fd, half, END, st.st_size - END);
-		half[n < 0 ? 0 : n] = 0;
-		while (*half && *half != '\n')  /* of a line: it is no fact */
-			*half++ = ' ';
+	if (fstat(fd, &st) == 0 && st.st_size >= SIZE && st.st_size < MOST) {
+		size = (size_t)st.st_size + 1;
+		text = realloc(large, size);
+		if (!text)
+			die("no memory for the register of machines");
+		large = text;
 	}
+	n = pread(fd, text, size - 1, 0);
+	text[n < 0 ? 0 : n] = 0;
 	return n < 0 ? NULL : text;
 }
 
@@ -289,7 +293,7 @@ write_facts(struct run *r)
 	for (w = r->notes; w && *w; w++)
 		add_line(&t, "", *w);
 	r->nnotes_noted = count(r->notes);
-	for (w = r->words; w && *w; w++)  /* last: as long as they are, which who sweeps does not read to the end of */
+	for (w = r->words; w && *w; w++)  /* last: as long as they are */
 		add_fact(&t, "WORD=", *w);
 	snprintf(line, sizeof(line), "SUM=%016llx\n", (unsigned long long)siphash24(t.at, t.len, key));
 	add(&t, line, strlen(line));

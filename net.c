@@ -900,6 +900,7 @@ net_enter(struct run *r)
 {
 	if (r->netns < 0)
 		return;
+	undo(r, net_return);  /* should the birth fail: what is unmade is the host's, and another life may begin from here */
 	r->netns_kept = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (r->netns_kept < 0 || setns(r->netns, CLONE_NEWNET) < 0)
 		die("join the network namespace:");
@@ -908,7 +909,7 @@ net_enter(struct run *r)
 void
 net_return(struct run *r)
 {
-	if (r->netns < 0)
+	if (r->netns_kept < 0)
 		return;
 	if (setns(r->netns_kept, CLONE_NEWNET) < 0)
 		die("leave the network namespace:");

@@ -418,20 +418,24 @@ spawn_builder(struct child *c)
 	struct run *r = c->r;
 	int own = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), status = 0;
 	bool placed;
+	int why;
 	pid_t pid;
 
 	if (own < 0 || (r->init_namespaces & CLONE_NEWPID && sys_join(r->init_pidfd, r->init_ns, CLONE_NEWPID) < 0))
 		die("join the machine's processes:");
 	wirefd = r->wire[1];
 	pid = sys_spawn(r->mounts < 0 ? CLONE_NEWNS : 0, -1, builder_main, c, &placed);
+	why = errno;
 	wirefd = -1;
-	if (pid < 0)
-		die("make the builder of the machine:");
 	/* first of all: a namespace for processes does not end while one in it waits for us */
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	/* whatever comes: another life may begin from here */
 	if (setns(own, CLONE_NEWPID) < 0)
 		die("leave the machine's processes:");
+	errno = why;
+	if (pid < 0)
+		die("make the builder of the machine:");
 	close(own);
 	userns_let_go(r);
 	prctl(PR_SET_DUMPABLE, 1);  /* it shared our memory, and changed who it was */

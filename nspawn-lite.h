@@ -275,7 +275,7 @@ int run_open_state(const char *path);                /* a file of the state dire
 void undo(struct run *r, void (*fn)(struct run *));  /* who makes a thing says here how it is unmade */
 void run_unwind(void);                               /* backwards, once; also by exit */
 void run_unwind_last(struct run *r);                 /* only what was said last */
-void run_begin(struct run *r);                       /* all fds -1, unwinding at exit, signals */
+void run_begin(struct run *r);                       /* all fds -1, unwinding at exit */
 void watch(struct run *r, int fd, short events, void (*fn)(struct run *, int, short));
 void unwatch(struct run *r, int fd, void (*fn)(struct run *, int, short));
 void run_signals(void);                              /* blocked but in run_wait; SIGPIPE harmless */
@@ -799,6 +799,8 @@ bool known_read(const char *name, struct known *k);
 bool known_read_at(int fd, struct known *k);  /* of a register that is open; k->name is not known, and k->fd not open */
 void known_close(struct known *k);
 bool known_lives(const struct known *k);  /* still: its supervisor holds the register */
+/* but it was killed or told to end, and has not come to it: the register does not say so yet, or never will */
+bool known_doomed(const struct known *k);
 /* its leader is not in users of its own making, and mounts. There is no way back: ask when all is open. ns: /proc/PID/ns, or -1 */
 bool known_users(const struct known *k, int ns);
 bool known_leads(const struct known *k);  /* and k->leader has not been reaped, so that no other process has that pid */

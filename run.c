@@ -15,7 +15,7 @@
 
 static struct run *current;
 static volatile sig_atomic_t came[65];
-static sigset_t outside;  /* the mask we came with */
+static sigset_t outside, inside;  /* the mask we came with, and ours */
 
 char *
 run_path(const char *path)
@@ -160,17 +160,16 @@ void
 run_signals_wait(void)
 {
 	static bool done;
-	sigset_t all;
 	size_t i;
 
 	if (!done) {
 		done = true;
-		sigfillset(&all);
+		sigfillset(&inside);
 		/* in the background of a terminal we stop at it, as all do */
-		sigdelset(&all, SIGTTIN);
-		sigdelset(&all, SIGTTOU);
-		sigdelset(&all, SIGTSTP);
-		if (sigprocmask(SIG_SETMASK, &all, &outside) < 0)
+		sigdelset(&inside, SIGTTIN);
+		sigdelset(&inside, SIGTTOU);
+		sigdelset(&inside, SIGTSTP);
+		if (sigprocmask(SIG_SETMASK, &inside, &outside) < 0)
 			die("block signals:");
 		for (i = 0; i < LEN(handled); i++)
 			sigdelset(&outside, handled[i]);
@@ -212,10 +211,7 @@ run_signal_too(int sig)
 void
 run_signals_open(bool open)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, open ? &outside : &all, NULL);
+	sigprocmask(SIG_SETMASK, open ? &outside : &inside, NULL);
 }
 
 void

@@ -198,21 +198,24 @@ pause_for_change(int fd)
 static bool
 is_running(const char *name, bool foreground)
 {
+	int64_t end = now_ms() + START_SECONDS * INT64_C(1000);
 	int fd = known_watch();
 	struct known k;
-	bool running = false;
+	bool running = false, ends;
 
 	while (!running && known_read(name, &k)) {
-		if (streq(k.state, "closing")) {
-			life_wait_end(&k, -1);
-		} else if (foreground) {
+		ends = streq(k.state, "closing") || known_doomed(&k);
+		if (!ends && foreground)
 			die("Machine '%s' already exists.", name);
-		} else {
-			running = streq(k.state, "running");
-		}
-		known_close(&k);
-		if (!running)
+		/* it may fail again and again, for years: who starts it each minute shall not be many */
+		if (streq(k.state, "waiting") && k.reason && now_ms() >= end)
+			die("machine %s has not begun in %d s: %s", name, START_SECONDS, k.reason);
+		running = !ends && streq(k.state, "running");
+		if (ends && life_wait_end(&k, 1))  /* not for ever: it may reboot, and live on */
+			poll(NULL, 0, 1);
+		else if (!running)
 			pause_for_change(fd);
+		known_close(&k);
 	}
 	drop(fd);
 	return running;

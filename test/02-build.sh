@@ -37,7 +37,7 @@ build() {
 
 copy() {
 	mkdir -p "$tmp/$1/test"
-	cp -R Makefile ./*.c ./*.h ./*.8 "$tmp/$1"
+	cp -R Makefile contrib ./*.c ./*.h ./*.8 "$tmp/$1"
 	cp -R test/*.awk test/lab "$tmp/$1/test"
 	bin=$tmp/$1/build/nspawn-lite
 }

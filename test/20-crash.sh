@@ -30,11 +30,11 @@ chmod 755 "$t/sbin/init.new"
 mv "$t/sbin/init.new" "$t/sbin/init"
 me=crash$$
 
-# state : what a machine might leave behind, quicker than leftovers_before. A start
+# state : what a machine might leave behind, but its log, quicker than leftovers_before. A start
 # may give the tree a zone and a resolver; in the cache others may be making trees
 state() {
 	grep -v /trees/ /proc/self/mountinfo
-	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
+	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -name .consoles ! -path '*/.logs*' ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
 	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
 	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
 	ls /var/lib/machines 2>/dev/null
@@ -270,12 +270,12 @@ if "$step" works 2>/dev/null; then
 	for m in ${MODES:-plain first late terminal interactive legacy stub network links links-users $network ephemeral users users-ephemeral boot sweep $images}; do
 		o=0
 		case $m in
-		plain)	s=1 e=7 ;;
-		late)	s=1 e=9 ;;
-		# of hundreds of calls some; CRASH=all takes two minutes for each of these, CRASH_OFFSET others
-		links|links-users) s=37 e=43 o=${CRASH_OFFSET:-0} ;;
-		disk|squashfs|clone|lent|zone-port|moved) s=43 e=53 o=${CRASH_OFFSET:-0} ;;
-		*)	s=9 e=17 o=${CRASH_OFFSET:-0} ;;
+		# of hundreds of calls some; CRASH=all takes two minutes for each of the last, CRASH_OFFSET others
+		plain)	s=2 e=11 o=${CRASH_OFFSET:-0} ;;
+		late)	s=3 e=13 o=${CRASH_OFFSET:-0} ;;
+		links|links-users) s=61 e=67 o=${CRASH_OFFSET:-0} ;;
+		disk|squashfs|clone|lent|zone-port|moved) s=67 e=71 o=${CRASH_OFFSET:-0} ;;
+		*)	s=17 e=29 o=${CRASH_OFFSET:-0} ;;
 		esac
 		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s" $((1 + o))
 		stepped 'a machine that is killed is told of, and leaves nothing' "$m" child "$s" $((2 + o))

@@ -69,6 +69,28 @@ wait $!
 is 'who is told to end meanwhile does at once' \
 	"1 0 nspawn-lite: machine one is not started: $T/hook pre-start was interrupted: the machine is told to end" "$? $rc $(cat "$T/said")"
 is 'but not without its end' 'pre-start post-stop' "$(words)"
+: >"$T/calls"
+"$NL" -q -D "$t" -M one true 2>"$T/said" &
+wait_for called
+kill -USR2 $!
+wait $!
+is 'nor who is ended at once' '1 pre-start post-stop' "$? $(words)"
+
+hook '[ "$1" != down ] || sleep 1'
+printf '#!/bin/sh\necho again >>/lives\ntrap "exit 0" TERM\nwhile :; do sleep 0.1; done\n' >"$t/hears"
+chmod 755 "$t/hears"
+timeout 60 "$NL" -q -D "$t" -M one /hears &
+pid=$!
+timeout 60 "$NL" wait one running
+"$NL" reboot one
+# shellcheck disable=SC2317 # called by wait_for
+closes() { grep -qsx STATE=closing "$T/root/run/nspawn-lite/one"; }
+wait_for closes
+run timeout 60 "$NL" start one
+is 'start waits for one that reboots, and not for its end' '0|||running' \
+	"$rc|$out|$err|$(sed -n 's/^STATE=//p' "$T/root/run/nspawn-lite/one")"
+"$NL" stop one
+wait "$pid"
 
 rm "$T/hook"
 run guest -M one true

@@ -134,7 +134,8 @@ is 'control characters of a command line are shown as what they are' 1 \
 	"$(ctl status -l hostile -n 0 | grep -cF 'a\x1b[31mb\x0ac\xc2\x85d')"
 is 'its processes are a tree' '├─ ├─ └─' "$(ctl status hostile -n 0 | sed -n 's/^		  \([^0-9]*\)[0-9].*/\1/p' | xargs)"
 is 'on a terminal they are cut' 1 "$(timeout 20 "$PTY" -s 24x50 -- "$NL" status hostile -n 0 </dev/null 2>/dev/null | grep -c 'sleep 1000 &.*…')"
-begin many sh -c 'i=0; while [ $i -lt 600 ]; do sleep 1000 & i=$((i + 1)); done; : >/tmp/done; wait'
+begin many sh -c 'i=0; while [ $i -lt 600 ]; do sleep 1000 & i=$((i + 1)); done
+	until [ "$(busybox pidof sleep | busybox wc -w)" = 600 ]; do :; done; : >/tmp/done; wait'
 all_there() { [ -e "/proc/$(sed -n 's/^LEADER=//p' "$state/many")/root/tmp/done" ]; }
 TRIES=600 wait_for all_there
 is 'of many processes the rest is counted' '512 1' \

@@ -186,6 +186,23 @@ done 2>/dev/null
 down deaf
 is 'SIGTERM again and again is: it does not take that' '137 0' "$down$(grep -c 'it is killed' "$T/said.deaf")"
 
+# by its name it is busybox' init, which is asked with SIGUSR2
+own_tree script
+printf '#!/bin/sh\ntrap "exit 7" TERM\necho again >>/lives\nwhile :; do sleep 0.1; done\n' >"$T/t/script/script"
+chmod 755 "$T/t/script/script"
+ln -sf ../script "$T/t/script/sbin/init"
+up script -b
+wait_for lives script 1
+run nl stop script
+down script
+is 'an init that hears SIGTERM alone is asked with that' '0 7 ' "$rc $down$(cat "$T/said.script")"
+up script -b "$(head -c 100000 /dev/zero | tr '\0' x)"
+was=$(ls "$state/.consoles/script")
+kill -9 "$pid_script"
+down script 2>/dev/null
+nl stop --all
+is 'what one with a long command leaves is swept, too' "$state/.consoles/script " "$was $(ls "$state/.consoles/script" 2>/dev/null)"
+
 own_tree fails
 printf '#!/bin/sh\necho again >>/lives\nexit 3\n' >"$T/t/fails/fails"
 chmod 755 "$T/t/fails/fails"
@@ -224,6 +241,31 @@ like '--restart=always begins again whatever its status, and reboot does not wai
 nl terminate fails
 down fails
 is 'terminate ends that' '0 ' "$down"
+rm -f "$T/t/fails/lives"
+"$NL" -q -M fails -D "$T/t/fails" --notify-fd=8 --notify-ready=yes --restart=on-failure /fails >"$T/said.fails" 2>&1 8>/dev/null &
+# shellcheck disable=SC2034 # down has it
+pid_fails=$!
+ok 'one that was not ready keeps its --notify-fd' wait_for lives fails 2
+nl terminate fails
+down fails
+
+# a birth that fails while the supervisor is in the network of the machine
+if command -v ip >/dev/null && ip netns add "nl$$" 2>/dev/null; then
+	own_tree lost
+	cp -p "$T/t/fails/fails" "$T/t/lost/fails"
+	"$NL" -q -M lost -D "$T/t/lost" -U --network-namespace-path="/run/netns/nl$$" --restart=on-failure /fails >"$T/said.lost" 2>&1 &
+	pid_lost=$!
+	wait_for grep -qs waiting "$state/lost"
+	rm -r "$T/t/lost/dev"
+	: >"$T/t/lost/dev"
+	wait_for grep -qs 'could not begin' "$state/lost"
+	is 'a birth that fails leaves it in the network of the host' "$(readlink /proc/self/ns/net)" "$(readlink "/proc/$pid_lost/ns/net")"
+	nl terminate lost
+	down lost
+	ip netns del "nl$$"
+else
+	skip 'a birth that fails leaves it in the network of the host' 'no ip netns'
+fi
 
 # ---- at any moment ---------------------------------------------------------------------------------------
 
@@ -303,13 +345,6 @@ else
 	skip 'terminate ends one whose birth hangs' 'cgroup.freeze needs cgroup2 of Linux 5.2'
 fi
 rmdir "$slice" 2>/dev/null
-
-up big -b "$(printf '%0100000d' 0)"
-kill -9 "$(fact big SUPERVISOR)"
-down big
-run nl stop nobody
-is 'what a machine of very many words left is swept, too' 'no no' \
-	"$([ -e "$state/big" ] && echo yes || echo no) $([ -e "$state/.consoles/big" ] && echo yes || echo no)"
 
 # ---- a supervisor from before there were sums and states: it outlives the program, and knows SIGTERM only -------------
 

@@ -70,6 +70,14 @@ is 'its environment has nothing of ours' 'NSPAWN_LITE_ROOT NSPAWN_LITE_START PAT
 run nl start one
 is 'one that runs is started already' '0||' "$rc|$out|$err"
 is 'and is the same one' "$s" "$(value one SUPERVISOR)"
+for i in 1 2 3 4 5; do
+	kill -9 "$s"
+	nl start one
+	old=$s
+	s=$(value one SUPERVISOR)
+	[ "$s" != "$old" ] || break
+done
+is 'one whose supervisor was killed just now does not run' '5 0' "$i $(runs one && [ "$s" != "$old" ]; echo $?)"
 end one
 is 'start returns to a pipe that ends' 'ended' "$( (nl start one; echo ended) 2>&1 | cat)"
 end one
