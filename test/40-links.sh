@@ -43,7 +43,7 @@ end() {
 	: >"$t/down"
 	wait "$pid"
 }
-inside() { nsenter -t "$(sed -n 's/^LEADER=//p' "$state/$1")" -n "$ip_program" -d -o link show dev "$2" 2>&1; }
+inside() { nsenter -t "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/$1")" -n "$ip_program" -d -o link show dev "$2" 2>&1; }
 outside() { ip -d -o link show dev "$1" 2>&1; }
 links() { ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort | tr '\n' ' '; }
 # and LINK... : those that were there before, with these
@@ -357,7 +357,7 @@ if ip link add link v0 name probe type macvlan 2>/dev/null; then
 	bad=0
 	for i in 1 2 3 4 5; do
 		begin --network-macvlan=v0
-		nsenter -t "$(sed -n 's/^LEADER=//p' "$state/guest")" -n "$ip_program" link set mv-v0 up
+		nsenter -t "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/guest")" -n "$ip_program" link set mv-v0 up
 		kill -9 "$pid"
 		wait "$pid" 2>/dev/null
 		guest --network-macvlan=v0 ip link set mv-v0 up >"$T/again" || bad=$((bad + 1))

@@ -407,7 +407,7 @@ ports=$(tree busybox ports)
 supervisor=$!
 background_pids="$background_pids $supervisor"
 wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/ports"
-leader=$(sed -n 's/^LEADER=//p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/ports")
+leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/ports")
 server=$(awk '$1 == "nameserver" { print $2; exit }' "$ports/etc/resolv.conf")
 serve host lo2 --listen-address=127.0.0.1 --bind-interfaces --host-record=here.lan,192.0.2.7
 relayed() { [ "$(nsenter -n -t "$leader" dig +short +tries=1 +time=1 "@$server" here.lan 2>&1)" = 192.0.2.7 ]; }
@@ -425,7 +425,7 @@ second=$(tree busybox second)
 supervisor=$!
 background_pids="$background_pids $supervisor"
 wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/second"
-leader=$(sed -n 's/^LEADER=//p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/second")
+leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/second")
 server=$(awk '$1 == "nameserver" { print $2; exit }' "$second/etc/resolv.conf")
 of_second() {
 	nsenter -n -t "$leader" dig +short +tries=1 +time=4 "@$server" "$@" 2>&1

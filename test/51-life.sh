@@ -64,7 +64,7 @@ for words in '-n --port=tcp:8080:80' '--network-zone=life --port=tcp:8080:80'; d
 		case $how in
 		end)	end || wrong="$wrong $how: status $?" ;;
 		kill)	kill -9 "$pid"; wait "$pid" 2>/dev/null ;;
-		init)	kill -9 "$(sed -n 's/^LEADER=//p' "$state/guest")"; wait "$pid" ;;
+		init)	kill -9 "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/guest")"; wait "$pid" ;;
 		esac
 		rm -f "$state/.hosts/guest"
 		# shellcheck disable=SC2086 # words are words

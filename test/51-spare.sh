@@ -75,11 +75,11 @@ kept() { [ "$(names | grep -c "^$2")" = "$1" ]; }
 no_shelf() { ! [ -e "$shelf" ]; }
 spare_links() { ip -o link | grep -c 'vb+spare'; }
 has_spare_links() { [ "$(spare_links)" = "$1" ]; }
-network() { readlink "/proc/$(sed -n 's/^LEADER=//p' "$state/$1")/ns/net" | sed 's/[^0-9]//g'; }
+network() { readlink "/proc/$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/$1")/ns/net" | sed 's/[^0-9]//g'; }
 # from NAME LIST: its network stood in the list
 from() { echo "$2" | cut -d. -f5 | grep -qx "$(network "$1")"; }
 mac() { ip -o link show dev "$1" | sed 's/.*link\/ether \([0-9a-f:]*\) .*/\1/'; }
-inside() { nsenter -t "$(sed -n 's/^LEADER=//p' "$state/$1")" -n "$ip_program" -o link show dev host0 | sed 's/.*link\/ether \([0-9a-f:]*\) .*/\1/'; }
+inside() { nsenter -t "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/$1")" -n "$ip_program" -o link show dev host0 | sed 's/.*link\/ether \([0-9a-f:]*\) .*/\1/'; }
 index() { ip -o link show dev "$1" | sed 's/:.*//'; }
 leftovers_before
 b0=$(index br0) b1=$(index br1)
@@ -100,7 +100,7 @@ is 'with the address that it would have' a2:0e:78:9f:de:73 "$(mac vb-guest)"
 is 'so has host0' 82:8f:f0:36:41:ea "$(inside guest)"
 ok 'another is made in its place' wait_for kept 3 "$b0\\."
 is 'and has nothing else' 3 "$(spare_links)"
-like 'its loopback is up' '*<*,UP*' "$(nsenter -t "$(sed -n 's/^LEADER=//p' "$state/guest")" -n "$ip_program" -o link show dev lo)"
+like 'its loopback is up' '*<*,UP*' "$(nsenter -t "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/guest")" -n "$ip_program" -o link show dev lo)"
 end guest
 gone() { ! ip link show dev "$1" >/dev/null 2>&1; }
 ok 'its link goes with it' wait_for gone vb-guest
@@ -114,7 +114,7 @@ case $whole in
 *altname*)	like 'too long a name is an alternative one' '*: vb-test_con????@*altname vb-test_container*' "$whole" ;;
 *)	skip 'too long a name is an alternative one' 'Linux before 5.5' ;;
 esac
-is 'nor other addresses' 'lan0 02:00:00:00:00:07' "$(nsenter -t "$(sed -n 's/^LEADER=//p' "$state/test_container")" -n "$ip_program" -o link show dev lan0 |
+is 'nor other addresses' 'lan0 02:00:00:00:00:07' "$(nsenter -t "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/test_container")" -n "$ip_program" -o link show dev lan0 |
 	sed 's/^[0-9]*: \([^@]*\)@.*link\/ether \([0-9a-f:]*\) .*/\1 \2/')"
 end test_container
 

@@ -26,7 +26,7 @@ start() {
 		note "$(cat "$T/$machine.log")"
 		return 1
 	fi
-	leader=$(sed -n 's/^LEADER=//p' "$register/$machine")
+	leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$register/$machine")
 }
 
 stop() {

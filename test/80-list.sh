@@ -74,7 +74,7 @@ is 'the host is no container' 'Class=host State=running' "$(ctl show .host -p Cl
 is 'on a terminal lines are cut to its width' 'a-long-name container nspawn-…|guest       container nspawn-…' \
 	"$(timeout 20 "$PTY" -s 24x30 -- "$NL" list --no-legend 2>/dev/null </dev/null | tr -d '\r' | head -2 | xargs -d '\n' printf '%s|' | sed 's/|$//')"
 
-leader=$(sed -n 's/^LEADER=//p' "$state/guest")
+leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/guest")
 index=$(cat /proc/"$leader"/root/sys/class/net/host0/ifindex)
 is 'status is the original'"'"'s, byte for byte' "$(printf '%s\n' \
 	'guest(53990921e36c49bf8682de9bb3c5f5ae)' \
@@ -136,7 +136,7 @@ is 'its processes are a tree' '├─ ├─ └─' "$(ctl status hostile -n 0 
 is 'on a terminal they are cut' 1 "$(timeout 20 "$PTY" -s 24x50 -- "$NL" status hostile -n 0 </dev/null 2>/dev/null | grep -c 'sleep 1000 &.*…')"
 begin many sh -c 'i=0; while [ $i -lt 600 ]; do sleep 1000 & i=$((i + 1)); done
 	until [ "$(busybox pidof sleep | busybox wc -w)" = 600 ]; do :; done; : >/tmp/done; wait'
-all_there() { [ -e "/proc/$(sed -n 's/^LEADER=//p' "$state/many")/root/tmp/done" ]; }
+all_there() { [ -e "/proc/$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/many")/root/tmp/done" ]; }
 TRIES=600 wait_for all_there
 is 'of many processes the rest is counted' '512 1' \
 	"$(ctl status many -n 0 | sed -n 's/^		  .*[0-9] sleep 1000$/one/p; s/^		  … and \(89\) more processes$/rest/p' | sort | uniq -c | awk '$2 == "one" { n = $1 + 1 } $2 == "rest" { r = $1 } END { print n, r }')"

@@ -17,7 +17,7 @@ boots() {
 	"$NL" -q -M "$name" -b -D "$tree" "$@" >"$T/$name.out" 2>&1 &
 	wait_for grep -qs '^STATE=running' "$state/$name" || note "$(cat "$T/$name.out")"
 }
-leader() { sed -n 's/^LEADER=//p' "$state/$1"; }
+leader() { sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/$1"; }
 inm() { timeout 60 "$NL" exec "$@"; }
 rights() { grep -E '^(Cap|NoNewPrivs|Seccomp|Groups)' "/proc/$1/status"; }
 

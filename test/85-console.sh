@@ -94,7 +94,7 @@ is 'none' 0 "$("$NL" logs -n 0 one | wc -l)"
 printf 'exit\n' >"$T/script"
 is 'to a terminal nothing that drives it' 'red be\x07ll \xc2\x9bx café \xff' "$("$PTY" -t 20 "$T/script" -- "$NL" logs one 2>/dev/null | tr -d '\r' | grep red)"
 like 'logs -o short: with a time, and who said it' "??? ?? ??:??:?? $(uname -n) one[[]*[]]: two" "$("$NL" logs -o short one | grep two)"
-is 'its number is that of its leader' "$(sed -n 's/^LEADER=//p' "$state/one")" "$("$NL" logs -o short one | sed -n 's/.*one\[\(.*\)\]: two/\1/p')"
+is 'its number is that of its leader' "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/one")" "$("$NL" logs -o short one | sed -n 's/.*one\[\(.*\)\]: two/\1/p')"
 like 'logs -o json: an object a line' '{"time":*,"kind":"console","text":"two"}' "$("$NL" logs -o json one | grep two)"
 is 'with what is no letter escaped' 'text":"\u001b[31mred\u001b[0m \u001b]0;title\u0007be\u0007ll \ufffd\ufffdx café \ufffd"}' \
 	"$("$NL" logs -o json one | sed -n 's/.*\(text.*red\)/\1/p')"
@@ -241,7 +241,7 @@ if command -v socat >/dev/null; then
 	socat=$!
 	wait_for test -S "$T/root/dev/log"
 	up three --ephemeral --log=syslog
-	leader=$(sed -n 's/^LEADER=//p' "$state/three")
+	leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/three")
 	typed three '. /say; exit 0'
 	wait "$pid_three"
 	wait_for grep -q finished "$T/syslog"

@@ -22,7 +22,7 @@ begin() {
 	supervisor=$!
 	wait_for grep -q up "$T/up" || note "$(cat "$T/said")"
 	wait_for grep -qs '^STATE=running' "$T/root/run/nspawn-lite/$m"
-	leader=$(sed -n 's/^LEADER=//p' "$T/root/run/nspawn-lite/$m")
+	leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$T/root/run/nspawn-lite/$m")
 }
 end() {
 	kill $supervisor

@@ -42,7 +42,7 @@ for m in other users; do
 		</dev/null >"$T/$m.out" 2>&1 &
 	pid=$!
 	# shellcheck disable=SC2317 # called by wait_for
-	gone() { grep -qs sleep "/proc/$(sed -n 's/^LEADER=//p' "$state/$m")/comm"; }
+	gone() { grep -qs sleep "/proc/$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/$m")/comm"; }
 	if wait_for gone || note "$(cat "$T/$m.out")"; then
 		like "$m: exec does not follow it" '*users of its own making*' "$(inm $m ls /tmp 2>&1)"
 		like "$m: copies do not" '*users of its own making*' "$(timeout 20 "$NL" copy-to $m "$T/null" /tmp/x 2>&1)"

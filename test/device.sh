@@ -156,7 +156,7 @@ fi
 "$nl" -q -D "$dir/tree" -M killed sh -c 'echo up; exec sleep 1000' >"$dir/up" &
 pid=$!
 while [ ! -s "$dir/up" ] && kill -0 $pid 2>/dev/null; do :; done
-leader=$(sed -n 's/^LEADER=//p' "$dir/state/run/nspawn-lite/killed")
+leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$dir/state/run/nspawn-lite/killed")
 kill -9 $pid
 wait $pid 2>/dev/null
 # it is gone as soon as the kernel has seen to it, whether or not somebody has waited for it yet

@@ -193,9 +193,9 @@ is 'none is left' '' "$("$nl" list --no-legend)"
 NSPAWN_LITE_START=x "$nl" -q -b -M two --restart=on-failure </dev/null >/dev/null 2>&1 &
 pid=$!
 "$nl" wait two running --timeout=60
-before=$(sed -n 's/^LEADER=//p' "$known/two")
+before=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$known/two")
 "$nl" kill --kill-whom=leader -s INT two
-another() { now=$(sed -n 's/^LEADER=//p' "$known/two"); [ "${now:-0}" != 0 ] && [ "$now" != "$before" ]; }
+another() { now=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$known/two"); [ "${now:-0}" != 0 ] && [ "$now" != "$before" ]; }
 is 'one that failed begins again' 0 "$(until_ another; echo $?)"
 is 'and ends for good when it is stopped' 0 "$("$nl" wait two running --timeout=60; "$nl" stop two 2>&1; echo $?)"
 wait $pid

@@ -78,7 +78,7 @@ begin() {
 is_up() { grep -q up "$dir/$name.out" || ! kill -0 $pid; }
 once() { "$nl" -q -D "$dir/$name" -M "$name" "$@" 2>"$dir/err"; }
 said() { sed 's/^[^:]*: //' "$dir/err"; }
-leader() { sed -n 's/^LEADER=//p' "$dir/state/run/nspawn-lite/$1" 2>/dev/null; }
+leader() { sed -n 's/^LEADER=\([1-9]\)/\1/p' "$dir/state/run/nspawn-lite/$1" 2>/dev/null; }
 inside() {	# inside NAME COMMAND...
 	at=$(leader "$1")
 	shift

@@ -50,7 +50,7 @@ start() {	# start COMMAND : machine "m", which has said that it is up
 	head -n 1 <"$dir/up" >/dev/null
 	# it says who its leader is as soon as that is known
 	wait_for grep -q '^LEADER=[1-9]' "$register/m"
-	leader=$(sed -n 's/^LEADER=//p' "$register/m")
+	leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$register/m")
 }
 stop() {
 	kill $supervisor
