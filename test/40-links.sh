@@ -33,9 +33,10 @@ echo 53990921e36c49bf8682de9bb3c5f5ae >"$T/root/etc/machine-id"
 
 guest() { timeout 60 "$NL" -q -D "$t" "$@" 2>&1; }
 # begin OPTION... : it lives until end, which says its status; what it said is in $T/said
+quiet=--quiet
 begin() {
 	rm -f "$t/up" "$t/down"
-	"$NL" -q -D "$t" "$@" /bin/sh -c 'touch /up; until [ -e /down ]; do sleep 0.1; done' >"$T/said" 2>&1 &
+	"$NL" "$quiet" -D "$t" "$@" /bin/sh -c 'touch /up; until [ -e /down ]; do sleep 0.1; done' >"$T/said" 2>&1 &
 	pid=$!
 	wait_for test -e "$t/up"
 }
@@ -89,8 +90,10 @@ is 'so does SYSTEMD_NSPAWN_NETWORK_MAC' 02:00:00:00:00:02 \
 	"$(SYSTEMD_NSPAWN_NETWORK_MAC=02:00:00:00:00:02 guest -n cat /sys/class/net/host0/address)"
 is 'which is no matter without the link' lo "$(SYSTEMD_NSPAWN_NETWORK_MAC=02:00:00:00:00:02 guest --private-network ls /sys/class/net)"
 
+quiet=--no-pager
 begin -n -M test_container
-like 'too long a name is told' "*Network interface name 've-test_container' has been changed to 've-test_conLPFJ' to fit length constraints." \
+quiet=--quiet
+like 'too long a name is told' "*Network interface name 've-test_container' has been changed to 've-test_conLPFJ' to fit length constraints.*" \
 	"$(said)"
 is 'its MAC address is made of the whole' d6:f2:b1:e5:3b:67 "$(outside ve-test_conLPFJ | addresses)"
 case $(outside ve-test_conLPFJ) in
