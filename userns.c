@@ -515,7 +515,7 @@ userns_join(const struct plan *p, struct run *r)
 		return;
 	close(r->hand[1]);
 	/* the directory leads to the host: what needs it is done here. So is what must see the whole of that machine's /sys */
-	if (r->init_pidfd < 0 || !namespaces || setns(r->init_pidfd, namespaces) < 0) {
+	if (r->init_pidfd < 0 || sys_denied("setns-pidfd") || !namespaces || setns(r->init_pidfd, namespaces) < 0) {
 		if (sys_join(-1, r->init_ns, namespaces) < 0)
 			die("join the machine's namespaces:");
 		userns_join_network(p, r);
