@@ -322,8 +322,7 @@ void
 depend_wait(const struct plan *p, struct run *r)
 {
 	struct nl nl = { .fd = -1 };
-	bool stop = false;
-	int status = 0;
+	int status;
 	char **w;
 	pid_t supervisor = getpid(), pid;
 
@@ -342,14 +341,8 @@ depend_wait(const struct plan *p, struct run *r)
 		die("fork:");
 	if (pid == 0)
 		look_and_exit(r, p->wait_for, supervisor);
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		run_wait(r, -1);
-		if (!run_told_to_end())
-			continue;
-		kill(pid, SIGKILL);
-		stop = true;
-	}
-	if (stop)
+	status = run_child(r, pid);
+	if (status < 0)
 		die("%s%stold to end while it waited", r->name ? r->name : "", r->name ? ": " : "");
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		exit(FAIL);  /* it has said why */

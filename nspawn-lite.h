@@ -290,6 +290,8 @@ void run_signals_child(int procfs);                  /* all as a new program exp
 bool run_signalled(int sig);                         /* did it come since we last asked */
 bool run_told_to_end(void);                          /* by a signal, since we last asked; then r->ending is set, too */
 int run_wait(struct run *r, int ms);                 /* one round: signals and watched fds; 0: time is up */
+/* until a child of ours has ended: its status, of wait(2); -1: we were told to end, and so it was killed. After run_signals */
+int run_child(struct run *r, pid_t pid);
 /* the wire: notes of the child, until it has exec'd or ended */
 void run_listen(struct run *r, void (*got)(struct run *, char kind, int fd, const char *text));
 

@@ -317,6 +317,22 @@ run_wait(struct run *r, int ms)
 	return ready;
 }
 
+int
+run_child(struct run *r, pid_t pid)
+{
+	bool stop = false;
+	int status = 0;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		run_wait(r, -1);
+		if (!run_told_to_end())
+			continue;
+		kill(pid, SIGKILL);
+		stop = true;
+	}
+	return stop ? -1 : status;
+}
+
 void
 run_listen(struct run *r, void (*got)(struct run *, char, int, const char *))
 {

@@ -411,8 +411,7 @@ shift_and_exit(struct run *r)
 static void
 chown_tree(struct run *r)
 {
-	bool stop = false;
-	int status = 0;
+	int status;
 	pid_t pid;
 
 	say("giving all of the tree to ids %u to %u", (unsigned int)r->id_base, (unsigned int)(r->id_base + RANGE - 1));
@@ -421,14 +420,8 @@ chown_tree(struct run *r)
 		die("fork:");
 	if (pid == 0)
 		shift_and_exit(r);
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		run_wait(r, -1);
-		if (!run_told_to_end())
-			continue;
-		kill(pid, SIGKILL);
-		stop = true;
-	}
-	if (stop)
+	status = run_child(r, pid);
+	if (status < 0)
 		die("stopped while the owners of the tree were changed; the next start goes on");
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		exit(FAIL);  /* it has said why */
