@@ -11,11 +11,13 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/if_ether.h>
+#include <netpacket/packet.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 enum { V4, V6 };                        /* places in what there is one of for each family */
 enum { ULA_SUBNETS = 65536, HOST_METRIC = 1024, RELAY_NUMBER = 2 };
@@ -861,6 +863,42 @@ address_bridge(const struct plan *p, struct run *r)
 		set_host_end(r, r->bridge_index, r->bridge);
 }
 
+/*
+ * A machine before may have had it, and whoever knows its MAC would send there until that has timed out. The others hear
+ * of the new one (RFC 5227, 2.3), as soon as the kernel has seen to its carrier: its bridge takes nothing before that. The
+ * host forgets, for it might not listen so soon. Where packet(7) is missing, it takes half a minute
+ */
+static void
+announce(struct run *r, const uint8_t address[4])
+{
+	enum { PATIENCE_MS = 1000 };
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = r->lent->guest_index };
+	struct ndmsg n = { .ndm_family = AF_INET, .ndm_ifindex = r->bridge_index };
+	struct { struct ether_header head; struct ether_arp arp; uint8_t fill[18]; } f = {
+		.head.ether_type = htons(ETHERTYPE_ARP),
+		.arp = { .ea_hdr = { htons(ARPHRD_ETHER), htons(ETHERTYPE_IP), 6, 4, htons(ARPOP_REQUEST) } },
+	};
+	struct nl_link port;
+	struct nl_msg m;
+	int fd, ms;
+
+	for (ms = 0; ms < PATIENCE_MS && nl_find_link(&r->host_net, NULL, r->lent->index, &port) == 0
+	     && !(port.flags & IFF_RUNNING); ms++)
+		poll(NULL, 0, 1);
+	memset(f.head.ether_dhost, 0xff, 6);
+	memcpy(f.head.ether_shost, r->lease.mac, 6);
+	memcpy(f.arp.arp_sha, r->lease.mac, 6);
+	memcpy(f.arp.arp_spa, address, 4);
+	memcpy(f.arp.arp_tpa, address, 4);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, &f, sizeof(f), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		say("tell the others its address:");
+	drop(fd);
+	nl_begin(&m, RTM_DELNEIGH, 0, &n, sizeof(n));
+	nl_raw(&m, NDA_DST, address, 4);
+	nl_talk(&r->host_net, &m, NULL, NULL);
+}
+
 static void
 set_inside(struct run *r)
 {
@@ -894,6 +932,8 @@ set_inside(struct run *r)
 	    || (r->lease.route6 && nl_route(&nl, RTM_NEWROUTE, index, AF_INET6, none, 0, r->lease.router6, HOST_METRIC) < 0))
 		die("route by way of the gateway inside: %s", nl.why);
 	nl_close(&nl);
+	if (r->bridge && own[V4].bits)
+		announce(r, own[V4].at);
 }
 
 void
@@ -915,7 +955,7 @@ open_hosts(bool make)
 
 	if (make && mkdir(path, 0755) < 0 && errno != EEXIST)
 		return -1;
-	return openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return sys_open_dir(AT_FDCWD, path);
 }
 
 bool

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /*
  * Who sits there follows the ring, so that it costs us nothing how many they are. Its socket takes a packet each of
@@ -120,20 +119,29 @@ to_file(const char *data, size_t len)
 	}
 }
 
+/* "Nov 26 14:03:59"; fill stands before days of one digit */
+static void
+time_text(time_t t, char fill, char *out, size_t size)
+{
+	struct tm tm;
+
+	if (localtime_r(&t, &tm))
+		snprintf(out, size, "%.3s %c%d %02d:%02d:%02d", months + 3 * tm.tm_mon, tm.tm_mday < 10 ? fill : '0' + tm.tm_mday / 10,
+		         tm.tm_mday % 10, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
 /* a datagram as of syslog(3), to a daemon that may begin again at any time: 3 is daemon, 6 is info */
 static void
 send_line(struct run *r)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	char head[128], when[32] = "";
-	time_t now = time(NULL);
-	struct tm tm;
 	struct iovec iov[2] = { { head, 0 }, { log_line, its.len } };
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 	int tries;
 
-	if (its.len > 0 && localtime_r(&now, &tm))
-		strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm);
+	if (its.len > 0)
+		time_text(time(NULL), ' ', when, sizeof(when));
 	iov[0].iov_len = (size_t)snprintf(head, sizeof(head), "<%d>%s %s[%d]: ", 3 << 3 | 6, when, r->name, (int)r->pid);
 	strncpy(a.sun_path, its.dev_log, sizeof(a.sun_path) - 1);
 	for (tries = 0; its.len > 0 && tries < 2; tries++) {
@@ -380,25 +388,6 @@ socket_path(const char *name)
 	return fmt("%s/" CONSOLES_DIR "/%s", run_state_dir(), name);
 }
 
-/* bind(2) or connect(2): a path as long as it may be fits only by way of its directory. -1 with errno */
-static int
-at_socket(const char *name, int (*fn)(int, const struct sockaddr *, socklen_t))
-{
-	static char *path;
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int dir, fd;
-
-	if (!path)
-		path = fmt("%s/" CONSOLES_DIR, run_state_dir());
-	dir = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir, name);
-	if (fd >= 0 && fn(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		fd = drop(fd);
-	drop(dir);
-	return fd;
-}
-
 static void
 end(struct run *r)
 {
@@ -458,11 +447,11 @@ attach_begin(const struct plan *p, struct run *r)
 		client[i].fd = -1;
 	if (run_make_dirs(fmt("%s/" CONSOLES_DIR, run_state_dir()), 0700) == 0) {
 		unlink(socket_path(r->name));
-		its.listener = at_socket(r->name, bind);
+		its.listener = sys_named_socket(SOCK_SEQPACKET | SOCK_NONBLOCK, socket_path(r->name), true);
 		its.epoll = its.listener < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
 	}
 	if (its.epoll < 0 || listen(its.listener, CLIENTS) < 0) {
-		warn("let others sit at the console of %s:", r->name);
+		warn("let others sit at the console of %s%s:", r->name, errno == ENOSYS ? " (CONFIG_EPOLL)" : "");
 		its.listener = drop(its.listener);
 		unlink(socket_path(r->name));
 		return;
@@ -524,12 +513,9 @@ begin_line(struct view *v, int kind)
 {
 	static const char *const kinds[] = { "console", "supervisor", "start", "end" };
 	char text[160], when[32] = "";
-	time_t t = (time_t)(v->us / 1000000);
-	struct tm tm;
 
 	if (v->mode == SHORT) {
-		if (localtime_r(&t, &tm))
-			strftime(when, sizeof(when), "%b %d %H:%M:%S", &tm);
+		time_text((time_t)(v->us / 1000000), '0', when, sizeof(when));
 		if (v->leader)
 			snprintf(text, sizeof(text), "%s %s %s[%d]: ", when, v->host, v->tag, v->leader);
 		else
@@ -764,15 +750,15 @@ our_host(void)
 }
 
 void
-attach_print_lines(const struct known *k, size_t n)
+attach_print_lines(const struct known *k, size_t n, bool plain)
 {
 	struct ring g;
 	uint64_t at = 0;
 
 	if (!n || ring_open(&g, k->name) < 0)
 		return;
-	view = (struct view){ .mode = SHORT, .clean = isatty(1), .text_only = true, .host = our_host(), .tag = "systemd-nspawn",
-	                      .leader = k->supervisor };
+	view = (struct view){ .mode = plain ? PLAIN : SHORT, .clean = isatty(1), .text_only = true, .host = our_host(),
+	                      .tag = *speaker ? k->name : "systemd-nspawn", .leader = *speaker ? k->leader : k->supervisor };
 	if (skip_to(&view, &g, fmt("%zu", n)))
 		print(1, "\n");
 	show_all(&view, &g, &at, false);
@@ -950,7 +936,7 @@ static void on_socket(struct run *r, int fd, short revents);
 static bool
 sit_down(struct run *r, const char *name)
 {
-	seat.sock = at_socket(name, connect);
+	seat.sock = sys_named_socket(SOCK_SEQPACKET | SOCK_NONBLOCK, socket_path(name), false);
 	if (seat.sock < 0)
 		return false;
 	seat.told = seat.at - 1;

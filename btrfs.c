@@ -109,7 +109,7 @@ delete_all_below(int top)
 int
 btrfs_delete(int dir, const char *name)
 {
-	int fd = is_btrfs(dir) ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1, ret;
+	int fd = is_btrfs(dir) ? sys_open_dir(dir, name) : -1, ret;
 
 	if (fd < 0)
 		return -1;

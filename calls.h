@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: 0BSD */
-/* All system calls of Linux 6.12 with their sets and numbers; made by test/lab/calls */
+/* All system calls of Linux 6.17 with their sets and numbers; made by test/lab/calls */
 /*   name                         set            x86_64   x32  i386 arm64     arm   o32   n32   n64   ppc ppc64 */
 CALL(_llseek,                      BASIC_IO,        na,   na,  140,   na,    140,  140,   na,   na,  140,  140)
 CALL(_newselect,                   IO_EVENT,        na,   na,  142,   na,    142,  142,   22,   22,  142,  142)
@@ -84,6 +84,8 @@ CALL(fcntl,                        FILE_SYSTEM,     72,   72,   55,   25,     55
 CALL(fcntl64,                      FILE_SYSTEM,     na,   na,  221,   na,    221,  220,  212,   na,  204,   na)
 CALL(fdatasync,                    SYNC,            75,   75,  148,   83,    148,  152,   73,   73,  148,  148)
 CALL(fgetxattr,                    FILE_SYSTEM,    193,  193,  231,   10,    231,  229,  185,  185,  214,  214)
+CALL(file_getattr,                 ABSENT,         468,  468,  468,  468,    468,  468,  468,  468,  468,  468)
+CALL(file_setattr,                 ABSENT,         469,  469,  469,  469,    469,  469,  469,  469,  469,  469)
 CALL(finit_module,                 MODULE,         313,  313,  350,  273,    379,  348,  312,  307,  353,  353)
 CALL(flistxattr,                   FILE_SYSTEM,    196,  196,  234,   13,    234,  232,  188,  188,  217,  217)
 CALL(flock,                        ONE,             73,   73,  143,   32,    143,  143,   71,   71,  143,  143)
@@ -150,6 +152,7 @@ CALL(gettimeofday,                 DEFAULT,         96,   96,   78,  169,     78
 CALL(getuid,                       DEFAULT,        102,  102,   24,  174,     24,   24,  100,  100,   24,   24)
 CALL(getuid32,                     DEFAULT,         na,   na,  199,   na,    199,   na,   na,   na,   na,   na)
 CALL(getxattr,                     FILE_SYSTEM,    191,  191,  229,    8,    229,  227,  183,  183,  212,  212)
+CALL(getxattrat,                   ABSENT,         464,  464,  464,  464,    464,  464,  464,  464,  464,  464)
 CALL(gtty,                         OBSOLETE,        na,   na,   32,   na,     na,   32,   na,   na,   32,   32)
 CALL(idle,                         OBSOLETE,        na,   na,  112,   na,     na,  112,   na,   na,  112,  112)
 CALL(init_module,                  MODULE,         175,  175,  128,  105,    128,  128,  168,  168,  128,  128)
@@ -189,6 +192,7 @@ CALL(linkat,                       FILE_SYSTEM,    265,  265,  303,   37,    330
 CALL(listen,                       NETWORK_IO,      50,   50,  363,  201,    284,  174,   49,   49,  329,  329)
 CALL(listmount,                    ONE,            458,  458,  458,  458,    458,  458,  458,  458,  458,  458)
 CALL(listxattr,                    FILE_SYSTEM,    194,  194,  232,   11,    232,  230,  186,  186,  215,  215)
+CALL(listxattrat,                  ABSENT,         465,  465,  465,  465,    465,  465,  465,  465,  465,  465)
 CALL(llistxattr,                   FILE_SYSTEM,    195,  195,  233,   12,    233,  231,  187,  187,  216,  216)
 CALL(lock,                         OBSOLETE,        na,   na,   53,   na,     na,   53,   na,   na,   53,   53)
 CALL(lookup_dcookie,               DEBUG,          212,  212,  253,   18,    249,  247,  206,  206,  235,  235)
@@ -256,6 +260,7 @@ CALL(olduname,                     ONE,             na,   na,  109,   na,     na
 CALL(open,                         FILE_SYSTEM,      2,    2,    5,   na,      5,    5,    2,    2,    5,    5)
 CALL(open_by_handle_at,            REFUSED,        304,  304,  342,  265,    371,  340,  304,  299,  346,  346)
 CALL(open_tree,                    MOUNT,          428,  428,  428,  428,    428,  428,  428,  428,  428,  428)
+CALL(open_tree_attr,               ABSENT,         467,  467,  467,  467,    467,  467,  467,  467,  467,  467)
 CALL(openat,                       FILE_SYSTEM,    257,  257,  295,   56,    322,  288,  251,  247,  286,  286)
 CALL(openat2,                      FILE_SYSTEM,    437,  437,  437,  437,    437,  437,  437,  437,  437,  437)
 CALL(pause,                        DEFAULT,         34,   34,   29,   na,     29,   29,   33,   33,   29,   29)
@@ -311,6 +316,7 @@ CALL(recvmmsg_time64,              NETWORK_IO,      na,   na,  417,   na,    417
 CALL(recvmsg,                      NETWORK_IO,      47,  519,  372,  212,    297,  177,   46,   46,  342,  342)
 CALL(remap_file_pages,             ONE,            216,  216,  257,  234,    253,  251,  210,  210,  239,  239)
 CALL(removexattr,                  FILE_SYSTEM,    197,  197,  235,   14,    235,  233,  189,  189,  218,  218)
+CALL(removexattrat,                ABSENT,         466,  466,  466,  466,    466,  466,  466,  466,  466,  466)
 CALL(rename,                       FILE_SYSTEM,     82,   82,   38,   na,     38,   38,   80,   80,   38,   38)
 CALL(renameat,                     FILE_SYSTEM,    264,  264,  302,   38,    329,  295,  258,  254,  293,  293)
 CALL(renameat2,                    FILE_SYSTEM,    316,  316,  353,  276,    382,  351,  315,  311,  357,  357)
@@ -392,6 +398,7 @@ CALL(settimeofday,                 CLOCK,          164,  164,   79,  170,     79
 CALL(setuid,                       SETUID,         105,  105,   23,  146,     23,   23,  103,  103,   23,   23)
 CALL(setuid32,                     SETUID,          na,   na,  213,   na,    213,   na,   na,   na,   na,   na)
 CALL(setxattr,                     FILE_SYSTEM,    188,  188,  226,    5,    226,  224,  180,  180,  209,  209)
+CALL(setxattrat,                   ABSENT,         463,  463,  463,  463,    463,  463,  463,  463,  463,  463)
 CALL(sgetmask,                     OBSOLETE,        na,   na,   68,   na,     na,   68,   na,   na,   68,   68)
 CALL(shmat,                        IPC,             30,   30,  397,  196,    305,  397,   29,   29,  397,  397)
 CALL(shmctl,                       IPC,             31,   31,  396,  195,    308,  396,   30,   30,  396,  396)

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,7 +132,7 @@ split(const char *path, char **above)
 	while (end > whole + 1 && end[-1] == '/')
 		*--end = 0;
 	slash = strrchr(whole, '/');
-	*above = !slash ? "." : slash == whole ? "/" : fmt("%.*s", (int)(slash - whole), whole);
+	*above = !slash ? "." : slash == whole ? "/" : xstrndup(whole, (size_t)(slash - whole));
 	slash = slash ? slash + 1 : whole;
 	if (*slash && !streq(slash, ".") && !streq(slash, ".."))
 		return slash;
@@ -267,12 +268,12 @@ static void
 shut(const struct load *l, const char *at)
 {
 	static struct run r APART;
-	struct statvfs fs;
+	struct statfs fs;
 	const char *rest;
 	char **list;
 
 	r.device_bare = true;
-	if (fstatvfs(l->root, &fs) < 0 || !(fs.f_flag & ST_NODEV) || device_shut(&r, at))
+	if (fstatfs(l->root, &fs) < 0 || !(fs.f_flags & ST_NODEV) || device_shut(&r, at))
 		return;
 	for (list = place_mounts("/proc/self/mountinfo"); list && *list; list++)
 		if ((rest = after(*list, at)) && *rest == '/')
@@ -304,7 +305,7 @@ make_source(const struct load *l, int users, mode_t *type)
 		map_owners(l, tree, users);
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0
 	    || chdir(run_state_dir()) < 0 || !getcwd(here, sizeof(here))
-	    || mount("tmpfs", here, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k,nr_inodes=16") < 0 || chdir(here) < 0
+	    || sys_mount_memory(here, MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k,nr_inodes=16") < 0 || chdir(here) < 0
 	    || mkdir("d", 0755) < 0 || mknod("f", S_IFREG | 0644, 0) < 0)
 		bind_trouble(l, "make mounts of our own");
 	top = openat(AT_FDCWD, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -357,7 +358,7 @@ bind_mount(struct load *l)
 	users = open_users(l);
 	check_leader(l);
 	tree = make_source(l, users, &type);
-	if (users >= 0 && ((setgroups(0, NULL) < 0 && errno != EPERM) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+	if (users >= 0 && ((sys_set_groups(0, NULL) < 0 && errno != EPERM) || sys_set_group(0) < 0 || sys_set_user(0) < 0))
 		bind_trouble(l, "become the machine's root");
 	if (setns(mounts, CLONE_NEWNS) < 0)
 		bind_trouble(l, "enter the machine's mounts");

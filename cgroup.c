@@ -30,7 +30,6 @@
 #define BARE    ", CAP_MKNOD and device nodes of the tree"  /* for without it there is no device policy */
 
 enum { CAP_MKNOD = 27 };
-enum { DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
 static const char *
 slice_name(const char *word)
@@ -45,6 +44,8 @@ cgroup_check(const struct plan *p)
 {
 	const char *name = p->slice ? slice_name(p->slice) : "a.slice";
 
+	if (!WITH_LIMITS)
+		return;
 	if (!name_valid(name) || *name == '.' || *name == '-' || strstr(name, "--") || strstr(name, "-.slice"))
 		die("--slice=%s: not the name of a slice, like machine or a-b.slice", p->slice);
 }
@@ -67,6 +68,12 @@ has_word(const char *list, const char *word)
 		if (!list[len])
 			return false;
 	}
+}
+
+bool
+cgroup_has(const struct share *s, const char *v1)
+{
+	return has_word(s->kind, v1);
 }
 
 /* ---- what the host has ------------------------------------------------------------ */
@@ -134,41 +141,52 @@ read_proc(const char *path, void **room)
 	}
 }
 
+/* what a line of mountinfo says of control groups; one with strange letters is none of those that are meant for us */
+struct mounted { char *options, *part, *place; };
+
+static bool
+parse_mount(char *line, const char *type, struct mounted *m)
+{
+	char *fs = strstr(line, " - "), *field[5];
+	int i;
+
+	if (!fs || strncmp(fs + 3, type, strlen(type)) != 0 || fs[3 + strlen(type)] != ' ')
+		return false;
+	m->options = strrchr(fs, ' ') + 1;
+	for (i = 0; i < 5 && line < fs; i++) {
+		field[i] = line;
+		line += strcspn(line, " ");
+		*line++ = 0;
+	}
+	if (i < 5)
+		return false;
+	m->part = streq(field[3], "/") ? "" : field[3];
+	m->place = field[4];
+	return !strchr(m->place, '\\') && strncmp(m->part, "/..", 3) != 0;
+}
+
 /* where the host has mounted a hierarchy, and how much of it: mountinfo of proc(5). NULL: nowhere */
 static char *
 mount_of(const char *type, const char *word, char **part)
 {
 	static void *room;
-	char *text = read_proc("/proc/self/mountinfo", &room), *rest = text, *line, *fs, *field[5], *options;
-	int i;
+	char *rest = read_proc("/proc/self/mountinfo", &room), *line;
+	struct mounted m;
 
-	while ((line = next_line(&rest))) {
-		fs = strstr(line, " - ");
-		if (!fs || strncmp(fs + 3, type, strlen(type)) != 0 || fs[3 + strlen(type)] != ' ')
-			continue;
-		options = strrchr(fs, ' ') + 1;
-		if (*word && !has_word(options, word))
-			continue;
-		for (i = 0; i < 5 && line < fs; i++) {
-			field[i] = line;
-			line += strcspn(line, " ");
-			*line++ = 0;
+	while ((line = next_line(&rest)))
+		if (parse_mount(line, type, &m) && (!*word || has_word(m.options, word))
+		    && is_mounted(m.place, *word ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC)) {
+			*part = xstrdup(m.part);
+			return xstrdup(m.place);
 		}
-		/* one with strange letters is none of those that are meant for us */
-		if (i < 5 || strchr(field[4], '\\') || strncmp(field[3], "/..", 3) == 0
-		    || !is_mounted(field[4], *word ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC))
-			continue;
-		*part = streq(field[3], "/") ? "" : xstrdup(field[3]);
-		return xstrdup(field[4]);
-	}
 	return NULL;
 }
 
 /* ---- where it will be -------------------------------------------------------------- */
 
 /* a-b.slice is a.slice/a-b.slice: systemd.slice(5) */
-static char *
-slice_path(const char *slice)
+char *
+cgroup_slice_path(const char *slice)
 {
 	char *path = xstrdup("");
 	const char *dash;
@@ -244,6 +262,44 @@ below(const char *path, const char *part)
 	return rest && (*rest == '/' || !*rest) ? rest : path;
 }
 
+size_t
+cgroup_mounted(struct share *share, const char **own, size_t room)
+{
+	static void *groups, *mounts;
+	char *rest = read_proc("/proc/self/cgroup", &groups), *line, *path;
+	struct mounted m;
+	size_t n = 0, found = 0, i;
+	bool v2;
+
+	while (n < room && (line = next_line(&rest))) {
+		line = strchr(line, ':');
+		path = line ? strchr(line + 1, ':') : NULL;
+		if (!path)
+			continue;
+		*path = 0;
+		own[n] = path + 1;
+		share[n++] = (struct share){ .kind = line[1] ? line + 1 : V2, .root = AT_FDCWD, .dir = -1, .payload = -1 };
+	}
+	for (rest = read_proc("/proc/self/mountinfo", &mounts); (line = next_line(&rest));)
+		for (v2 = parse_mount(line, "cgroup2", &m), i = v2 || parse_mount(line, "cgroup", &m) ? 0 : n; i < n; i++) {
+			if (share[i].path || cgroup_is_v2(&share[i]) != v2
+			    || (!v2 && !has_word(m.options, xstrndup(share[i].kind, strcspn(share[i].kind, ","))))
+			    || !is_mounted(m.place, v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
+				continue;
+			share[i].path = xstrdup(m.place);
+			share[i].base = strlen(m.place);
+			own[i] = xstrdup(below(own[i], m.part));
+			break;
+		}
+	for (i = 0; i < n; i++)
+		if (share[i].path) {
+			share[i].kind = xstrdup(share[i].kind);
+			own[found] = own[i];
+			share[found++] = share[i];
+		}
+	return found;
+}
+
 static const char *
 mount_options(const char *kind)
 {
@@ -276,7 +332,7 @@ add_first(struct run *r, const char *kind, int way)
 	own = r->slice ? NULL : path_of("self", v2 ? "" : SYSTEMD, NULL);
 	if (own && strlen(own) > strlen(ASIDE) && streq(strrchr(own, '/') + 1, ASIDE))
 		*strrchr(own, '/') = 0;  /* a life ago we went there */
-	add(r, kind, root, mount, own ? below(own, part) : r->slice ? r->slice : slice_path("machine.slice"));
+	add(r, kind, root, mount, own ? below(own, part) : r->slice ? r->slice : cgroup_slice_path("machine.slice"));
 	r->cgroup_v1 = !v2;
 	return true;
 }
@@ -305,7 +361,7 @@ cgroup_choose(const struct plan *p, struct run *r)
 
 	/* below a systemd that manages the host, only what it gave to us is ours to divide */
 	r->slice = p->keep_unit || access("/run/systemd/system", F_OK) == 0 ? NULL
-	    : slice_path(slice_name(p->slice ? p->slice : "machine"));
+	    : cgroup_slice_path(WITH_LIMITS && p->slice ? slice_name(p->slice) : "machine.slice");
 	if (!want && p->boot && is_old(r)) {
 		say("the tree's systemd is older than cgroup2");
 		want = NO;
@@ -315,8 +371,6 @@ cgroup_choose(const struct plan *p, struct run *r)
 			add_first(r, SYSTEMD, way);
 	if (r->nshares == 0 && p->unified == YES)
 		die("--unified-hierarchy=yes: no cgroup2 is to be had here (Linux 4.5, CONFIG_CGROUPS)");
-	if (r->nshares == 0 && p->boot)
-		warn("no control groups are to be had here (CONFIG_CGROUPS); an init that needs them will say so");
 }
 
 /* a controller may be had there: it is none that v1 has taken */
@@ -370,6 +424,8 @@ cgroup_share(struct run *r, const char *v2, const char *v1)
 	const char *kind = v1;
 	int root = AT_FDCWD;
 
+	if (!WITH_LIMITS && !WITH_USERNS)
+		return NULL;
 	if (s || !v1)
 		return s;
 	if (r->nested) {  /* it belongs to the host around us */
@@ -401,6 +457,8 @@ cgroup_fence(const struct plan *p, struct run *r)
 	static void *room;
 	char *rest, *line, *list;
 
+	if (!WITH_LIMITS && !WITH_USERNS)
+		return;
 	(void)p;
 	if (!r->userns || r->id_base || r->nested)
 		return;
@@ -435,7 +493,7 @@ locate(const char *place, struct share *s)
 		errno = EINVAL;
 		return false;
 	}
-	s->kind = fmt("%.*s", (int)n, place);
+	s->kind = xstrndup(place, n);
 	s->path = xstrdup(place + n + 1);
 	if (*s->path != ':') {
 		errno = EINVAL;
@@ -458,8 +516,8 @@ cgroup_let_go(struct share *s)
 static int
 open_dirs(struct share *s)
 {
-	s->dir = openat(s->root, s->path, DIRECTORY);
-	s->payload = s->dir < 0 ? -1 : openat(s->dir, PAYLOAD, DIRECTORY);
+	s->dir = sys_open_dir(s->root, s->path);
+	s->payload = s->dir < 0 ? -1 : sys_open_dir(s->dir, PAYLOAD);
 	if (s->dir >= 0 && s->payload < 0 && errno == ENOENT)
 		s->payload = fcntl(s->dir, F_DUPFD_CLOEXEC, 3);
 	return s->payload;
@@ -478,7 +536,7 @@ cgroup_find(const char *place, struct share *s)
 		return false;
 	}
 	for (slash = strchr(s->path + 1, '/'); slash && s->root == AT_FDCWD; slash = strchr(slash + 1, '/'))
-		if (stat(fmt("%.*s", (int)(slash - s->path), s->path), &up) == 0 && up.st_dev == st.st_dev) {
+		if (stat(xstrndup(s->path, (size_t)(slash - s->path)), &up) == 0 && up.st_dev == st.st_dev) {
 			s->base = (size_t)(slash - s->path);
 			break;
 		}
@@ -518,6 +576,26 @@ end_of_group(const char *path, const char *group)
 	return NULL;
 }
 
+/* as /proc/PID/cgroup has it: other groups may have the same last name, or the same below another. NULL: nobody knows */
+static char *
+whole_group(const struct share *s)
+{
+	static void *room;
+	char *rest, *line, *group = NULL;
+	struct mounted m;
+	size_t n, most = 0;
+
+	if (s->root != AT_FDCWD)
+		return fmt("/%s", s->path);
+	for (rest = read_proc("/proc/self/mountinfo", &room); (line = next_line(&rest));)
+		if (parse_mount(line, cgroup_is_v2(s) ? "cgroup2" : "cgroup", &m) && (n = strlen(m.place)) >= most
+		    && strncmp(s->path, m.place, n) == 0 && s->path[n] == '/') {
+			most = n;
+			group = fmt("%s%s", m.part, s->path + n);
+		}
+	return group;
+}
+
 /* leader: 0 if it is not known */
 static struct mark
 mark_of(pid_t leader, const struct share *s)
@@ -530,8 +608,12 @@ mark_of(pid_t leader, const struct share *s)
 		*m.pidns = 0;  /* it shares that of the host */
 	if (!s)
 		return m;
-	m.word = cgroup_is_v2(s) ? xstrdup("") : fmt("%.*s", (int)strcspn(s->kind, ","), s->kind);
-	m.group = fmt("%s%s", strrchr(s->path, '/') ? "" : "/", strrchr(s->path, '/') ? strrchr(s->path, '/') : s->path);
+	m.word = cgroup_is_v2(s) ? xstrdup("") : xstrndup(s->kind, strcspn(s->kind, ","));
+	m.group = whole_group(s);
+	m.whole = m.group;
+	if (m.whole)
+		return m;
+	m.group = strrchr(s->path, '/');
 	path = leader > 0 ? path_of(pid, m.word, NULL) : NULL;
 	if (path && end_of_group(path, m.group)) {
 		path[end_of_group(path, m.group) - path] = 0;
@@ -609,6 +691,8 @@ cgroup_signal(const struct run *r, int sig)
 	struct signalling s = { .mark = &m, .sig = sig };
 	int ns, rounds = 0;
 
+	if (!WITH_MACHINES)
+		return -1;
 	/* held, so that no other namespace is called the same before we are done */
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)r->pid);
 	ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
@@ -640,9 +724,9 @@ open_own(const char *word)
 	if (!own)
 		return -1;
 	if (mount)
-		return openat(AT_FDCWD, fmt("%s%s", mount, below(own, part)), DIRECTORY);
+		return sys_open_dir(AT_FDCWD, fmt("%s%s", mount, below(own, part)));
 	root = sys_mount_private("cgroup", mount_options(kind));
-	dir = root < 0 ? -1 : openat(root, own[1] ? own + 1 : ".", DIRECTORY);
+	dir = root < 0 ? -1 : sys_open_dir(root, own[1] ? own + 1 : ".");
 	drop(root);
 	return dir;
 }
@@ -713,21 +797,21 @@ remove_below(int root, const char *path)
 		unlinkat(root, inner, AT_REMOVEDIR);  /* mostly that is all there is */
 		if (unlinkat(root, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
 			return 0;
-		dir = openat(root, path, DIRECTORY);
+		dir = sys_open_dir(root, path);
 		if (dir < 0)
 			return -1;
 		for (*last = 0;;) {
-			next = openat(dir, ".", DIRECTORY);
+			next = sys_open_dir(dir, ".");
 			if (next < 0 || !first_below(next, name))
 				break;
 			memcpy(last, name, sizeof(last));
-			next = openat(dir, name, DIRECTORY);
+			next = sys_open_dir(dir, name);
 			if (next < 0)
 				break;
 			close(dir);
 			dir = next;
 		}
-		next = *last ? openat(dir, "..", DIRECTORY) : -1;
+		next = *last ? sys_open_dir(dir, "..") : -1;
 		ret = next < 0 ? -1 : unlinkat(next, last, AT_REMOVEDIR);
 		if (!*last)
 			errno = EBUSY;  /* nothing below: processes are in it */
@@ -759,13 +843,13 @@ kill_all(int root, const char *path)
  * A guest's PID 1 can take back that it dies with its supervisor. So whoever finds processes in
  * a control group that has no owner any more ends them.
  */
-static bool
-remove_share(const struct share *s)
+bool
+cgroup_take_away(const struct share *s)
 {
 	enum { TRIES = 200, PAUSE_MS = 10, SOME = 10 };
 	const char *slash, *up, *path = s->path;
 	char *inner = fmt("%s/" PAYLOAD, path);
-	struct mark m = mark_of(0, s);
+	struct mark m;
 	int tries, root = s->root;
 
 	for (tries = 0; remove_below(root, path) < 0; tries++) {
@@ -775,8 +859,10 @@ remove_share(const struct share *s)
 			return false;
 		kill_all(root, inner);
 		kill_all(root, path);
-		if (tries % SOME == SOME - 1)
+		if (tries % SOME == SOME - 1) {
+			m = mark_of(0, s);
 			end_all(&m);
+		}
 		poll(NULL, 0, PAUSE_MS);
 	}
 	/* slices that we may have made: a full one stays, and so does one that others made */
@@ -784,7 +870,7 @@ remove_share(const struct share *s)
 		for (up = slash - 1; up > path && *up != '/'; up--)
 			;
 		if (slash - up < 6 || memcmp(slash - 6, ".slice", 6) != 0
-		    || unlinkat(root, fmt("%.*s", (int)(slash - path), path), AT_REMOVEDIR) < 0)
+		    || unlinkat(root, xstrndup(path, (size_t)(slash - path)), AT_REMOVEDIR) < 0)
 			break;
 		if (up <= path)
 			break;
@@ -800,7 +886,7 @@ static void
 dissolve(struct share *s)
 {
 	enum { TRIES = 50, ROUND = 10, PAUSE_MS = 10 };
-	char *word = fmt("%.*s", (int)strcspn(s->kind, ","), s->kind);
+	char *word = xstrndup(s->kind, strcspn(s->kind, ","));
 	int tries;
 
 	if (s->root == AT_FDCWD || cgroup_is_v2(s))
@@ -825,13 +911,13 @@ cgroup_remove(const char *place)
 
 	if (!locate(place, &s))
 		return false;
-	s.dir = openat(s.root, s.path, DIRECTORY);
+	s.dir = sys_open_dir(s.root, s.path);
 	if (s.dir < 0)
 		gone = errno == ENOENT;
 	else if (fstatfs(s.dir, &fs) < 0 || (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC))
 		gone = false;
 	else
-		gone = remove_share(&s);
+		gone = cgroup_take_away(&s);
 	drop(s.dir);
 	s.dir = -1;
 	dissolve(&s);
@@ -848,7 +934,7 @@ cgroup_undo(struct run *r)
 	r->cgroup_stays = true;  /* until it is gone: we may die of this */
 	r->cgroup = -1;
 	for (s = r->share + r->nshares; s-- > r->share;) {
-		if (!remove_share(s)) {
+		if (!cgroup_take_away(s)) {
 			stays = true;
 			warn("remove control group %s, the next start will try again:", s->path);
 		}
@@ -884,8 +970,8 @@ fill_cpuset(int up, int dir)
 }
 
 /* the directories from the mount point on down to the machine's, and what each needs before there are others in it */
-static int
-make_with_parents(const struct share *s)
+int
+cgroup_make_dirs(const struct share *s)
 {
 	const char *slash = s->path + s->base - (s->base > 0), *name;
 	char *path;
@@ -893,15 +979,15 @@ make_with_parents(const struct share *s)
 
 	if (!strchr(s->kind, ',') && !streq(s->kind, "cpuset") && mkdirat(s->root, s->path, 0755) == 0)
 		return 0;
-	up = openat(s->root, s->base ? fmt("%.*s", (int)s->base, s->path) : ".", DIRECTORY);
+	up = sys_open_dir(s->root, s->base ? xstrndup(s->path, (size_t)s->base) : ".");
 	name = s->path + s->base + (s->base > 0);
 	for (;; name = slash + 1) {
 		slash = strchr(name, '/');
-		path = slash ? fmt("%.*s", (int)(slash - name), name) : xstrdup(name);
+		path = slash ? xstrndup(name, (size_t)(slash - name)) : xstrdup(name);
 		ret = up < 0 ? -1 : mkdirat(up, path, 0755);
 		if (ret < 0 && (errno != EEXIST || !slash))
 			return drop(up);
-		dir = openat(up, path, DIRECTORY);
+		dir = sys_open_dir(up, path);
 		if (dir < 0)
 			return drop(up);
 		if (has_word(s->kind, "cpuset"))
@@ -921,7 +1007,7 @@ make_share(struct share *s)
 	int tries = 0;
 
 	/* another machine may end just now, and take away the slice that we both need */
-	while (make_with_parents(s) < 0) {
+	while (cgroup_make_dirs(s) < 0) {
 		if (errno == EEXIST) {  /* an empty one may be left of one that was killed; a full one is not ours */
 			if (remove_below(s->root, s->path) < 0)
 				die("control group %s is in use by others:", s->path);
@@ -931,7 +1017,7 @@ make_share(struct share *s)
 		if (++tries > 20)
 			return -1;
 	}
-	s->dir = openat(s->root, s->path, DIRECTORY);
+	s->dir = sys_open_dir(s->root, s->path);
 	if (s->dir < 0)
 		return -1;
 	if (has_word(s->kind, "memory"))
@@ -944,7 +1030,7 @@ cgroup_fill(struct share *s)
 {
 	if (mkdirat(s->dir, PAYLOAD, 0755) < 0)
 		return false;
-	s->payload = openat(s->dir, PAYLOAD, DIRECTORY);
+	s->payload = sys_open_dir(s->dir, PAYLOAD);
 	if (s->payload >= 0 && has_word(s->kind, "cpuset"))
 		fill_cpuset(s->dir, s->payload);
 	return s->payload >= 0;
@@ -1038,14 +1124,14 @@ enable(struct run *r, const struct share *s, bool delegate)
 			grow(&all, word);
 	if (!r->controllers && !all)
 		return;
-	for (dir = s->base ? fmt("%.*s", (int)s->base, s->path) : ".";;) {
+	for (dir = s->base ? xstrndup(s->path, (size_t)s->base) : ".";;) {
 		enable_in(r, s, dir, r->controllers, true);
 		enable_in(r, s, dir, all, false);
 		slash += *slash == '/';
 		slash += strcspn(slash, "/");
 		if (!*slash)
 			break;
-		dir = fmt("%.*s", (int)(slash - s->path), s->path);
+		dir = xstrndup(s->path, (size_t)(slash - s->path));
 	}
 	enable_in(r, s, s->path, all, false);
 }
@@ -1080,7 +1166,7 @@ cgroup_make(const struct plan *p, struct run *r)
 	for (s = r->share; s < r->share + r->nshares; s++) {
 		/* the device policy of v1 must be there before there is anything below */
 		if (make_share(s) == 0 && (has_word(s->kind, "devices") || fill(p, r, s))) {
-			if (cgroup_is_v2(s))
+			if (WITH_LIMITS && cgroup_is_v2(s))
 				enable(r, s, s == r->share && (p->boot || p->nesting == YES));
 			continue;
 		}
@@ -1144,12 +1230,14 @@ cgroup_extend(struct run *r)
 {
 	struct share *s;
 
+	if (!WITH_LIMITS)
+		return;
 	for (s = r->share; s < r->share + r->nshares; s++) {
 		if (s->dir < 0) {
 			if (make_share(s) < 0 || !cgroup_fill(s) || kill(r->pid, 0) < 0) {
 				int saved = errno;
 
-				remove_share(s);
+				cgroup_take_away(s);
 				errno = saved;
 				die("make control group %s:", s->path);
 			}
@@ -1166,6 +1254,8 @@ cgroup_freezer(struct run *r)
 	struct share *s;
 	struct stat st;
 
+	if (!WITH_LIMITS)
+		return NULL;
 	for (s = r->share; s < r->share + r->nshares; s++)
 		if (cgroup_is_v2(s) && fstatat(s->dir, "cgroup.freeze", &st, 0) == 0)  /* 5.2 */
 			return s;
@@ -1182,6 +1272,8 @@ cgroup_freeze(struct share *s, bool on)
 	char text[256];
 	int tries;
 
+	if (!WITH_LIMITS && !WITH_RUNTIME)
+		return false;
 	want = v2 ? on ? "frozen 1" : "frozen 0" : on ? "FROZEN" : "THAWED";
 	if (put_at(s->dir, v2 ? "cgroup.freeze" : state, v2 ? want + 7 : want) < 0)
 		return false;
@@ -1208,6 +1300,49 @@ cgroup_thaw(const struct share *s)
 		put_at(s->root, fmt("%s/cgroup.freeze", s->path), "0");
 	else if (has_word(s->kind, "freezer"))
 		put_at(s->root, fmt("%s/freezer.state", s->path), "THAWED");
+}
+
+/* the number that stands behind a word, or 0 */
+static uint64_t
+number_of(int dir, const char *file, const char *name)
+{
+	char text[512], *rest = text, *line;
+	const char *value;
+
+	if (read_at(dir, file, text, sizeof(text)) > 0)
+		while ((line = next_line(&rest)))
+			if ((value = after(line, name)))
+				return strtoull(value, NULL, 10);
+	return 0;
+}
+
+const char *
+cgroup_starved(const struct run *r)
+{
+	const struct share *s;
+	uint64_t limit;
+	bool v2, full;
+	size_t unit;
+
+	for (s = r->share; WITH_LIMITS && s < r->share + r->nshares; s++) {
+		v2 = cgroup_is_v2(s);
+		/* v1 counts only where the process was */
+		if ((!v2 && !has_word(s->kind, "memory")) || !number_of(v2 ? s->dir : s->payload,
+		                                                         v2 ? "memory.events" : "memory.oom_control", "oom_kill "))
+			continue;
+		if (v2)  /* local: 5.2. Root inside may have set limits below */
+			full = number_of(s->dir, faccessat(s->dir, "memory.events.local", F_OK, 0) == 0 ? "memory.events.local"
+			                                                                               : "memory.events", "oom ");
+		else
+			full = number_of(s->dir, "memory.failcnt", "");
+		limit = number_of(s->dir, v2 ? "memory.max" : "memory.limit_in_bytes", "");
+		if (!full || !limit || limit >> 62)
+			return "the host had none left";
+		for (unit = 0; limit % 1024 == 0 && unit < 4; unit++)
+			limit /= 1024;
+		return fmt("MemoryMax=%llu%.1s", (unsigned long long)limit, &"\0KMGT"[unit]);
+	}
+	return NULL;
 }
 
 /* ---- in the child ---------------------------------------------------------------------------- */
@@ -1240,7 +1375,8 @@ cgroup_enter(const struct plan *p, struct run *r)
 		close_shares(r);
 		return;
 	}
-	r->cgroup_shown = r->nshares > 0 && p->cgroup_namespace != NO;
+	/* who is in one takes himself for contained, and leaves boot loaders alone: systemd-detect-virt(1) */
+	r->cgroup_shown = r->nshares > 0 && (p->cgroup_namespace ? p->cgroup_namespace == YES : !rescue(p));
 	if (r->cgroup_shown && unshare(CLONE_NEWCGROUP) < 0) {
 		r->cgroup_shown = false;
 		warn("make a control group namespace (Linux 4.6, CONFIG_CGROUPS), so /sys/fs/cgroup stays empty:");
@@ -1309,12 +1445,12 @@ cgroup_mount(const struct plan *p, struct run *r)
 		if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) == 0)
 			return;
 		/* busy: the /sys that we could have has that of the machine around us */
-		if (errno != EBUSY || mount("tmpfs", "/sys/fs/cgroup", "tmpfs", flags, "mode=755,size=4m,nr_inodes=1k") < 0
+		if (errno != EBUSY || sys_mount_memory("/sys/fs/cgroup", flags, "mode=755,size=4m,nr_inodes=1k") < 0
 		    || mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) < 0)
 			warn("mount /sys/fs/cgroup:");
 		return;
 	}
-	if (mount("tmpfs", "/sys/fs/cgroup", "tmpfs", flags, "mode=755,size=4m,nr_inodes=1k") < 0) {
+	if (sys_mount_memory("/sys/fs/cgroup", flags, "mode=755,size=4m,nr_inodes=1k") < 0) {
 		warn("mount /sys/fs/cgroup:");
 		return;
 	}

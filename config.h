@@ -37,6 +37,18 @@
 	"/usr/lib/systemd/import-pubring.gpg", "/usr/lib/systemd/import-pubring.pgp"
 /* 1: pulls keep what they fetched, read-only and hidden, beside the image, as --keep-download=yes does; it takes twice the room */
 #define KEEP_DOWNLOAD 0
+/* pull-oci: the registry of a REF that names none */
+#define REGISTRY "docker.io"
+/*
+ * Where images of a registry are fetched, in this order: its name, and URLs; the last of them is itself, those before it
+ * are mirrors. One that stands in no row is asked by https
+ */
+#define REGISTRIES \
+	/* { "registry.lan:5000", { "http://registry.lan:5000" } }, */ \
+	/* { "docker.io", { "http://mirror.lan:5000", "https://registry-1.docker.io" } }, */ \
+	{ "docker.io", { "https://registry-1.docker.io" } }
+/* names and passwords, as docker login, podman login and skopeo login leave them */
+#define REGISTRY_LOGINS "/run/containers/0/auth.json", "/root/.config/containers/auth.json", "/root/.docker/config.json"
 /* what makes the file system of pool SIZE */
 #define POOL_MKFS "mkfs.btrfs", "-q"
 
@@ -68,6 +80,9 @@
  */
 #define SPARE_NETWORKS 0
 
+/* what masquerades IPv4 and IPv6 where the kernel has no nf_tables */
+#define IPTABLES "iptables", "ip6tables"
+
 /* --port: most ports of a range; most that are relayed by the supervisor where nf_tables does not lead them: a socket each */
 #define PORT_RANGE 1024
 #define RELAY_PORTS 128
@@ -84,6 +99,8 @@
 #define LOG_FILE_SIZE (1 << 20)
 /* seconds until a machine that was asked to power off is killed */
 #define STOP_SECONDS 90
+/* and one of an image of OCI whose command handles no signal that would ask it to */
+#define DEAF_SECONDS 10
 /* --restart: the first pause before it begins again, and the longest, in seconds; one that ran so long begins with the first again */
 #define RESTART_FIRST 1
 #define RESTART_MOST 60
@@ -100,19 +117,59 @@
 /* seconds that the stub of -a gives the other processes when it is told to end */
 #define STUB_PATIENCE 10
 
-/* 0 leaves the filters of system calls out of the program: 15 KB */
+/*
+ * What the program is made of. 0 leaves a part out, with its options and verbs, which are refused then; KB are what that
+ * saves on x86_64 ("make size" measures it). One that names another goes with that. Without any 97 KB are left,
+ * with ZLIB=n BTRFS=n: a program that runs and boots trees
+ */
+/* filters of system calls, --system-call-filter, --restrict-address-families, --suppress-sync: 15 KB */
 #define WITH_SECCOMP 1
 /* 0: without --system-call-filter a machine may make any system call, and with ~ all but those */
 #define WITH_DEFAULT_FILTER 1
-
-/*
- * 0 leaves out, and on x86_64 saves: looking after machines: the verbs from list to cat, what a console said, --log and
- * --wait-for: 60 KB. stop is a SIGTERM to the supervisor then
- */
+/* looking after machines: the verbs from list to monitor, what a console said, --log and --wait-for: 60 KB. stop is a SIGTERM then */
 #define WITH_MACHINES 1
-/* import and export, and with them pulls: 94 KB, with zlib */
-#define WITH_IMPORT 1
-/* disk images: 12 KB */
+/* images: the verbs from list-images on, --template, and clones in layers: 28 KB. -M finds directories all the same */
+#define WITH_IMAGES 1
+/* import and export: 84 KB, with zlib */
+#define WITH_IMPORT WITH_IMAGES
+/* pulls: 36 KB */
+#define WITH_PULL WITH_IMPORT
+/* images of the OCI and of docker: import-oci, pull-oci, and --oci-bundle: 48 KB */
+#define WITH_OCI WITH_PULL
+/* the verb oci, and what runc and crun do under their names: 61 KB */
+#define WITH_RUNTIME WITH_OCI
+/* disk images and block devices, -i: 11 KB */
 #define WITH_DISK 1
-/* pulls: 37 KB */
-#define WITH_PULL 1
+/* networks, all that begins with --network, and -p: 81 KB. --private-network, with a loopback alone, is there all the same */
+#define WITH_NETWORK 1
+/* answers to guests that ask by DHCP and for routers: 8 KB. Without, addresses are set inside before the payload begins, as with it */
+#define WITH_DHCP WITH_NETWORK
+/* the relay for names, where only the host reaches the servers: 6 KB. Without, guests ask a resolver of the host's then */
+#define WITH_DNS WITH_NETWORK
+/* -p: 19 KB */
+#define WITH_PORTS WITH_NETWORK
+/* --network-interface: 11 KB */
+#define WITH_MOVE WITH_NETWORK
+/* users of its own, -U, --private-users, --nesting: 17 KB. start runs machines without them then */
+#define WITH_USERNS 1
+/*
+ * --property, --slice, --device, --rlimit and the like; the verbs freeze, thaw and set-property: 26 KB. Without, no device
+ * node works but those in /dev, and root inside has no CAP_MKNOD
+ */
+#define WITH_LIMITS 1
+/* --bind, --bind-ro, --tmpfs, --inaccessible, --overlay: 17 KB */
+#define WITH_MOUNTS 1
+/* --overlay, -x, --volatile and --pivot-root: 10 KB */
+#define WITH_OVERLAY 1
+/* .nspawn files, --settings and the verb settings: 7 KB. Without, one that is there is still warned of */
+#define WITH_SETTINGS 1
+/* /etc/resolv.conf, time zone and journal as the host has them, and credentials: 5 KB. Without, the tree's own files stay */
+#define WITH_INTEGRATION 1
+/* --rescue: 2 KB */
+#define WITH_RESCUE 1
+/* small mount namespaces to be born in: 1 KB. Without, starts take longer on hosts with many mounts */
+#define WITH_MNTNS 1
+/* texts: what help says of options, -v, the verbs plan, completion and manual: 14 KB */
+#define WITH_HELP 1
+/* the verb check: 12 KB */
+#define WITH_CHECK 1

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -106,18 +107,57 @@ console_make(const struct plan *p, struct run *r)
 	struct winsize size;
 	int zero = 0, master;
 
-	(void)p;
 	if (r->mode == CONSOLE_PIPE)
 		return;
+	/* of the machine's own instance, whatever /dev/ptmx leads to; where there is one for all, the node is in /dev only */
 	master = openat(AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0 && errno == ENOENT)
+		master = openat(AT_FDCWD, "/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (master < 0)
 		die("open a terminal of the machine's own:");
-	if (ioctl(master, TIOCSPTLCK, &zero) < 0)
+	if (ioctl(master, TIOCSPTLCK, &zero) < 0 || ioctl(master, TIOCGPTN, &r->terminal) < 0)
 		die("unlock the machine's terminal:");
+	/* where the host's are no others; and /dev may be the host's */
+	if (r->terminal && !rescue(p) && (unlink("/dev/console") < 0 || symlink(fmt("pts/%d", r->terminal), "/dev/console") < 0))
+		die("make link /dev/console:");
 	if (r->mode == CONSOLE_INTERACTIVE && ioctl(0, TIOCGWINSZ, &size) == 0)
 		ioctl(master, TIOCSWINSZ, &size);
 	if (sys_send(wirefd, note, sizeof(note), master) < 0)
 		die("hand over the machine's terminal:");
+}
+
+/* that something else may be mounted there does not help the guest */
+unsigned int
+console_pty(int root, const struct winsize *size, int *master, int *slave)
+{
+	enum { DEVPTS = 0x1cd1 };  /* DEVPTS_SUPER_MAGIC */
+	int dir = sys_open_in(root, "dev/pts", O_PATH, IN_DIR), zero = 0;
+	unsigned int number;
+	struct statfs fs;
+	struct stat st;
+
+	if (dir < 0)
+		die("open /dev/pts of the machine:");
+	*master = fstatfs(dir, &fs) < 0 || (uint32_t)fs.f_type != DEVPTS ? -1
+	        : openat(dir, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (*master < 0 && (uint32_t)fs.f_type == DEVPTS && errno == ENOENT)
+		die("%s: exec needs none", lacks("terminals for each machine", "DEVPTS_MULTIPLE_INSTANCES; Linux 4.7"));
+	if (*master < 0 && (uint32_t)fs.f_type == DEVPTS)
+		die("open a terminal of the machine's own:");
+	if (*master < 0 || fstatfs(*master, &fs) < 0 || (uint32_t)fs.f_type != DEVPTS || fstat(*master, &st) < 0
+	    || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
+		die("what the machine has at /dev/pts is no devpts: no terminal can be had there");
+	if (ioctl(*master, TIOCSPTLCK, &zero) < 0 || ioctl(*master, TIOCGPTN, &number) < 0)
+		die("unlock the machine's terminal:");
+	if (size)
+		ioctl(*master, TIOCSWINSZ, size);
+	*slave = openat(dir, fmt("%u", number), O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (*slave < 0 || fstatfs(*slave, &fs) < 0 || (uint32_t)fs.f_type != DEVPTS)
+		die("open the machine's terminal %u:", number);
+	fcntl(*master, F_SETFL, O_RDWR);
+	fcntl(*slave, F_SETFL, O_RDWR);
+	close(dir);
+	return number;
 }
 
 static void
@@ -138,7 +178,7 @@ console_take(const struct plan *p, struct run *r)
 				take(r->relay[i], i);
 		return;
 	}
-	fd = openat(AT_FDCWD, r->mode == CONSOLE_PASSIVE ? "/dev/null" : "/dev/pts/0", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, r->mode == CONSOLE_PASSIVE ? "/dev/null" : fmt("/dev/pts/%d", r->terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		die("open the machine's terminal:");
 	for (i = 0; i < 3; i++)

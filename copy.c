@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1009,7 +1008,7 @@ make_dir(const struct copy *c, int to, const char *name, bool *made)
 	*made = mkdirat(to, name, 0700) == 0;
 	if (!*made && (errno != EEXIST || !(c->flags & COPY_MERGE)))
 		return -1;
-	return openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return sys_open_dir(to, name);
 }
 
 static int
@@ -1135,14 +1134,6 @@ prepare(struct copy *c, int from, bool made)
 	return dir_open(c, to, &c->walk->top, made);
 }
 
-static bool
-spare_processor(int flags)
-{
-	cpu_set_t set;
-
-	return !(flags & COPY_ALONE) && sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1;
-}
-
 /* a second thread, which takes no signals */
 static bool
 start_thread(struct copy *c, pthread_t *thread)
@@ -1201,7 +1192,7 @@ copy_dir(struct copy *c, int from, bool made)
 		fail(c, "", false, "");
 		return;
 	}
-	threads = spare_processor(c->flags) && start_thread(c, &thread);
+	threads = !(c->flags & COPY_ALONE) && sys_has_threads() && start_thread(c, &thread);
 	copy_walk(c);
 	if (threads)
 		end_thread(c, thread);
@@ -1342,7 +1333,7 @@ remove_dir(int dir, const char *name)
 static int
 descend(struct walk *w, int dir, const char *name)
 {
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = sys_open_dir(dir, name);
 	struct look l;
 
 	if (fd < 0)
@@ -1415,48 +1406,17 @@ remove_left(struct walk *w, int *tries)
 static bool
 has_mounts(int dir, const char *name)
 {
-	char self[32], path[PATH_MAX], *line = NULL, *end;
-	const char *at;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	size_t room = 0, n;
-	bool found = false;
+	char self[32], path[PATH_MAX];
+	size_t n;
 	ssize_t len;
-	int i;
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", dir);
 	len = dir == AT_FDCWD ? (getcwd(path, sizeof(path)) ? (ssize_t)strlen(path) : -1) : readlink(self, path, sizeof(path) - 1);
-	if (len > 0)
-		path[len] = 0;
-	n = len > 0 ? (size_t)len : 0;
-	if (n + strlen(name) + 2 <= sizeof(path) && n)
-		n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%s", n == 1 ? "" : "/", name);
-	else
-		n = 0;
-	while (f && n && !found && getline(&line, &room, f) > 0) {
-		for (at = line, i = 0; at && i < 4; i++)
-			at = strchr(at + 1, ' ');
-		end = at ? strchr(at + 1, ' ') : NULL;
-		if (!end)
-			continue;
-		*end = 0;
-		at++;
-		/* blanks and the like are in octal, as in a string of C */
-		for (i = 0; *at && path[i]; i++, at++) {
-			int byte = (unsigned char)*at;
-
-			if (byte == '\\') {
-				at++;
-				byte = unescape(&at);
-			}
-			if (byte != (unsigned char)path[i])
-				break;
-		}
-		found = !path[i] && (!*at || *at == '/');
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return found;
+	if (len <= 0 || (size_t)len + strlen(name) + 2 > sizeof(path))
+		return false;
+	n = (size_t)len;
+	snprintf(path + n, sizeof(path) - n, "%s%s", n == 1 ? "" : "/", name);
+	return walk_mounted(path, true);
 }
 
 static int

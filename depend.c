@@ -19,7 +19,6 @@
 #include <linux/rtnetlink.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 enum { FOR_PATH, FOR_MOUNT, FOR_LINK, FOR_MACHINE, KINDS };
 /* what is not there, in a sentence */
@@ -75,42 +74,12 @@ depend_check(const struct plan *p)
 
 /* ---- is it there ------------------------------------------------------------------ */
 
-/* a field of mountinfo, up to its blank: spaces and the like are \040 there */
-static bool
-same_path(const char *field, const char *path)
-{
-	int c;
-
-	for (; *field && *field != ' '; field++, path++) {
-		c = (unsigned char)*field;
-		if (c == '\\') {
-			field++;
-			c = unescape(&field);
-		}
-		if (c != (unsigned char)*path)
-			return false;
-	}
-	return !*path;
-}
-
 static bool
 is_mounted(const char *path)
 {
-	char real[PATH_MAX], *line = NULL, *at;
-	FILE *f = realpath(path, real) ? fopen("/proc/self/mountinfo", "re") : NULL;
-	bool found = false;
-	size_t room = 0;
-	int i;
+	char real[PATH_MAX];
 
-	while (f && !found && getline(&line, &room, f) > 0) {
-		for (at = line, i = 0; at && i < 4; i++)
-			at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL;
-		found = at && same_path(at, real);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return found;
+	return realpath(path, real) && walk_mounted(real, false);
 }
 
 /* a bridge without ports has no carrier, and is there all the same for who becomes one */

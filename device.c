@@ -6,11 +6,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -22,14 +24,16 @@ enum { MAKE = 1, READ = 2, WRITE = 4, ALL = 7 };  /* BPF_DEVCG_ACC_* */
 enum { BLOCK = 1, CHAR = 2 };                     /* BPF_DEVCG_DEV_* */
 enum { MAJOR_MOST = 2047, MINOR_BITS = 20, RULES_MOST = 1000, DEVICES_MOST = 2000, ANY = -1 };
 
-struct rule { int type, major, minor, access; bool terminal; };
+/* both types: for all. What: one of its terminal's, or refused */
+enum { TERMINAL = 1, REFUSED };
+struct rule { int type, major, minor, access, what; };
 struct device { char *path; mode_t mode; gid_t gid; dev_t dev; int tree; };  /* path is below /dev */
 
 /* what every guest may use: the nodes of its /dev, its terminals, and whiteouts */
 static const struct rule usual[] = {
-	{ CHAR, 1, 3, ALL, false }, { CHAR, 1, 5, ALL, false }, { CHAR, 1, 7, ALL, false }, { CHAR, 1, 8, ALL, false },
-	{ CHAR, 1, 9, ALL, false }, { CHAR, 5, 0, ALL, true }, { CHAR, 5, 2, ALL, true },
-	{ CHAR, 136, ANY, READ | WRITE, true }, { CHAR, 0, 0, ALL, false }, { BLOCK, 0, 0, ALL, false },
+	{ CHAR, 1, 3, ALL, 0 }, { CHAR, 1, 5, ALL, 0 }, { CHAR, 1, 7, ALL, 0 }, { CHAR, 1, 8, ALL, 0 },
+	{ CHAR, 1, 9, ALL, 0 }, { CHAR, 5, 0, ALL, TERMINAL }, { CHAR, 5, 2, ALL, TERMINAL },
+	{ CHAR, 136, ANY, READ | WRITE, TERMINAL }, { CHAR, 0, 0, ALL, 0 }, { BLOCK, 0, 0, ALL, 0 },
 };
 
 /* ---- words ------------------------------------------------------------------------ */
@@ -65,7 +69,7 @@ parse_device(const char *word, int *access)
 	char *name;
 
 	*access = colon ? parse_access(colon + 1) : 0;
-	name = *access ? fmt("%.*s", (int)(colon - word), word) : xstrdup(word);
+	name = *access ? xstrndup(word, (size_t)(colon - word)) : xstrdup(word);
 	if (!*access)
 		*access = ALL;
 	if (after(name, "/dev/") ? strlen(name) > 5 && strlen(name) < 256 && !strstr(name, "/..") && !strstr(name, "//")
@@ -80,7 +84,7 @@ parse_allow(const char *value, int *access)
 {
 	size_t n = strcspn(value, " \t");
 	const char *rest = value + n + strspn(value + n, " \t");
-	char *spec = fmt("%.*s", (int)n, value);
+	char *spec = xstrndup(value, n);
 
 	*access = *rest ? parse_access(rest) : ALL;
 	if (!*spec)
@@ -97,6 +101,8 @@ device_check(const struct plan *p)
 	char **w;
 	int access;
 
+	if (!WITH_LIMITS)
+		return;
 	for (w = p->device; w && *w; w++)
 		parse_device(*w, &access);
 	for (w = p->property; w && *w; w++) {
@@ -125,12 +131,14 @@ add_rule(struct run *r, int type, unsigned int major, int minor, int access)
 	r->rule = scratch_room(&rules, RULES_MOST * sizeof(*r->rule));
 	if (r->nrules == RULES_MOST)
 		die("more than %d devices are let through", RULES_MOST);
-	r->rule[r->nrules++] = (struct rule){ type, (int)major, minor, access, false };
+	r->rule[r->nrules++] = (struct rule){ .type = type, .major = (int)major, .minor = minor, .access = access };
 }
 
 void
 device_allow(struct run *r, mode_t type, int major, int minor, const char *access)
 {
+	if (!WITH_LIMITS)
+		return;
 	add_rule(r, S_ISBLK(type) ? BLOCK : CHAR, (unsigned int)major, minor, parse_access(access));
 }
 
@@ -313,38 +321,15 @@ look_at_allow(struct run *r, const char *value)
 
 /* ---- the policy, as a program ---------------------------------------------------------- */
 
-/* registers: 2 what is asked for, 3 scratch, 4 both numbers */
-struct code { struct bpf_insn at[RULES_MOST * 8 + 32]; size_t n; };
+/* registers: 2 what is asked for and not yet allowed, 3 its type, 4 both numbers, 6 scratch */
+enum { PER_RULE = 8, AROUND = 16, TO_REFUSE = 0x7ffe, TO_ALLOW = 0x7fff };
+struct code { size_t n; struct bpf_insn at[RULES_MOST * PER_RULE + AROUND]; };
 
 static void
 put(struct code *c, int op, unsigned int dst, unsigned int src, int off, int32_t imm)
 {
 	c->at[c->n++] = (struct bpf_insn){ .code = (uint8_t)op, .dst_reg = dst & 15u, .src_reg = src & 15u,
 		.off = (int16_t)off, .imm = imm };
-}
-
-enum { TO_ALLOW = 0x7fff };
-
-static void
-put_rule(struct code *c, const struct rule *rule)
-{
-	int key = rule->major << MINOR_BITS | rule->minor;
-	bool any = rule->minor == ANY, all = rule->access == ALL;
-
-	if (any) {
-		put(c, BPF_ALU64 | BPF_MOV | BPF_X, 3, 4, 0, 0);
-		put(c, BPF_ALU64 | BPF_RSH | BPF_K, 3, 0, 0, MINOR_BITS);
-		key = rule->major;
-	}
-	if (all) {
-		put(c, BPF_JMP | BPF_JEQ | BPF_K, any ? 3 : 4, 0, TO_ALLOW, key);
-		return;
-	}
-	put(c, BPF_JMP | BPF_JNE | BPF_K, any ? 3 : 4, 0, 4, key);
-	put(c, BPF_ALU64 | BPF_MOV | BPF_X, 3, 2, 0, 0);
-	put(c, BPF_ALU64 | BPF_RSH | BPF_K, 3, 0, 0, 16);
-	put(c, BPF_ALU64 | BPF_AND | BPF_K, 3, 0, 0, ALL & ~rule->access);
-	put(c, BPF_JMP | BPF_JEQ | BPF_K, 3, 0, TO_ALLOW, 0);
 }
 
 static void
@@ -354,16 +339,74 @@ put_return(struct code *c, int value)
 	put(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-/* struct bpf_cgroup_dev_ctx: access << 16 | type, major, minor */
+/* go on if it is so, else to a place that is not there yet: with what is not so first the verifier sees all but once */
+static size_t
+put_unless(struct code *c, unsigned int reg, int value)
+{
+	put(c, BPF_JMP | BPF_JEQ | BPF_K, reg, 0, 1, value);
+	put(c, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	return c->n - 1;
+}
+
+static void
+land(struct code *c, size_t jump)
+{
+	if (jump)
+		c->at[jump].off = (int16_t)(c->n - jump - 1);
+}
+
+static bool
+for_all(const struct rule *rule)
+{
+	return rule->type == (BLOCK | CHAR) && rule->major == ANY && rule->minor == ANY && rule->access == ALL;
+}
+
+/* its type has been asked for */
+static void
+put_rule(struct code *c, const struct rule *rule)
+{
+	bool any = rule->minor == ANY && rule->major == ANY;
+	int target = rule->what == REFUSED ? TO_REFUSE : TO_ALLOW, key = any ? 0 : rule->minor;
+	unsigned int reg = 4;
+	size_t jump = 0;
+
+	if (!any && (rule->minor == ANY || rule->major == ANY)) {
+		reg = 6;
+		key = rule->minor == ANY ? rule->major : rule->minor;
+		put(c, BPF_ALU64 | BPF_MOV | BPF_X, 6, 4, 0, 0);
+		put(c, BPF_ALU64 | (rule->minor == ANY ? BPF_RSH : BPF_AND) | BPF_K, 6, 0, 0,
+		    rule->minor == ANY ? MINOR_BITS : (1 << MINOR_BITS) - 1);
+	} else if (!any) {
+		key |= rule->major << MINOR_BITS;
+	}
+	if (rule->access == ALL) {
+		put(c, BPF_JMP | (any ? BPF_JA : BPF_JEQ) | BPF_K, any ? 0 : reg, 0, target, key);
+		return;
+	}
+	if (!any)
+		jump = put_unless(c, reg, key);
+	if (rule->what == REFUSED) {
+		put(c, BPF_ALU64 | BPF_MOV | BPF_X, 6, 2, 0, 0);
+		put(c, BPF_ALU64 | BPF_AND | BPF_K, 6, 0, 0, rule->access);
+		put(c, BPF_JMP | BPF_JNE | BPF_K, 6, 0, TO_REFUSE, 0);
+	} else {
+		put(c, BPF_ALU64 | BPF_AND | BPF_K, 2, 0, 0, ALL & ~rule->access);
+		put(c, BPF_JMP | BPF_JEQ | BPF_K, 2, 0, TO_ALLOW, 0);
+	}
+	land(c, jump);
+}
+
+/* struct bpf_cgroup_dev_ctx: access << 16 | type, major, minor. For each kind of access the last rule of it counts */
 static int
-compile(const struct run *r)
+compile(const struct rule *rule, size_t n)
 {
 	static void *code;
 	struct code *c = scratch_room(&code, sizeof(*c));
-	size_t i, skip, allow;
+	int type = BLOCK | CHAR, usually = 0;
+	size_t i, jump = 0, end;
+	bool other = false;
 
 	c->n = 0;
-
 	put(c, BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0, 0);
 	put(c, BPF_LDX | BPF_MEM | BPF_W, 4, 1, 4, 0);
 	put(c, BPF_LDX | BPF_MEM | BPF_W, 3, 1, 8, 0);
@@ -371,46 +414,60 @@ compile(const struct run *r)
 	put(c, BPF_ALU64 | BPF_OR | BPF_X, 4, 3, 0, 0);
 	put(c, BPF_ALU64 | BPF_MOV | BPF_X, 3, 2, 0, 0);
 	put(c, BPF_ALU64 | BPF_AND | BPF_K, 3, 0, 0, 0xffff);
-	skip = c->n;
-	put(c, BPF_JMP | BPF_JNE | BPF_K, 3, 0, 0, CHAR);
-	for (i = 0; i < r->nrules; i++)
-		if (r->rule[i].type == CHAR)
-			put_rule(c, &r->rule[i]);
-	put_return(c, 0);
-	c->at[skip].off = (int16_t)(c->n - skip - 1);
-	for (i = 0; i < r->nrules; i++)
-		if (r->rule[i].type == BLOCK)
-			put_rule(c, &r->rule[i]);
-	put_return(c, 0);
-	allow = c->n;
-	put_return(c, 1);
-	for (i = 0; i < allow; i++)
-		if (c->at[i].off == TO_ALLOW)
-			c->at[i].off = (int16_t)(allow - i - 1);
+	put(c, BPF_ALU64 | BPF_RSH | BPF_K, 2, 0, 0, 16);
+	while (n-- > 0) {
+		if (for_all(&rule[n])) {  /* the kernel takes no code that is never reached */
+			usually = rule[n].what != REFUSED;
+			break;
+		}
+		if (rule[n].type != type) {
+			land(c, jump);
+			type = rule[n].type;
+			jump = type == (BLOCK | CHAR) ? 0 : put_unless(c, 3, type);
+		}
+		put_rule(c, &rule[n]);
+		if (rule[n].access == ALL && rule[n].major == ANY && rule[n].minor == ANY)
+			while (n > 0 && rule[n - 1].type == type)
+				n--;
+	}
+	land(c, jump);
+	end = c->n;
+	put_return(c, usually);
+	for (i = 0; i < end; i++)
+		if (c->at[i].off >= TO_REFUSE) {
+			bool same = (c->at[i].off == TO_ALLOW) == usually;
+
+			c->at[i].off = (int16_t)(end - i - 1 + (same ? 0 : 2));
+			other |= !same;
+		}
+	if (other)
+		put_return(c, !usually);
 	return sys_device_program(c->at, c->n);
 }
 
 void
 device_look(const struct plan *p, struct run *r)
 {
-	const char *value, *policy = "closed";
+	const char *value, *usually = rescue(p) ? "auto" : "closed", *policy = usually;
 	bool allows = false, by_bind = false, strict;
-	char **w, map[64];
+	char **w;
 	size_t i;
 
+	if (!WITH_LIMITS)
+		return;
 	for (w = p->property; w && *w; w++)
 		if ((value = after(*w, "DevicePolicy=")))
-			policy = *value ? value : "closed";
+			policy = *value ? value : usually;
 		else if ((value = after(*w, "DeviceAllow=")))
 			allows = *value;
-	/* ourselves in a user namespace: no node can be made, those of the host around us must do */
+	/* those of the host around us must do */
 	if (p->device)
-		by_bind = read_at(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) > 0 && !strstr(map, "4294967295");
+		by_bind = sys_within_users();
 	/* strict: the nodes of /dev are made, and but for its terminal none of them works */
-	strict = streq(policy, "strict");
+	r->device_strict = strict = streq(policy, "strict");
 	for (i = 0; i < LEN(usual); i++)
 		add_rule(r, usual[i].type, (unsigned int)usual[i].major, usual[i].minor,
-		         strict && !usual[i].terminal ? MAKE : usual[i].access);
+		         strict && usual[i].what != TERMINAL ? MAKE : usual[i].access);
 	if (r->has_tun)
 		add_rule(r, CHAR, 10, 200, strict ? MAKE : ALL);
 	for (w = p->device; w && *w; w++)
@@ -423,7 +480,7 @@ device_look(const struct plan *p, struct run *r)
 		return;
 	for (i = 0; i < r->nshares; i++)
 		if (cgroup_is_v2(&r->share[i])) {
-			r->device_policy = compile(r);
+			r->device_policy = compile(r->rule, r->nrules);
 			if (r->device_policy < 0)
 				say("no device policy on cgroup2 (CONFIG_CGROUP_BPF): %s", strerror(errno));
 			break;
@@ -434,23 +491,30 @@ device_look(const struct plan *p, struct run *r)
 
 /* ---- the policy, on its control group ---------------------------------------------------- */
 
-/* before there is a directory in it: the kernel asks that */
+/* before there is a directory in it: the kernel asks that. Not all need be ours to give: *refused is the last that is not */
 static bool
-enforce_v1(const struct run *r, struct share *s)
+enforce_v1(int dir, const struct rule *rule, size_t n, const struct rule **refused)
 {
-	const struct rule *rule;
-	char minor[16];
+	char numbers[2][16];
+	int type, i;
 
-	if (put_at(s->dir, "devices.deny", "a") < 0)
+	if (put_at(dir, "devices.deny", "a") < 0)
 		return false;
-	for (rule = r->rule; rule < r->rule + r->nrules; rule++) {
-		strcpy(minor, "*");
-		if (rule->minor != ANY)
-			strcpy(minor, fmt("%d", rule->minor));
-		if (put_at(s->dir, "devices.allow", fmt("%c %d:%s %s%s%s", rule->type == BLOCK ? 'b' : 'c', rule->major, minor,
-		                                        rule->access & READ ? "r" : "", rule->access & WRITE ? "w" : "",
-		                                        rule->access & MAKE ? "m" : "")) < 0)
-			say("device %d:%s is not ours to give: %s", rule->major, minor, strerror(errno));
+	for (; n > 0; n--, rule++) {
+		for (i = 0; i < 2; i++)
+			snprintf(numbers[i], sizeof(numbers[i]), (i ? rule->minor : rule->major) == ANY ? "*" : "%d",
+			         i ? rule->minor : rule->major);
+		for (type = BLOCK; type <= CHAR; type++) {
+			if (!(rule->type & type) || (for_all(rule) && type == CHAR))
+				continue;
+			if (put_at(dir, rule->what == REFUSED ? "devices.deny" : "devices.allow",
+			           fmt("%c %s:%s %s%s%s", for_all(rule) ? 'a' : type == BLOCK ? 'b' : 'c', numbers[0], numbers[1],
+			               rule->access & READ ? "r" : "", rule->access & WRITE ? "w" : "",
+			               rule->access & MAKE ? "m" : "")) == 0)
+				continue;
+			say("device %s:%s is not ours to give: %s", numbers[0], numbers[1], strerror(errno));
+			*refused = rule;
+		}
 	}
 	return true;
 }
@@ -458,6 +522,7 @@ enforce_v1(const struct run *r, struct share *s)
 static bool
 enforce(struct run *r)
 {
+	const struct rule *refused;
 	struct share *s;
 
 	for (s = r->share; s < r->share + r->nshares; s++) {
@@ -468,12 +533,111 @@ enforce(struct run *r)
 				return true;
 			say("attach the device policy: %s", strerror(errno));
 		} else if (s->payload < 0) {
-			if (enforce_v1(r, s))
+			if (enforce_v1(s->dir, r->rule, r->nrules, &refused))
 				return true;
 			say("set the device policy of %s: %s", s->path, strerror(errno));
 		}
 	}
 	return false;
+}
+
+/* of the runtime-spec: type, major, minor, access; what is not said is any */
+static struct rule
+parse_rule(const struct json *j)
+{
+	const char *type = json_string(j, "type"), *access = json_string(j, "access");
+	struct rule rule = { .what = json_true(j, "allow") ? 0 : REFUSED };
+	long long major = ANY, minor = ANY;
+
+	rule.type = !type || *type == 'a' ? BLOCK | CHAR : *type == 'b' ? BLOCK : CHAR;
+	if ((json_get(j, "major") && !json_number(j, "major", ANY, MAJOR_MOST, &major))
+	    || (json_get(j, "minor") && !json_number(j, "minor", ANY, (1 << MINOR_BITS) - 1, &minor)))
+		die("linux.resources.devices: no policy can be made for numbers below -1, or so large ones");
+	rule.major = (int)major;
+	rule.minor = (int)minor;
+	rule.access = access && *access ? parse_access(access) : ALL;
+	if (!rule.access)
+		die("linux.resources.devices: access %s: not letters of rwm", access);
+	return rule;
+}
+
+/* v1 takes back what was allowed only in the same words: a rule that refuses part of it would be lost */
+static bool
+takes_part_back(const struct rule *rule, size_t i)
+{
+	const struct rule *r = rule + i, *k;
+
+	for (k = r; r->what == REFUSED && !for_all(r) && k-- > rule && !for_all(k);)
+		if (k->what != REFUSED && k->type & r->type && k->access & r->access && (k->major != r->major || k->minor != r->minor)
+		    && (k->major == r->major || k->major == ANY || r->major == ANY)
+		    && (k->minor == r->minor || k->minor == ANY || r->minor == ANY))
+			return true;
+	return false;
+}
+
+void
+device_set(const struct share *share, size_t n, const struct json *devices)
+{
+	static const struct rule nodes = { .type = BLOCK | CHAR, .major = ANY, .minor = ANY, .access = MAKE };
+	const struct json *j = json_first(devices, "");
+	const struct rule *refused = NULL;
+	const struct share *s;
+	struct rule rule[RULES_MOST];
+	size_t said = 0, all;
+	bool free = false;
+	int program;
+
+	for (; j; j = j->next) {
+		if (said + LEN(usual) + 1 >= LEN(rule))
+			die("linux.resources.devices: more than %d", RULES_MOST);
+		rule[said] = parse_rule(j);
+		free = for_all(&rule[said]) ? rule[said].what != REFUSED : free && rule[said].what != REFUSED;
+		said++;
+	}
+	if (free)  /* of any policy */
+		return;
+	memcpy(rule + said, usual, sizeof(usual));
+	all = said + LEN(usual);
+	rule[all++] = nodes;
+	for (s = share; s < share + n; s++) {
+		if (!cgroup_is_v2(s) && cgroup_has(s, "devices")) {
+			for (all = 0; all < said; all++)
+				if (takes_part_back(rule, all))
+					die("linux.resources.devices[%zu]: v1 cannot refuse a part of what a rule before it allows", all);
+			all = said + LEN(usual) + 1;
+			if (!enforce_v1(s->dir, rule, all, &refused)) {
+				if (sys_within_users())
+					break;
+				die("linux.resources.devices: set the policy of %s:", s->path);
+			}
+			if (refused && refused < rule + said)
+				die("linux.resources.devices[%d]: not ours to give", (int)(refused - rule));
+			return;
+		}
+	}
+	for (s = share; s < share + n; s++) {
+		if (!cgroup_is_v2(s))
+			continue;
+		program = compile(rule, all);
+		if (program >= 0 && sys_device_attach(s->dir, program) == 0) {
+			close(program);
+			return;
+		}
+		if (sys_within_users())
+			break;
+		if (errno == EPERM)
+			die("linux.resources.devices: on cgroup2 a policy takes bpf(2), which machines have with --nesting:");
+		die("linux.resources.devices: %s:", lacks("device policy on cgroup2", "CGROUP_BPF"));
+	}
+	/* there no nodes but those that are shown from the host around us can come */
+	if (sys_within_users()) {
+		say("no device policy is to be had here, and none is needed");
+		return;
+	}
+	if (!n)
+		die("no control group is ours to make, and so nothing keeps the container from devices: mount -t cgroup2 cgroup2 /sys/fs/cgroup,"
+		    " or say --cgroup-manager=disabled");
+	die("linux.resources.devices: %s", lacks("device policy", "CGROUP_DEVICE, or on cgroup2 CONFIG_CGROUP_BPF"));
 }
 
 static bool
@@ -491,7 +655,7 @@ void
 device_enforce(const struct plan *p, struct run *r)
 {
 	enum { CAP_MKNOD = 27 };
-	bool held = r->device_free || enforce(r);
+	bool held = WITH_LIMITS ? r->device_free || enforce(r) : rescue(p);
 	struct share *s;
 
 	for (s = r->share; s < r->share + r->nshares; s++)
@@ -503,13 +667,18 @@ device_enforce(const struct plan *p, struct run *r)
 		r->device_bare = false;
 		return;
 	}
+	if (r->device_strict)
+		die("--property=DevicePolicy=strict: %s", lacks("device policy", "CGROUP_BPF, CONFIG_CGROUP_DEVICE"));
 	r->keep &= ~((uint64_t)1 << CAP_MKNOD);
 	if (r->device_bare)  /* and it was said */
 		return;
 	r->device_bare = true;
+	if (!WITH_LIMITS)  /* as config.h says */
+		return;
 	/* in another machine there is none, and no way to make a node */
-	(r->nested && !asks_for_policy(p) ? say : warn)("no device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE), "
-	                                                "so root inside has no CAP_MKNOD, and no device node works but those in /dev");
+	(r->nested && !asks_for_policy(p) ? say : warn)("no %s, so root inside has no CAP_MKNOD, and no device node works but those in "
+		"/dev", r->nshares ? "device policy is to be had (CONFIG_CGROUP_BPF or CONFIG_CGROUP_DEVICE)"
+		                   : "control groups are to be had (CONFIG_CGROUPS): no limits and no device policy");
 }
 
 /* ---- in the child -------------------------------------------------------------------------- */
@@ -518,15 +687,15 @@ bool
 device_shut(const struct run *r, const char *path)
 {
 	enum { ATTR_NODEV = 4 };  /* MOUNT_ATTR_NODEV of mount_setattr(2) */
-	struct statvfs fs;
+	struct statfs fs;
 	unsigned long flags = MS_NODEV;
 
 	if (!r->device_bare || sys_mount_setattr(AT_FDCWD, path, ATTR_NODEV, 0) == 0)
 		return true;
-	if (statvfs(path, &fs) == 0)
-		flags |= (fs.f_flag & ST_RDONLY ? MS_RDONLY : 0) | (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0)
-		       | (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) | (fs.f_flag & ST_NOATIME ? MS_NOATIME : 0)
-		       | (fs.f_flag & ST_RELATIME ? MS_RELATIME : 0);
+	if (statfs(path, &fs) == 0)
+		flags |= (fs.f_flags & ST_RDONLY ? MS_RDONLY : 0) | (fs.f_flags & ST_NOSUID ? MS_NOSUID : 0)
+		       | (fs.f_flags & ST_NOEXEC ? MS_NOEXEC : 0) | (fs.f_flags & ST_NOATIME ? MS_NOATIME : 0)
+		       | (fs.f_flags & ST_RELATIME ? MS_RELATIME : 0);
 	if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0)
 		die("keep device nodes from working that are mounted with it:");
 	return false;
@@ -564,6 +733,8 @@ device_make(const struct plan *p, struct run *r)
 {
 	size_t i;
 
+	if (!WITH_LIMITS)
+		return;
 	(void)p;
 	for (i = 0; i < r->ndevices; i++) {
 		if (S_ISBLK(r->device[i].mode))
@@ -578,7 +749,7 @@ device_fds(const struct run *r, int *fds)
 {
 	size_t i, n = 0;
 
-	for (i = 0; i < r->ndevices; i++)
+	for (i = 0; WITH_LIMITS && i < r->ndevices; i++)
 		if (r->device[i].tree >= 0)
 			fds[n++] = r->device[i].tree;
 	return n;

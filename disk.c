@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -662,7 +663,7 @@ bind_loop(int loop, int fd, const struct loop_info64 *info)
 			errno = saved;
 			return -1;
 		}
-		usleep(1000);  /* pages of it are in use */
+		poll(NULL, 0, 1);  /* pages of it are in use */
 	}
 	return 0;
 }
@@ -670,8 +671,10 @@ bind_loop(int loop, int fd, const struct loop_info64 *info)
 int
 disk_loop(int fd, uint64_t offset, uint64_t size, bool read_only, char **path)
 {
+	const bool whole = size == UINT64_MAX;
 	const struct loop_info64 info = {
-		.lo_offset = offset, .lo_sizelimit = size, .lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0),
+		.lo_offset = offset, .lo_sizelimit = whole ? 0 : size,
+		.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0) | (whole ? LO_FLAGS_PARTSCAN : 0),
 	};
 	int control, loop = -1, index, tries;
 	struct stat st, node;
@@ -694,7 +697,7 @@ disk_loop(int fd, uint64_t offset, uint64_t size, bool read_only, char **path)
 			break;
 		/* another has taken it meanwhile: not in step with all who try */
 		random_bytes(&random, sizeof(random));
-		usleep(random * 16u);
+		poll(NULL, 0, random / 64);
 	}
 	drop(control);
 	if (loop < 0)

@@ -17,7 +17,6 @@
 #include <net/if.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /* asm-generic/socket.h of Linux 3.9; a few architectures have another number, and musl knows it */
 #ifndef SO_REUSEPORT
@@ -789,6 +788,8 @@ dns_ask(const struct server *servers, size_t n)
 int
 dns_open(struct run *r, const struct server *at, void (*follow)(struct run *))
 {
+	if (!WITH_DNS)
+		return -1;
 	if (relay.open && (relay.waiting || relay.udp >= 0))
 		return 0;
 	relay.at = *at;

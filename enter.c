@@ -70,26 +70,27 @@ open_gate(const struct known *k, struct gate *g)
 	die(errno == EACCES || errno == EPERM ? "look at machine %s:" : "machine %s is just ending:", k->name);
 }
 
+const struct enter_kind enter_kinds[BUNDLE_KINDS] = {
+	{ "cgroup", CLONE_NEWCGROUP }, { "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS }, { "net", CLONE_NEWNET },
+	{ "pid", CLONE_NEWPID }, { "mnt", CLONE_NEWNS }, { "user", CLONE_NEWUSER }, { "time", NEWTIME },
+};
+
 /* all at once (5.8), else one by one: the users last, for they take away what the others need */
-static int
-join(const struct gate *g, int namespaces)
+int
+enter_join(int pidfd, int ns, int namespaces)
 {
-	static const struct { const char *name; int flag; } kinds[] = {
-		{ "cgroup", CLONE_NEWCGROUP }, { "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS }, { "net", CLONE_NEWNET },
-		{ "pid", CLONE_NEWPID }, { "mnt", CLONE_NEWNS }, { "user", CLONE_NEWUSER },
-	};
 	size_t i;
 	int fd;
 
-	if (g->pidfd >= 0 && !sys_denied("setns-pidfd") && setns(g->pidfd, namespaces) == 0)
+	if (pidfd >= 0 && !sys_denied("setns-pidfd") && setns(pidfd, namespaces) == 0)
 		return 0;
-	for (i = 0; i < LEN(kinds); i++) {
-		if (!(namespaces & kinds[i].flag))
+	for (i = 0; i < BUNDLE_KINDS; i++) {
+		if (!(namespaces & enter_kinds[i].flag))
 			continue;
-		fd = openat(g->ns, kinds[i].name, O_RDONLY | O_CLOEXEC);
+		fd = openat(ns, enter_kinds[i].file, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)  /* this kernel has none of that kind */
 			continue;
-		if (fd < 0 || setns(fd, kinds[i].flag) < 0)
+		if (fd < 0 || setns(fd, enter_kinds[i].flag) < 0)
 			return drop(fd);
 		close(fd);
 	}
@@ -150,7 +151,7 @@ is_right(const char *word)
 	static const char *const rights[] = {
 		"--capability=", "--drop-capability=", "--ambient-capability=", "--system-call-filter=", "--restrict-address-families=",
 		"--no-new-privileges=", "--suppress-sync=", "--nesting=", "--rlimit=", "--cpu-affinity=", "--oom-score-adjust=",
-		"--personality=", "--selinux-context=", "--setenv=", "--container-service=",
+		"--personality=", "--selinux-context=", "--setenv=", "--container-service=", "--rescue", "--oci-seccomp=",
 	};
 	size_t i;
 
@@ -158,50 +159,6 @@ is_right(const char *word)
 		if (after(word, rights[i]))
 			return true;
 	return false;
-}
-
-static int
-copy_ourselves(int to)
-{
-	int exe = openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	ssize_t n = 0;
-
-	while (exe >= 0 && (n = sendfile(to, exe, NULL, 1 << 20)) > 0)
-		;
-	drop(exe);
-	return exe < 0 || n < 0 ? -1 : 0;
-}
-
-/* nobody can write to it any more, and it is not the host's: -1 where the kernel has none (3.17), or lets none be executed */
-static int
-sealed_copy(void)
-{
-	enum { ALLOW_SEALING = 2, EXECUTABLE = 0x10 };  /* MFD_*; the latter 6.3 */
-	enum { ADD_SEALS = 1033, ALL_SEALS = 1 | 2 | 4 | 8 };  /* F_* of fcntl(2) */
-	int fd = sys_denied("memfd_create") ? -1 : (int)syscall(SYS_memfd_create, "nspawn-lite", 1 | ALLOW_SEALING | EXECUTABLE);
-
-	if (fd < 0 && errno == EINVAL)
-		fd = (int)syscall(SYS_memfd_create, "nspawn-lite", 1 | ALLOW_SEALING);
-	if (fd >= 0 && (copy_ourselves(fd) < 0 || fcntl(fd, ADD_SEALS, ALL_SEALS) < 0))
-		return drop(fd);
-	return fd;
-}
-
-/* the same in a file system that only we see, and which goes with us */
-static int
-hidden_copy(void)
-{
-	char *path = fmt("%s/copy", run_state_dir());
-	int fd;
-
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
-	    || mount("tmpfs", run_state_dir(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700") < 0)
-		return -1;
-	fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0500);
-	if (fd < 0 || copy_ourselves(fd) < 0)
-		return drop(fd);
-	close(fd);
-	return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
 /* still what the host executed, and still on the host */
@@ -220,7 +177,7 @@ first_main(void *arg)
 		if (v->r->relay[fd] >= 0 && dup2(v->r->relay[fd], fd) < 0)
 			die("take a pipe:");
 	sys_close_but(3, keep, LEN(keep));
-	fd = v->copy >= 0 ? v->copy : hidden_copy();
+	fd = v->copy >= 0 ? v->copy : seal_hidden_copy();
 	if (fd < 0)
 		die("make a copy of our program:");
 	for (i = 0; i < LEN(keep) - 1; i++)
@@ -234,45 +191,22 @@ first_main(void *arg)
 
 struct inside { struct plan p; struct run r; struct facts f; };
 
-/* a pty of the guest's own devpts; that something else may be mounted there does not help it */
 static void
 open_terminal(struct run *r, const struct facts *f)
 {
-	enum { DEVPTS = 0x1cd1 };  /* DEVPTS_SUPER_MAGIC */
 	static const char note[2] = { NOTE_CONSOLE, 0 };
 	struct winsize size = { .ws_row = f->rows, .ws_col = f->columns };
-	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC), dir = sys_open_in(root, "dev/pts", O_PATH, IN_DIR);
-	int master, slave, zero = 0;
-	unsigned int number;
-	struct statfs fs;
-	struct stat st;
+	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC), master, slave, i;
 
-	if (dir < 0)
-		die("open /dev/pts of the machine:");
-	master = fstatfs(dir, &fs) < 0 || (uint32_t)fs.f_type != DEVPTS ? -1
-	       : openat(dir, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (master < 0 && (uint32_t)fs.f_type == DEVPTS)
-		die("open a terminal of the machine's own:");
-	if (master < 0 || fstatfs(master, &fs) < 0 || (uint32_t)fs.f_type != DEVPTS || fstat(master, &st) < 0
-	    || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
-		die("what the machine has at /dev/pts is no devpts: no terminal can be had there");
-	if (ioctl(master, TIOCSPTLCK, &zero) < 0 || ioctl(master, TIOCGPTN, &number) < 0)
-		die("unlock the machine's terminal:");
-	if (f->rows)
-		ioctl(master, TIOCSWINSZ, &size);
-	slave = openat(dir, fmt("%u", number), O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (slave < 0 || fstatfs(slave, &fs) < 0 || (uint32_t)fs.f_type != DEVPTS)
-		die("open the machine's terminal %u:", number);
-	fcntl(slave, F_SETFL, O_RDWR);
+	console_pty(root, f->rows ? &size : NULL, &master, &slave);
 	if (r->uid && fchown(slave, r->uid, (gid_t)-1) < 0)
 		die("give the terminal to %s:", r->user);
 	if (sys_send(wirefd, note, sizeof(note), master) < 0)
 		die("hand over the machine's terminal:");
-	for (zero = 0; zero < 3; zero++)
-		if (dup2(slave, zero) < 0)
+	for (i = 0; i < 3; i++)
+		if (dup2(slave, i) < 0)
 			die("take the terminal:");
 	close(root);
-	close(dir);
 	close(master);
 	close(slave);
 }
@@ -353,14 +287,14 @@ join_machine(struct plan *p, struct run *r, const struct facts *f)
 	r->pid = getpid();
 	if (r->userns)
 		user_give(p, r);
-	if (join(&g, namespaces | (r->userns ? CLONE_NEWUSER : 0)) < 0)
+	if (enter_join(g.pidfd, g.ns, namespaces | (r->userns ? CLONE_NEWUSER : 0)) < 0)
 		die("join the machine's namespaces:");
 	if (!known_users(&k, f->ns))
 		die("the machine's first process has gone to users of its own making: nobody follows it there");
 	if (join_root(&g) < 0)
 		die("change to the machine's root:");
 	sys_close_but(3, keep, LEN(keep));
-	if (r->userns && (syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+	if (r->userns && (sys_set_groups(0, NULL) < 0 || sys_set_group(0) < 0 || sys_set_user(0) < 0))
 		die("become the machine's root:");
 }
 
@@ -396,6 +330,10 @@ enter_inside(char **argv)
 	r->container = p->container_service ? p->container_service : "systemd-nspawn";
 	if (f->filter)
 		seccomp_prepare(p, r);
+	if (WITH_OCI && p->oci_seccomp) {
+		profile_look(p, r);
+		memset(p->oci_seccomp, '-', strlen(p->oci_seccomp));  /* a path of the host, in our cmdline */
+	}
 	join_machine(p, r, f);
 	if (setsid() < 0)
 		die("lead a session:");
@@ -409,6 +347,8 @@ enter_inside(char **argv)
 	user_become(p, r);
 	r->procfs = drop(r->procfs);
 	seccomp_load(p, r);
+	if (WITH_OCI)
+		profile_enforce(p, r);
 	pid = sys_fork(CLONE_PARENT, -1, born, &in, &placed);
 	if (pid < 0 && r->filter && (errno == EPERM || errno == ENOSYS))
 		die("the machine's filter of system calls lets nobody in it make a process");
@@ -474,7 +414,7 @@ group_for(struct visit *v)
 		if (errno != EEXIST)
 			break;
 	}
-	fd = v->group ? openat(s->payload, v->group, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	fd = v->group ? sys_open_dir(s->payload, v->group) : -1;
 	if (fd < 0)
 		die("make a control group in machine %s:", v->k.name);
 	v->group_above = s->payload;
@@ -508,7 +448,7 @@ spawn(struct visit *v)
 	    || setsockopt(r->wire[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		die("make a wire:");
 	v->argv[1] = fmt("%d", r->wire[1]);
-	v->copy = sealed_copy();
+	v->copy = seal_copy();
 	v->first = sys_spawn(0, group, first_main, v, &placed);
 	wirefd = -1;  /* it was set in our memory */
 	if (v->first < 0)
@@ -739,7 +679,7 @@ clean_environment(void)
 
 	while (*e)
 		if (after(*e, "SYSTEMD_") || after(*e, "UNIFIED_"))
-			unsetenv(fmt("%.*s", (int)strcspn(*e, "="), *e));
+			unsetenv(xstrndup(*e, strcspn(*e, "=")));
 		else
 			e++;
 }
@@ -856,7 +796,7 @@ host_shell(const char *user, char **cmd)
 	p.user = user ? xstrdup(user) : NULL;
 	user_look(&p, &r);
 	shell = user_shell(&r);
-	if (setgroups(r.ngroups ? r.ngroups : 1, r.groups) < 0 || setgid(r.gid) < 0 || setuid(r.uid) < 0)
+	if (sys_set_groups(r.ngroups ? r.ngroups : 1, r.groups) < 0 || sys_set_group(r.gid) < 0 || sys_set_user(r.uid) < 0)
 		die("become user %s:", r.user);
 	if (chdir(r.home) < 0 && chdir("/") < 0)
 		die("change to directory %s:", r.home);
@@ -886,7 +826,7 @@ enter_shell(struct ask *a)
 
 	if (at) {
 		if (!user && at > name)
-			user = fmt("%.*s", (int)(at - name), name);
+			user = xstrndup(name, (size_t)(at - name));
 		name = at + 1;
 	}
 	if (a->words[0] && a->words[1] && *a->words[1] != '/')

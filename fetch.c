@@ -78,18 +78,18 @@ parse_url(const char *s, struct url *u)
 	for (host = end; host > rest && host[-1] != '@'; host--)
 		;
 	if (host > rest)
-		u->user = fmt("%.*s", (int)(host - 1 - rest), rest);
+		u->user = xstrndup(rest, (size_t)(host - 1 - rest));
 	u->bracket = *host == '[';
 	c = u->bracket ? memchr(host, ']', (size_t)(end - host)) : host + strcspn(host, ":/?#");
 	if (!c)
 		return false;
-	u->host = u->bracket ? fmt("%.*s", (int)(c - host - 1), host + 1) : fmt("%.*s", (int)(c - host), host);
+	u->host = u->bracket ? xstrndup(host + 1, (size_t)(c - host - 1)) : xstrndup(host, (size_t)(c - host));
 	c += u->bracket;
 	u->port = streq(u->scheme, "https") ? "443" : "80";
 	if (c < end && *c != ':')
 		return false;
 	if (c + 1 < end) {
-		if (!parse_number(fmt("%.*s", (int)(end - c - 1), c + 1), 1, 65535, &port))
+		if (!parse_number(xstrndup(c + 1, (size_t)(end - c - 1)), 1, 65535, &port))
 			return false;
 		u->port = fmt("%lld", port);
 	}
@@ -195,6 +195,12 @@ base64(const char *s)
 		*to++ = i + 2 < n ? digits[x & 63] : '=';
 	}
 	return out;
+}
+
+char *
+fetch_basic(const char *user)
+{
+	return fmt("Authorization: Basic %s", base64(decode(user)));
 }
 
 /* ---- bytes ------------------------------------------------------------------------- */
@@ -370,10 +376,34 @@ parse_range(const char *s, uint64_t *from, uint64_t *total)
 	s = after(s, "bytes ");
 	dash = s ? strchr(s, '-') : NULL;
 	slash = dash ? strchr(dash, '/') : NULL;
-	if (!slash || !parse_length(fmt("%.*s", (int)(dash - s), s), from) ||
-	    !parse_length(fmt("%.*s", (int)(slash - dash - 1), dash + 1), &last) || last < *from)
+	if (!slash || !parse_length(xstrndup(s, (size_t)(dash - s)), from) ||
+	    !parse_length(xstrndup(dash + 1, (size_t)(slash - dash - 1)), &last) || last < *from)
 		return false;
 	return streq(slash + 1, "*") || (parse_length(slash + 1, total) && *total > last);
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", in seconds since 1970; -1: it is not that */
+static int64_t
+parse_date(const char *s)
+{
+	static const char form[] = "aaa, 00 aaa 0000 00:00:00 GMT";
+	struct tm tm = { .tm_mon = 0 };
+	const char *c;
+
+	for (c = form; *c && (*c == 'a' || (*c == '0' ? s[c - form] >= '0' && s[c - form] <= '9' : s[c - form] == *c)); c++)
+		if (!s[c - form])
+			return -1;
+	if (*c || s[c - form])
+		return -1;
+	while (strncmp(months + 3 * tm.tm_mon, s + 8, 3) != 0)
+		if (++tm.tm_mon == 12)
+			return -1;
+	tm.tm_mday = atoi(s + 5);
+	tm.tm_year = atoi(s + 12) - 1900;
+	tm.tm_hour = atoi(s + 17);
+	tm.tm_min = atoi(s + 20);
+	tm.tm_sec = atoi(s + 23);
+	return timegm(&tm);
 }
 
 static int
@@ -384,9 +414,8 @@ take_header(struct fetch *f, char *line)
 		{ "etag", &f->etag }, { "last-modified", &f->last_modified }, { "content-type", &f->type },
 		{ "location", &f->location }, { "www-authenticate", &f->authenticate }, { "docker-content-digest", &f->docker_digest },
 	};
-	char *value, *end;
+	char *value, *end, *more;
 	uint64_t length;
-	struct tm tm = { 0 };
 	size_t i, n = strcspn(line, ": \t");
 
 	if (*line == ' ' || *line == '\t')
@@ -416,11 +445,19 @@ take_header(struct fetch *f, char *line)
 		if (!parse_range(value, &s->range, &s->total))
 			s->range = UINT64_MAX;
 	}
-	for (i = 0; i < LEN(kept); i++)
-		if (strcasecmp(line, kept[i].name) == 0 && !*kept[i].to)
+	for (i = 0; i < LEN(kept); i++) {
+		if (strcasecmp(line, kept[i].name) != 0)
+			continue;
+		if (!*kept[i].to)
 			*kept[i].to = strdup(value);
-	if (strcasecmp(line, "last-modified") == 0 && (end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm)) && !*end)
-		f->modified = timegm(&tm);
+		else if (kept[i].to == &f->authenticate && (more = malloc(strlen(f->authenticate) + strlen(value) + 3))) {
+			sprintf(more, "%s, %s", f->authenticate, value);
+			free(f->authenticate);
+			f->authenticate = more;
+		}
+	}
+	if (strcasecmp(line, "last-modified") == 0)
+		f->modified = parse_date(value);
 	return 0;
 }
 
@@ -553,6 +590,23 @@ send_all(struct fetch *f, const char *data)
 	return 0;
 }
 
+static bool
+begins(const char *line, const char *name)
+{
+	return strncasecmp(line, name, strlen(name)) == 0;
+}
+
+/* such a line was given to us */
+static bool
+asks(const struct fetch *f, const char *name)
+{
+	char *const *h = f->headers;
+
+	while (h && *h && !begins(*h, name))
+		h++;
+	return h && *h;
+}
+
 /* the lines of a request; known: the server is that of f->url */
 static char **
 lines_of(const struct fetch *f, const struct url *u, bool known)
@@ -569,9 +623,9 @@ lines_of(const struct fetch *f, const struct url *u, bool known)
 			grow(&lines, fmt("If-Range: %s", f->same));
 	}
 	if (u->user)
-		grow(&lines, fmt("Authorization: Basic %s", base64(decode(u->user))));
+		grow(&lines, fetch_basic(u->user));
 	for (h = f->headers; h && *h; h++)
-		if (known || (strncasecmp(*h, "Authorization:", 14) != 0 && strncasecmp(*h, "Cookie:", 7) != 0))
+		if (known || (!begins(*h, "Authorization:") && !begins(*h, "Cookie:")))
 			grow(&lines, *h);
 	return lines;
 }
@@ -610,8 +664,8 @@ open_http(struct fetch *f, const struct url *u, bool known)
 		return fail(f, "http_proxy in the environment names no proxy of http");
 	if (dial(f, by ? &proxy : u) < 0)
 		return -1;
-	text = fmt("GET %s%s%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAccept: */*\r\n", by ? "http://" : "", by ? authority(u) : "",
-	           u->path, authority(u));
+	text = fmt("GET %s%s%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s", by ? "http://" : "", by ? authority(u) : "", u->path,
+	           authority(u), asks(f, "Accept:") ? "" : "Accept: */*\r\n");
 	if (by && proxy.user)
 		text = fmt("%sProxy-Authorization: Basic %s\r\n", text, base64(decode(proxy.user)));
 	for (line = lines_of(f, u, known); *line; line++)
@@ -841,9 +895,10 @@ take_fetched(struct fetch *f)
 		return 0;
 	why = f->why;
 	s->said[s->nsaid] = 0;
-	if (s->headless)
+	if (s->headless) {
 		f->status = status_in(s->said);
-	else if (head_in_words(f) < 0)
+		f->authenticate = strdup("");
+	} else if (head_in_words(f) < 0)
 		return -1;
 	return f->status && f->status != 200 ? 0 : fail(f, why);
 }
@@ -877,6 +932,8 @@ open_by_program(struct fetch *f, const struct url *u, bool known)
 		if (!argv)
 			return fail(f, fmt("write the settings of %s: %s", path, strerror(errno)));
 	}
+	if (s->headless && asks(f, "Authorization:"))
+		return fail(f, fmt("%s takes a token or password only where all on this machine see it: curl and GNU wget do not", path));
 	if (s->headless && !warned && is_small(path, "busybox"))
 		warn("%s: it checks no certificates: only sums and signatures say whose this is", path);
 	warned = warned || s->headless;
@@ -1123,7 +1180,8 @@ fetch_open(struct fetch *f)
 		else if (!fetch_valid(url) || !parse_url(url, &next) || streq(next.scheme, "file"))
 			f->why = "it leads to what is no URL of http or https";
 		else if (streq(u.scheme, "https") && streq(next.scheme, "http"))
-			f->why = fmt("it leads from https to http, which nobody protects: %s%s", server_of(&next), next.path);
+			f->why = fmt("it leads from https to http, which nobody protects: %s%.*s", server_of(&next),
+			             (int)strcspn(next.path, "?"), next.path);
 		if (f->why)
 			break;
 		u = next;

@@ -64,7 +64,7 @@ bool
 forward_sweep(const char *note, int held)
 {
 	const char *value = strrchr(note, ' ');
-	char *path = value ? fmt("%.*s", (int)(value - note), note) : NULL;
+	char *path = value ? xstrndup(note, (size_t)(value - note)) : NULL;
 	int dir = open_sysctl();
 	bool done = true;
 
@@ -174,7 +174,7 @@ turn_on(int dir, struct shared *s, const char *name, char **paths, bool wait, bo
 static bool
 has_own6(int dir)
 {
-	return !sys_denied("force_forwarding") && faccessat(dir, "ipv6/conf/all/force_forwarding", F_OK, 0) == 0;
+	return !sys_denied("force_forwarding") && sys_access(dir, "ipv6/conf/all/force_forwarding", F_OK) == 0;
 }
 
 /* who leads packets on learns no routes unless told to: as now it shall be, with links that come, too */

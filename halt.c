@@ -178,13 +178,15 @@ hears(const char *status, int sig)
 
 /* what has the name of an init may be a script that a shell of the same program runs. Its words are not read: it may hold who does */
 static int
-one_that_is_heard(pid_t pid, int sig)
+one_that_is_heard(pid_t pid, int sig, bool *deaf)
 {
 	char status[4096];
 
-	if (read_at(AT_FDCWD, fmt("/proc/%d/status", (int)pid), status, sizeof(status)) <= 0)
+	*deaf = false;
+	if (read_at(AT_FDCWD, fmt("/proc/%d/status", (int)pid), status, sizeof(status)) <= 0 || hears(status, sig))
 		return sig;
-	return !hears(status, sig) && hears(status, SIGTERM) ? SIGTERM : sig;
+	*deaf = !hears(status, SIGTERM);
+	return *deaf ? sig : SIGTERM;
 }
 
 /* false when there is nothing to ask: then it can only be killed */
@@ -194,7 +196,14 @@ halt_ask(const struct plan *p, struct run *r, const char *what)
 	bool again = streq(what, "reboot");
 	const struct init *i;
 	int sig, root;
+	bool deaf;
 
+	if (r->preset && !p->kill_signal && !p->as_pid2 && !again) {
+		sig = r->preset->signal ? user_signal(r->preset->signal) : 0;
+		sig = one_that_is_heard(r->pid, sig ? sig : SIGTERM, &r->deaf);
+		say("sending SIG%s to PID 1", user_signal_name(sig));
+		return kill(r->pid, sig) == 0;
+	}
 	if (p->kill_signal && !again) {
 		say("sending SIG%s to PID 1", user_signal_name(user_signal(p->kill_signal)));
 		return kill(r->pid, user_signal(p->kill_signal)) == 0;
@@ -211,7 +220,7 @@ halt_ask(const struct plan *p, struct run *r, const char *what)
 		}
 		drop(root);
 	}
-	sig = one_that_is_heard(r->pid, again ? i->reboot : i->poweroff);
+	sig = one_that_is_heard(r->pid, again ? i->reboot : i->poweroff, &deaf);
 	say("sending SIG%s to %s", user_signal_name(sig), *i->exe ? i->exe + 1 : "PID 1");
 	return kill(r->pid, sig) == 0;
 }

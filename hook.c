@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /* one: NULL itself would be told to be none by compilers, where it is used */
 static const char *const program[] = { HOOK };

@@ -21,11 +21,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 #define FDS "/proc/self/fd/"
 
@@ -62,7 +62,7 @@ reopen(const struct image *i, int flags)
 	struct stat now, then;
 
 	if (fd < 0 && errno == EBUSY)
-		die("%s is in use already: mounted, or part of something else; say -x or --read-only", i->path);
+		die("%s is in use already: mounted, or part of something else; say -D and where it is mounted", i->path);
 	if (fd < 0)
 		die("open %s:", i->path);
 	if (fstat(fd, &now) < 0 || fstat(i->fd, &then) < 0 || now.st_dev != then.st_dev || now.st_ino != then.st_ino)
@@ -103,7 +103,6 @@ static const struct { const char *name, *advice; } containers[] = {
 	{ "crypto_LUKS",       "is encrypted: open it first with cryptsetup, and say -i /dev/mapper/NAME" },
 	{ "LVM2_member",       "belongs to LVM: activate it first with vgchange, and say -i /dev/VOLUME-GROUP/NAME" },
 	{ "linux_raid_member", "belongs to a RAID: assemble it first with mdadm, and say -i /dev/mdN" },
-	{ "swap",              "is swap space" },
 };
 
 static const struct filesystem *
@@ -133,7 +132,8 @@ list_partitions(const struct disk *d)
 
 	for (p = d->part; p < d->part + d->n; p++) {
 		fs = disk_fs(d->fd, p->offset, p->size);
-		list = fmt("%s%s%d (%s, %s)", list ? list : "", list ? ", " : "", p->number, table_size(p->size), fs ? fs : "unknown");
+		list = fmt("%s%s%d (%s, %s%s%s)", list ? list : "", list ? ", " : "", p->number, table_size(p->size),
+		           fs ? fs : "unknown", *p->name ? ", " : "", p->name);
 	}
 	return list ? list : xstrdup("none");
 }
@@ -153,10 +153,23 @@ only(const struct disk *d, int use, bool active, size_t *n)
 	return *n == 1 ? found : NULL;
 }
 
+/* what is in the way of mounting this, and what to do, or NULL */
+static const char *
+advice(const struct disk *d, const char *fs)
+{
+	size_t i;
+
+	for (i = 0; fs && i < LEN(containers); i++)
+		if (streq(fs, containers[i].name))
+			return fmt("%s%s", containers[i].advice, d->image->kind == IMAGE_BLOCK ? "" : "; losetup -fP makes disks of files");
+	return NULL;
+}
+
 static const struct partition *
 choose_root(const struct disk *d, const char *number)
 {
-	const struct partition *p;
+	const struct partition *p, *other;
+	const char *why;
 	size_t n;
 
 	for (p = d->part; number && p < d->part + d->n; p++)
@@ -169,6 +182,9 @@ choose_root(const struct disk *d, const char *number)
 		p = only(d, PART_LINUX, true, &n);
 	if (!p && !n)
 		p = only(d, PART_LINUX, false, &n);
+	for (other = d->part; !n && other < d->part + d->n; other++)
+		if ((why = advice(d, disk_fs(d->fd, other->offset, other->size))))
+			die("%s %s", part_name(d, other), why);
 	if (!p)
 		die("%s: %s; say --partition=N with one of: %s", d->image->path,
 		    n ? "more than one partition could be the root" : "no partition looks like a root for this machine", list_partitions(d));
@@ -209,7 +225,9 @@ die_unmounted(const struct disk *d, const struct partition *part, const struct f
 	if (errno == EPERM)
 		die("mount %s: it takes the rights of the host's root, outside of any machine with users of its own", what);
 	if (errno == EBUSY)
-		die("mount %s: it is in use: mounted, or part of something else", what);
+		die("%s is in use already: mounted, or part of something else; say -D and where it is mounted", what);
+	if (errno == EACCES)
+		die("mount %s: it is write-protected; say --read-only", what);
 	if (errno == EEXIST)
 		die("mount %s: the kernel takes it for another with the same UUID that is mounted already", what);
 	if (errno == EIO || errno == EINVAL || errno == EUCLEAN)
@@ -312,21 +330,65 @@ die_unknown(const struct disk *d, const struct partition *part, const char *name
 	die("%s holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
 }
 
+static _Noreturn void
+die_unattached(const char *what)
+{
+	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+		die("attach %s: the kernel has no loop devices (CONFIG_BLK_DEV_LOOP, module loop)", what);
+	die("attach %s to a loop device:", what);
+}
+
+static bool
+is_tree(int dir, const char *path)
+{
+	static const char *const has[] = { "etc", "usr" };
+	size_t i;
+	int fd;
+
+	for (i = 0; i < LEN(has); i++) {
+		fd = sys_open_in(dir, fmt("%s/%s", path, has[i]), O_PATH, IN_DIR);
+		drop(fd);
+		if (fd >= 0)
+			return true;
+	}
+	return false;
+}
+
+/* where the default is no tree, but the top of all: as Debian, Fedora and Arch call what they install into */
+static void
+enter_subvolume(const struct disk *d, const struct partition *part, const char *source, const char *at, unsigned long flags,
+    const char *options)
+{
+	static const char names[][8] = { "@", "root", "@rootfs" };
+	int top = openat(AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t i = is_tree(top, ".") ? LEN(names) : 0;
+
+	while (i < LEN(names) && !is_tree(top, names[i]))
+		i++;
+	drop(top);
+	if (i == LEN(names))
+		return;
+	warn("the root in %s is its subvolume %s", part_name(d, part), names[i]);
+	options = fmt("subvol=%s%s%s", names[i], options ? "," : "", options ? options : "");
+	if (umount2(at, 0) < 0 || mount(source, at, "btrfs", flags, options) < 0)
+		die("mount subvolume %s of %s:", names[i], part_name(d, part));
+}
+
 /* false: it is not mounted, for a reason that was told; only where it need not be */
 static bool
 mount_part(const struct disk *d, const struct partition *part, const char *at, unsigned long flags, bool must)
 {
 	const char *name = disk_fs(d->fd, part->offset, part->size), *options;
 	const struct filesystem *f = filesystem(name);
+	const char *why = advice(d, name);
 	char *source;
 	int loop = -1, gate, done;
-	size_t i;
 
-	for (i = 0; name && i < LEN(containers); i++)
-		if (streq(name, containers[i].name))
-			die("%s %s", part_name(d, part), containers[i].advice);
+	if (why && must)
+		die("%s %s", part_name(d, part), why);
 	if (!f && !must) {
-		warn("%s is not mounted: it holds no file system that we mount, but %s", part_name(d, part), name ? name : "something unknown");
+		warn("%s is not mounted: it %s", part_name(d, part),
+		     why ? why : fmt("holds no file system that we mount, but %s", name ? name : "something unknown"));
 		return false;
 	}
 	if (!f)
@@ -339,18 +401,15 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 		loop = share_loop(d, part, &source);
 	if (!source)
 		loop = disk_loop(d->fd, part->offset, part->size, !d->write, &source);
-	if (!source || (loop < 0 && d->image->kind != IMAGE_BLOCK)) {
-		if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-			die("attach %s: the kernel has no loop devices (CONFIG_BLK_DEV_LOOP, module loop)", part_name(d, part));
-		die("attach %s to a loop device:", part_name(d, part));
-	}
+	if (!source || (loop < 0 && d->image->kind != IMAGE_BLOCK))
+		die_unattached(part_name(d, part));
 	drop(gate);
 	options = f->options;
 	done = mount(source, at, f->name, flags, options);
 	if (done < 0 && errno == ENODEV && streq(f->config, "EXT4_FS"))
 		done = mount(source, at, (f = filesystem("ext4"))->name, flags, options);
 	if (done < 0 && f->unplayed && flags & MS_RDONLY && (errno == EROFS || errno == EIO || errno == EACCES)) {
-		done = mount(source, at, f->name, flags, f->unplayed);
+		done = mount(source, at, f->name, flags, options = f->unplayed);
 		if (done == 0)
 			warn("%s was not unmounted cleanly: it is seen as it is, without what its journal still holds", part_name(d, part));
 	}
@@ -361,6 +420,8 @@ mount_part(const struct disk *d, const struct partition *part, const char *at, u
 	}
 	if (done < 0)
 		die_unmounted(d, part, f);
+	if (must && streq(f->name, "btrfs"))
+		enter_subvolume(d, part, source, at, flags, options);
 	drop(loop);
 	return true;
 }
@@ -386,18 +447,65 @@ empty_directory(int tree, const char *path)
 	return -1;
 }
 
+enum { FSTAB_MOST = 8192 };
+
+static void
+read_fstab(int tree, char text[FSTAB_MOST])
+{
+	int fd = sys_open_in(tree, "etc/fstab", O_RDONLY, IN_REGULAR);
+
+	memset(text, 0, FSTAB_MOST);
+	if (fd < 0 || read_all(fd, text, FSTAB_MOST - 1) < 0)
+		*text = 0;
+	drop(fd);
+}
+
+/* the next device of a tree's fstab, where it says that is mounted, and what stands behind that; NULL: no more */
+static char *
+next_of_fstab(char **rest, char **where, char **more)
+{
+	char *line;
+
+	while ((line = next_line(rest))) {
+		line += strspn(line, " \t");
+		*where = line + strcspn(line, " \t");
+		if (**where)
+			*(*where)++ = 0;
+		*where += strspn(*where, " \t");
+		*more = *where + strcspn(*where, " \t");
+		if (**more)
+			*(*more)++ = 0;
+		if (*line != '#' && (strchr(line, '=') || after(line, "/dev/")))
+			return line;
+	}
+	return NULL;
+}
+
+/* the tree's own /boot is of another kind: it is no place for an EFI partition */
+static bool
+has_boot(int tree)
+{
+	char text[FSTAB_MOST], *rest = text, *where, *more;
+
+	read_fstab(tree, text);
+	while (next_of_fstab(&rest, &where, &more))
+		if (streq(where, "/boot") && !strstr(more, "fat"))
+			return true;
+	return false;
+}
+
 /* what the types say belongs below the root: Discoverable Partitions Specification */
 static void
 mount_others(const struct disk *d, const struct partition *root, int tree)
 {
 	enum { DATA = MS_NODEV, BOOT = MS_NODEV | MS_NOSUID | MS_NOEXEC };
-	static const struct { int use; const char *path, *other; unsigned long flags; } places[] = {
-		{ PART_USR, "usr", NULL, DATA }, { PART_HOME, "home", NULL, DATA | MS_NOSUID }, { PART_SRV, "srv", NULL, DATA | MS_NOSUID },
-		{ PART_VAR, "var", NULL, DATA }, { PART_TMP, "var/tmp", NULL, DATA | MS_NOSUID },
-		{ PART_XBOOTLDR, "boot", NULL, BOOT }, { PART_ESP, "efi", "boot", BOOT },
+	static const struct { int use; unsigned long flags; const char *path[3]; } places[] = {
+		{ PART_USR, DATA, { "usr" } }, { PART_HOME, DATA | MS_NOSUID, { "home" } }, { PART_SRV, DATA | MS_NOSUID, { "srv" } },
+		{ PART_VAR, DATA, { "var" } }, { PART_TMP, DATA | MS_NOSUID, { "var/tmp" } },
+		{ PART_XBOOTLDR, BOOT, { "boot" } }, { PART_ESP, BOOT, { "efi", "boot/efi", "boot" } },
 	};
 	const struct partition *p;
-	size_t i;
+	size_t i, j;
 	int at;
 
 	for (i = 0; i < LEN(places); i++) {
@@ -406,22 +514,53 @@ mount_others(const struct disk *d, const struct partition *root, int tree)
 		if (p == d->part + d->n)
 			continue;
 		if (places[i].flags == BOOT) {
-			at = empty_directory(tree, places[i].path);
-			if (at < 0 && places[i].other)
-				at = empty_directory(tree, places[i].other);
+			for (at = -1, j = 0; at < 0 && j < LEN(places[i].path) && places[i].path[j]; j++)
+				at = j == 2 && has_boot(tree) ? -1 : empty_directory(tree, places[i].path[j]);
 			if (at < 0)
 				continue;
 		} else {
-			at = sys_open_in(tree, places[i].path, O_PATH, IN_DIR);
+			at = sys_open_in(tree, *places[i].path, O_PATH, IN_DIR);
 			if (at < 0 && d->write)
-				at = place_make(tree, places[i].path, S_IFDIR, NULL);
+				at = place_make(tree, *places[i].path, S_IFDIR, NULL);
 			if (at < 0) {
-				warn("%s is not mounted: there is no directory /%s for it", part_name(d, p), places[i].path);
+				warn("%s is not mounted: there is no directory /%s for it", part_name(d, p), *places[i].path);
 				continue;
 			}
 		}
 		mount_part(d, p, fmt(FDS "%d", at), places[i].flags, false);
 		close(at);
+	}
+}
+
+/* the file becomes a disk of the kernel's, for as long as anything of it is mounted */
+static void
+make_device(struct disk *d)
+{
+	struct image *i = xalloc(sizeof(*i));
+	int fd;
+
+	*i = *d->image;
+	i->kind = IMAGE_BLOCK;
+	fd = disk_loop(d->fd, 0, UINT64_MAX, !d->write, &i->path);
+	if (fd < 0)
+		die_unattached(d->image->path);
+	warn("%s is %s in there", d->image->path, i->path);
+	close(d->fd);
+	d->fd = fd;
+	d->image = i;
+}
+
+/* those that it has not found by itself: its own eyes for tables may not be built in */
+static void
+add_partitions(const struct disk *d)
+{
+	const struct partition *p;
+
+	for (p = d->part; p < d->part + d->n; p++) {
+		struct blkpg_partition part = { .start = (long long)p->offset, .length = (long long)p->size, .pno = p->number };
+		struct blkpg_ioctl_arg arg = { BLKPG_ADD_PARTITION, 0, sizeof(part), &part };
+
+		ioctl(d->fd, BLKPG, &arg);
 	}
 }
 
@@ -459,6 +598,10 @@ mount_disk(const struct image *i, const char *partition, bool write, const char 
 	} else {
 		root = choose_root(d, partition);
 	}
+	if (i->whole && i->kind != IMAGE_BLOCK)
+		make_device(d);
+	if (i->whole)
+		add_partitions(d);
 	if (write && i->kind == IMAGE_BLOCK) {  /* that was the question: the mount asks again, and would find us */
 		close(d->fd);
 		d->fd = reopen(i, O_RDWR);
@@ -468,6 +611,8 @@ mount_disk(const struct image *i, const char *partition, bool write, const char 
 	if (tree < 0)
 		die("open the tree in %s:", i->path);
 	mount_others(d, root, tree);
+	if (d->n > 1 && !partition && !is_tree(tree, "."))
+		warn("%s has neither /etc nor /usr; --partition=N takes another of: %s", part_name(d, root), list_partitions(d));
 	close(tree);
 	close(d->fd);
 }
@@ -504,19 +649,30 @@ show_mapped(int dir, const char *at, int userns)
 	return tree;
 }
 
-/* by fds: their names may hold what overlay takes for the end of one */
+/*
+ * By fds: their names may hold what overlay takes for the end of one. A kernel may be made to tie the upper one to the
+ * lower one that it saw first (4.13), and to keep data of a file in the layer below that one (4.19): what one such writes
+ * others could not read
+ */
 static int
-lay_layers(int lower, int here, bool write, const char *at)
+lay_layers(const int *lower, size_t n, int here, bool write, const char *at)
 {
+	static const char *const known[] = { ",index=off,metacopy=off", ",index=off", "" };
+	char lowers[LAYERS_MOST * sizeof(":" FDS "1234567890")] = "", *options;
+	size_t i, len = 0;
+
 	/* through no link: it would be the host's that is written to */
 	int upper = openat(here, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), ret = -1;
 	int work = write ? openat(here, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
-	if (upper >= 0 && write && work >= 0)
-		ret = mount("overlay", at, "overlay", 0, fmt("lowerdir=" FDS "%d,upperdir=" FDS "%d,workdir=" FDS "%d",
-		                                             lower, upper, work));
-	else if (upper >= 0 && !write)
-		ret = mount("overlay", at, "overlay", MS_RDONLY, fmt("lowerdir=" FDS "%d:" FDS "%d", upper, lower));
+	for (i = 0; i < n; i++)
+		len += (size_t)snprintf(lowers + len, sizeof(lowers) - len, ":" FDS "%d", lower[i]);
+	if (write)
+		options = fmt("lowerdir=%s,upperdir=" FDS "%d,workdir=" FDS "%d", lowers + 1, upper, work);
+	else
+		options = fmt("lowerdir=" FDS "%d%s", upper, lowers);
+	for (i = 0; ret < 0 && upper >= 0 && (!write || work >= 0) && i < LEN(known) && (i == 0 || errno == EINVAL); i++)
+		ret = mount("overlay", at, "overlay", write ? 0 : MS_RDONLY, fmt("%s%s", options, known[i]));
 	drop(upper);
 	drop(work);
 	return ret;
@@ -527,52 +683,72 @@ lay_layers(int lower, int here, bool write, const char *at)
  * host's rights: what the overlay does itself it does as that one
  */
 static bool
-lay_mapped(int lower, int here, bool write, const char *at, const struct owners *o)
+lay_mapped(const int *lower, size_t n, int here, bool write, const char *at, const struct owners *o)
 {
 	enum { NO_SETUID_FIXUP = 1 << 2 };  /* SECBIT_NO_SETUID_FIXUP: capabilities(7) */
+	int mapped[LAYERS_MOST];
 	bool done;
+	size_t i;
 
-	lower = show_mapped(lower, fmt("%s.lm", at), o->userns);
 	here = show_mapped(here, fmt("%s.um", at), o->userns);
-	if (lower < 0 || here < 0 || prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP) < 0)
+	for (i = 0; i < n && here >= 0 && (mapped[i] = show_mapped(lower[i], fmt("%s.lm%zu", at, i), o->userns)) >= 0; i++)
+		;
+	if (i < n || prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP) < 0)
 		return false;
 	setfsgid(o->base);
 	setfsuid(o->base);
-	done = lay_layers(lower, here, write, at) == 0;
+	done = lay_layers(mapped, n, here, write, at) == 0;
 	setfsuid(0);
 	setfsgid(0);
 	return done && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
+}
+
+/* what it lies on; the number of fds */
+static size_t
+open_lower(const struct image *i, const char *at, int lower[LAYERS_MOST])
+{
+	char *below = fmt("%s.l", at);
+	size_t n;
+
+	for (n = 0; i->layers && i->layers[n]; n++) {
+		lower[n] = sys_open_dir(AT_FDCWD, i->layers[n]);
+		if (lower[n] < 0)
+			die("open %s, which %s lies on:", i->layers[n], i->path);
+	}
+	if (n)
+		return n;
+	if (i->base->kind <= IMAGE_SUBVOLUME) {
+		*lower = reopen(i->base, O_RDONLY | O_DIRECTORY);
+		return 1;
+	}
+	if (mkdir(below, 0755) < 0)
+		die("make %s:", below);
+	mount_image(i->base, NULL, false, below, NULL);
+	*lower = openat(AT_FDCWD, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*lower < 0)
+		die("open the tree in %s:", i->base->path);
+	return 1;
 }
 
 /* upper/ holds what was changed, work/ is for the kernel */
 static void
 mount_layers(const struct image *i, bool write, const char *at, struct owners *o)
 {
-	struct image *base = i->base;
-	int here = reopen(i, O_RDONLY | O_DIRECTORY), lower;
-	char *below = fmt("%s.l", at);
+	int here = reopen(i, O_RDONLY | O_DIRECTORY), lower[LAYERS_MOST];
+	size_t n = open_lower(i, at, lower);
 
-	if (base->kind <= IMAGE_SUBVOLUME) {
-		lower = reopen(base, O_RDONLY | O_DIRECTORY);
-	} else {
-		if (mkdir(below, 0755) < 0)
-			die("make %s:", below);
-		mount_image(base, NULL, false, below, NULL);
-		lower = openat(AT_FDCWD, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (lower < 0)
-			die("open the tree in %s:", base->path);
-	}
 	if (o)
-		o->mapped = lay_mapped(lower, here, write, at, o);
-	if ((!o || !o->mapped) && lay_layers(lower, here, write, at) < 0) {
+		o->mapped = lay_mapped(lower, n, here, write, at, o);
+	if ((!o || !o->mapped) && lay_layers(lower, n, here, write, at) < 0) {
 		if (errno == ENODEV)
 			die("mount %s: the kernel has no overlays (CONFIG_OVERLAY_FS, module overlay)", i->path);
 		if (errno == EINVAL || errno == ESTALE)
 			die("mount %s: the file system of it, or of %s, cannot be part of an overlay; or that was changed since", i->path,
-			    base->path);
-		die("mount %s over %s:", i->path, base->path);
+			    i->base ? i->base->path : *i->layers);
+		die("mount %s over %s:", i->path, i->base ? i->base->path : *i->layers);
 	}
-	close(lower);
+	while (n > 0)
+		close(lower[--n]);
 	close(here);
 }
 
@@ -582,6 +758,8 @@ mount_image(const struct image *i, const char *partition, bool write, const char
 	int fd;
 
 	if (i->kind == IMAGE_OVERLAY) {
+		if (!WITH_IMAGES)
+			die("%s: this build runs no clones in layers (WITH_IMAGES)", i->path);
 		mount_layers(i, write, at, o);
 	} else if (i->kind <= IMAGE_SUBVOLUME) {
 		fd = reopen(i, O_RDONLY | O_DIRECTORY);
@@ -614,7 +792,7 @@ attach_and_exit(const struct image *i, const char *partition, bool write, bool c
 		close(run_open_state(fmt("%s/.image", stage)));
 		unlink(fmt("%s/.image", stage));
 	}
-	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=64k") < 0 || mkdir(at, 0755) < 0)
+	if (sys_mount_memory(stage, MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=64k") < 0 || mkdir(at, 0755) < 0)
 		die("make a place to mount %s on:", i->path);
 	mount_image(i, partition, write, at, o);
 	tree = openat(AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -682,6 +860,11 @@ take_bases(struct image *i, bool lock, int depth)
 		return;
 	if (depth == MOST_LAYERS)
 		die("%s lies on itself, or on more than %d others", i->path, MOST_LAYERS);
+	i->layers = store_layers(i);  /* nobody writes to those, and they stay as long as it is there */
+	if (i->layers && count(i->layers) > LAYERS_MOST)
+		die("%s lies on more than %d layers", i->path, LAYERS_MOST);
+	if (i->layers)
+		return;
 	i->base = base_of(i);
 	if (lock)
 		store_lock(i->base, false);
@@ -712,6 +895,15 @@ image_open_tree(const struct image *from, bool write)
 	take_bases(&i, true, 0);
 	/* the namespace stays open: before 5.2 all that is mounted in the tree lives by it */
 	return attach(&i, NULL, write && !i.read_only, false, NULL).tree;
+}
+
+int
+image_open_layer(const struct image *i, int *mounts)
+{
+	struct attached a = attach(i, NULL, true, false, NULL);
+
+	*mounts = a.mounts;
+	return a.tree;
 }
 
 /* ---- which one -------------------------------------------------------------------------- */
@@ -810,7 +1002,7 @@ choose_path(const struct plan *p, struct image *i)
 
 	if (!path && p->template && p->ephemeral)
 		return p->template;
-	if (p->template) {
+	if (WITH_IMAGES && p->template) {
 		path = path ? store_dir(path) : fmt("%s/%s", store_dir(p->image_root), p->machine);
 		populate(p, path);
 	}
@@ -828,7 +1020,10 @@ take_mounted(const struct plan *p, struct run *r, struct image *i, bool shared)
 {
 	struct attached a;
 
-	take_bases(i, p->lock != NO, 0);
+	if (!WITH_IMAGES && !WITH_DISK)
+		die("%s: this build runs trees only (WITH_DISK, WITH_IMAGES)", i->path);
+	if (WITH_IMAGES)
+		take_bases(i, p->lock != NO, 0);
 	a = attach(i, p->partition, !shared, p->private_users, NULL);
 	r->image = i->fd;
 	r->tree = a.tree;
@@ -896,12 +1091,35 @@ examine(struct image *i, const char *real, bool tree)
 	i->fd = fd;
 }
 
+/* an image that was taken by its name, and is not booted, is run as it says */
+static void
+take_preset(struct run *r, const struct image *i)
+{
+	struct preset s, *kept;
+	char **words = NULL, **w;
+	const char *why;
+
+	if (!preset_read(i, &s, &why)) {
+		if (why)
+			die("%s", why);
+		return;
+	}
+	kept = r->preset = xalloc(sizeof(*kept));
+	*kept = s;
+	/* for who comes in later; what was said by hand stands behind it */
+	for (w = s.env; w && *w; w++)
+		grow(&words, fmt("--setenv=%s", *w));
+	for (w = r->words; words && w && *w; w++)
+		grow(&words, *w);
+	r->words = words && r->words ? words : r->words;
+}
+
 void
 image_take(const struct plan *p, struct run *r)
 {
 	struct image i = { .fd = -1 };
 	const char *path = choose_path(p, &i), *what = p->image ? "image" : "tree";
-	bool searched = i.path || p->image, shared;
+	bool named = i.path, searched = named || p->image, shared;
 	char real[PATH_MAX], **clones;
 	struct stat st, now;
 	ssize_t n;
@@ -909,7 +1127,7 @@ image_take(const struct plan *p, struct run *r)
 	i.fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (p->directory ? O_DIRECTORY : 0));
 	if (i.fd < 0 && errno == ENOTDIR && p->directory && access(path, F_OK) == 0)
 		die("Failed to open tree %s: it is no directory; -i takes disk images", path);
-	if (i.fd < 0 && errno == ENOENT && p->image && !strchr(path, '/') && store_find(p->image_root, path, &i))
+	if (WITH_DISK && i.fd < 0 && errno == ENOENT && p->image && !strchr(path, '/') && store_find(p->image_root, path, &i))
 		die("Failed to open image %s: there is no such file here; -M %s runs the image of that name", path, path);
 	if (i.fd < 0 || fstat(i.fd, &st) < 0)
 		die("Failed to open %s %s:", what, path);
@@ -925,12 +1143,13 @@ image_take(const struct plan *p, struct run *r)
 		die("Spawning container on root directory is not supported. "
 		    "Consider using --ephemeral, --volatile=yes or --volatile=state.");
 	examine(&i, real, S_ISDIR(st.st_mode) && !searched);
+	i.whole = rescue(p);
 	/* who lives in it could make it one the next time, on whatever it likes */
 	if (i.kind <= IMAGE_SUBVOLUME && (has_end(real) || has_end(path)))
 		die("%s has the name of an overlay clone, and is none: rename it", path);
-	if (p->image && i.kind <= IMAGE_SUBVOLUME)
+	if (WITH_DISK && p->image && i.kind <= IMAGE_SUBVOLUME)
 		die("%s is a directory: say -D", p->image);
-	if (p->partition && i.kind < IMAGE_RAW)
+	if (WITH_DISK && p->partition && i.kind < IMAGE_RAW)
 		die("--partition=%s: %s has no partitions", p->partition, real);
 	/* what makes an image read-only is for those that are images: a tree that is told is what it is */
 	r->image_read_only = searched && i.read_only;
@@ -947,6 +1166,8 @@ image_take(const struct plan *p, struct run *r)
 		r->tree = i.fd;
 	else
 		take_mounted(p, r, &i, shared);
+	if (WITH_OCI && named && !p->boot)
+		take_preset(r, &i);
 }
 
 static void
@@ -1001,10 +1222,33 @@ read_release(struct run *r)
 	n = pread(fd, text, sizeof(text) - 1, 0);
 	drop(fd);
 	text[n < 0 ? 0 : n] = 0;
+	if (!WITH_MACHINES)
+		return 0;
 	r->os = release_value(text, "ID", SHORT);
 	r->os_version = release_value(text, "VERSION_ID", SHORT);
 	r->os_pretty = release_value(text, "PRETTY_NAME", LONG);
 	return 0;
+}
+
+/* what a tool for boot loaders would look for, and not find. The file is the tree's: it is told, and nothing done by it */
+static void
+look_at_fstab(struct run *r)
+{
+	static const char places[] = "/boot|/boot/efi|/boot/firmware|/efi|/usr|/var";
+	char text[FSTAB_MOST], *rest = text, *line, *where, *more;
+	struct stat above, st;
+	int at;
+
+	read_fstab(r->tree, text);
+	while ((line = next_of_fstab(&rest, &where, &more))) {
+		if (word_index(places, where) < 0)
+			continue;
+		at = sys_open_in(r->tree, where, O_PATH, IN_DIR);
+		tame(line);
+		if (at < 0 || (fstat(at, &st) == 0 && fstatat(at, "..", &above, 0) == 0 && st.st_dev == above.st_dev))
+			warn("its /etc/fstab has %s on %.80s, which is not mounted: \"mount %s\" in there does that", where, line, where);
+		drop(at);
+	}
 }
 
 void
@@ -1017,6 +1261,11 @@ image_look(const struct plan *p, struct run *r)
 	for (i = 0; i < 2; i++) {  /* RFC 4122, version 4 */
 		random[i][6] = (uint8_t)((random[i][6] & 0x0f) | 0x40);
 		random[i][8] = (uint8_t)((random[i][8] & 0x3f) | 0x80);
+	}
+	if (rescue(p)) {
+		look_at_fstab(r);
+		if (access("/dev/disk/by-uuid", F_OK) < 0)
+			warn("no udev runs here: tools in there may write down names such as /dev/sda1 where they should write UUIDs");
 	}
 	look_for_id(p, r, random[0]);
 	memcpy(r->boot_id, random[1], sizeof(r->boot_id));

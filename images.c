@@ -18,7 +18,6 @@
 #include <linux/loop.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 static void
 find(const struct ask *a, const char *name, const char *what, struct image *i)
@@ -162,6 +161,58 @@ tell_inside(struct image *i)
 		;
 }
 
+/* NULL: of none */
+static char *
+one_line(char **words)
+{
+	size_t len = 1;
+	char **w, *line, *to;
+
+	for (w = words; w && *w; w++)
+		len += strlen(*w) * 4 + 1;
+	to = line = words ? xalloc(len) : NULL;
+	for (w = words; w && *w; w++)
+		to += sprintf(to, "%s%s", w > words ? " " : "", table_plain(*w, strlen(*w)));
+	return line;
+}
+
+static char *
+plain(const char *text)
+{
+	return text ? table_plain(text, strlen(text)) : NULL;
+}
+
+/* how one of OCI is run; a property where nothing is said is not told */
+static void
+tell_preset(const struct ask *a, const struct image *i)
+{
+	struct preset s;
+	char *ports, *command;
+	const char *why = NULL;
+
+	if (!WITH_OCI)
+		return;
+	if (!preset_read(i, &s, &why)) {
+		if (why)
+			warn("%s", why);
+		if (!a || ask_output(a) == OUT_TABLE)
+			return;
+		s = (struct preset){ .user = NULL };
+	}
+	command = one_line(preset_command(&s, NULL));
+	ports = one_line(s.ports);
+	if (a) {
+		table_property(a, "Command", command, NULL);
+		table_property(a, "ExposedPorts", ports, NULL);
+		table_property(a, "User", plain(s.user), NULL);
+		table_property(a, "WorkingDirectory", plain(s.chdir), NULL);
+		table_property(a, "KillSignal", plain(s.signal), NULL);
+		return;
+	}
+	say_line("\t Command:", command);
+	say_line("\t   Ports:", ports);
+}
+
 static void
 tell_bytes(const char *head, uint64_t all, uint64_t exclusive)
 {
@@ -174,8 +225,8 @@ tell_bytes(const char *head, uint64_t all, uint64_t exclusive)
 }
 
 /* the store itself, as much as quotas tell */
-void
-images_pool_usage(const char *root, uint64_t *usage, uint64_t *limit)
+static void
+pool_usage(const char *root, uint64_t *usage, uint64_t *limit)
 {
 	uint64_t exclusive, exclusive_limit;
 	int fd = openat(AT_FDCWD, store_dir(root), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -193,8 +244,10 @@ images_status(struct ask *a)
 	struct image i;
 	char **w;
 
+	if (ask_output(a) != OUT_TABLE)
+		return images_show(a);
 	if (!a->words || !*a->words) {
-		images_pool_usage(a->image_root, &usage, &limit);
+		pool_usage(a->image_root, &usage, &limit);
 		print(1, "\t    Path: %s\n", store);
 		tell_bytes("\t   Usage:", usage, UINT64_MAX);
 		tell_bytes("\t   Limit:", limit, UINT64_MAX);
@@ -204,6 +257,7 @@ images_status(struct ask *a)
 		find(a, *w, "Could not get path to image", &i);
 		print(1, "%s%s\n\t    Type: %s\n\t    Path: %s\n", w > a->words ? "\n" : "", i.name, image_kinds[i.kind], i.path);
 		tell_inside(&i);
+		tell_preset(NULL, &i);
 		print(1, "\t      RO: %s\n", i.read_only ? "read-only" : "writable");
 		if (i.created)
 			print(1, "\t Created: %s; %s\n", table_time(i.created), table_ago(i.created));
@@ -215,6 +269,13 @@ images_status(struct ask *a)
 	return 0;
 }
 
+/* for programs */
+static char *
+known(uint64_t bytes)
+{
+	return bytes == UINT64_MAX ? "null" : number(bytes);
+}
+
 int
 images_show(struct ask *a)
 {
@@ -223,27 +284,31 @@ images_show(struct ask *a)
 	char **w;
 
 	if (!a->words || !*a->words) {
-		images_pool_usage(a->image_root, &usage, &limit);
-		table_property(a, "PoolPath", store_dir(a->image_root));
-		table_property(a, "PoolUsage", number(usage));
-		table_property(a, "PoolLimit", number(limit));
+		pool_usage(a->image_root, &usage, &limit);
+		table_object(a);
+		table_property(a, "PoolPath", store_dir(a->image_root), NULL);
+		table_property(a, "PoolUsage", number(usage), number(usage));
+		table_property(a, "PoolLimit", number(limit), number(limit));
+		table_objects_end(a, "pools");
 		return 0;
 	}
 	for (w = a->words; *w; w++) {
 		find(a, *w, "Could not get path to image", &i);
-		if (w > a->words)
-			print(1, "\n");
-		table_property(a, "Name", i.name);
-		table_property(a, "Path", i.path);
-		table_property(a, "Type", image_kinds[i.kind]);
-		table_property(a, "ReadOnly", i.read_only ? "yes" : "no");
-		table_property(a, "CreationTimestamp", i.created ? table_time(i.created) : NULL);
-		table_property(a, "ModificationTimestamp", i.modified ? table_time(i.modified) : NULL);
-		table_property(a, "Usage", number(i.usage));
-		table_property(a, "Limit", i.limit == UINT64_MAX ? "infinity" : number(i.limit));
-		table_property(a, "UsageExclusive", number(i.exclusive));
-		table_property(a, "LimitExclusive", i.exclusive_limit == UINT64_MAX ? "infinity" : number(i.exclusive_limit));
+		table_object(a);
+		table_property(a, "Name", i.name, NULL);
+		table_property(a, "Path", i.path, NULL);
+		table_property(a, "Type", image_kinds[i.kind], NULL);
+		table_property(a, "ReadOnly", i.read_only ? "yes" : "no", i.read_only ? "true" : "false");
+		table_property(a, "CreationTimestamp", i.created ? table_time(i.created) : NULL, number((uint64_t)i.created));
+		table_property(a, "ModificationTimestamp", i.modified ? table_time(i.modified) : NULL, number((uint64_t)i.modified));
+		table_property(a, "Usage", number(i.usage), known(i.usage));
+		table_property(a, "Limit", i.limit == UINT64_MAX ? "infinity" : number(i.limit), known(i.limit));
+		table_property(a, "UsageExclusive", number(i.exclusive), known(i.exclusive));
+		table_property(a, "LimitExclusive", i.exclusive_limit == UINT64_MAX ? "infinity" : number(i.exclusive_limit),
+		               known(i.exclusive_limit));
+		tell_preset(a, &i);
 	}
+	table_objects_end(a, "images");
 	return 0;
 }
 
@@ -259,8 +324,8 @@ images_clone(struct ask *a)
 
 	find(a, a->words[0], what, &i);
 	check_new(a, a->words[1], what);
-	if (a->copy && i.kind == IMAGE_OVERLAY) {
-		/* one that shares nothing is a copy of what it shows */
+	if (i.kind == IMAGE_OVERLAY && (a->copy || (store_layers(&i) && !streq(fmt("%s/%s.overlay", store_dir(a->image_root), i.name), i.path)))) {
+		/* one that shares nothing is a copy of what it shows; layers belong to one store */
 		if (store_try_lock(&i, false) < 0)
 			die("%s: %s", what, store_reason());
 		i.fd = image_open_tree(&i, false);
@@ -270,7 +335,7 @@ images_clone(struct ask *a)
 	store_clone(&i, &m, a->copy ? STORE_COPY : STORE_ANY);
 	if (m.kind == IMAGE_OVERLAY && i.kind > IMAGE_OVERLAY) {
 		tree = image_open_tree(&m.from, false);
-		upper = openat(m.fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		upper = sys_open_dir(m.fd, "upper");
 		if (copy_attributes(tree, upper) < 0)
 			die("%s: %s", what, store_reason());
 		drop(upper);
@@ -324,7 +389,7 @@ images_clean(struct ask *a)
 
 	halt_by_signal();
 	store_check_pool(a->image_root);
-	store_sweep(a->image_root);
+	store_sweep(a->image_root, true);
 	do {  /* again, for what clones needed, and for what another of its name hid */
 		before = removed;
 		foreign = 0;
@@ -367,7 +432,7 @@ images_read_only(struct ask *a)
 	if (on < 0)
 		die("Failed to parse boolean argument: %s", a->words[1]);
 	find(a, a->words[0], what, &i);
-	store_sweep(a->image_root);
+	store_sweep(a->image_root, false);
 	if (i.vendor)
 		die("%s: %s", what, strerror(EROFS));
 	if (store_try_lock(&i, true) < 0)
@@ -405,7 +470,7 @@ images_set_limit(struct ask *a)
 	if (fd < 0)
 		die("Could not set limit: %s: %s", path, strerror(errno));
 	if (i.kind != IMAGE_SUBVOLUME || !btrfs_is_subvolume(fd))
-		die("Could not set limit: Operation not supported");
+		die(*speaker ? "set-limit: %s is no subvolume of btrfs, and only those have limits" : "Could not set limit: Operation not supported", path);
 	if (btrfs_set_limit(fd, limit) < 0)
 		die("Could not set limit: %s", store_reason());
 	close(fd);

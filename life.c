@@ -22,9 +22,9 @@ raise_files(void)
 {
 	struct rlimit files;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+	if (prlimit(0, RLIMIT_NOFILE, NULL, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
+		prlimit(0, RLIMIT_NOFILE, &files, NULL);
 	}
 }
 

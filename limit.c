@@ -267,8 +267,8 @@ quota_value(const char *word, const char *value, bool v1, const char *period_wor
 	quota = period * percent / 10000;
 	if (quota < LEAST)
 		quota = LEAST;
-	return fmt(v1 ? "cpu.cfs_period_us %2$llu\ncpu.cfs_quota_us %1$llu\n" : "cpu.max %llu %llu\n", (unsigned long long)quota,
-	           (unsigned long long)period);
+	return v1 ? fmt("cpu.cfs_period_us %llu\ncpu.cfs_quota_us %llu\n", (unsigned long long)period, (unsigned long long)quota) :
+		fmt("cpu.max %llu %llu\n", (unsigned long long)quota, (unsigned long long)period);
 }
 
 /* bfq counts from 1 to 1000, and 100 is 100 */
@@ -339,7 +339,7 @@ device_value(const struct property *pr, const char *word, const char *value, boo
 
 	if (!*value)
 		return xstrdup("");
-	path = rest ? fmt("%.*s", (int)(rest - value), value) : NULL;
+	path = rest ? xstrndup(value, (size_t)(rest - value)) : NULL;
 	while (path && *path && path[strlen(path) - 1] == ' ')
 		path[strlen(path) - 1] = 0;
 	if (!path || *path != '/' || !parse_rate(rest + 1, &rate))
@@ -449,8 +449,8 @@ limit_check(const struct plan *p)
 /* ---- where it goes ---------------------------------------------------------------------- */
 
 /* why a kernel has no such controller: in words for who could change that */
-static const char *
-reason(const char *v2, const char *v1)
+const char *
+limit_reason(const char *v2, const char *v1)
 {
 	static const struct { const char *name, *config; } configs[] = {
 		{ "memory", "CONFIG_MEMCG" }, { "cpu", "CONFIG_CGROUP_SCHED" }, { "cpuset", "CONFIG_CPUSETS" },
@@ -500,7 +500,7 @@ share_of(struct run *r, const char *word, const struct property *pr)
 	struct share *s = cgroup_share(r, pr->v2, pr->v1);
 
 	if (!s)
-		die("%s: %s", shown(word), reason(pr->v2, pr->v1));
+		die("%s: %s", shown(word), limit_reason(pr->v2, pr->v1));
 	return s;
 }
 
@@ -605,7 +605,7 @@ list_within(const char *inner, const char *outer)
 static bool
 holds(const struct property *pr, int dir, bool v2, const char *file, const char *value)
 {
-	uint64_t want, got, page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t want, got, page = (uint64_t)getpagesize();
 	char text[4096], *rest = text, *line, *list;
 	size_t n;
 
@@ -647,8 +647,8 @@ put_one(const struct property *pr, const struct share *s, const char *files, con
 	for (errno = ENOENT; *files && ret < 0 && errno == ENOENT;) {
 		size_t n = strcspn(files, "|"), m = strcspn(values, "|");
 
-		*file = fmt("%.*s", (int)n, files);
-		*value = fmt("%.*s", (int)m, values);
+		*file = xstrndup(files, n);
+		*value = xstrndup(values, m);
 		files += n + (files[n] == '|');
 		values += values[m] == '|' ? m + 1 : 0;
 		if (v1 && streq(pr->v1, "memory")) {
@@ -712,7 +712,7 @@ set(const struct run *r, const struct share *s, const char *word, const struct p
 		put_at(s->dir, "cpu.idle", "0");
 	while ((line = next_line(&text))) {
 		n = strcspn(line, " ");
-		if (put_one(pr, s, fmt("%.*s", (int)n, line), line + n + 1, &file, &value, &why) < 0) {
+		if (put_one(pr, s, xstrndup(line, n), line + n + 1, &file, &value, &why) < 0) {
 			if (why)
 				die("%s: %s", shown(word), why);
 			refused(pr, word, file);

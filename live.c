@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 enum { REBOOT_STATUS = 133, PAUSE_MS = 100, ASK_FIRST_MS = 250, ASK_MS = 2000, ASK_MOST = 10, ASK_LATER_MS = 10000 };
 
@@ -82,7 +81,7 @@ static _Noreturn void
 begin_again(struct run *r, int seconds)
 {
 	int64_t until = now_ms() + (seconds ? seconds * INT64_C(1000) : PAUSE_MS), left;
-	int keep[] = { r->claim, r->life_before, r->notify_fd };
+	int keep[] = { r->claim, r->life_before, r->notify_fd, seal_file() };
 
 	again = NULL;
 	start_again(r, seconds != 0);
@@ -106,8 +105,7 @@ begin_again(struct run *r, int seconds)
 		if (r->notify_fd >= 0)  /* nothing was said yet, and the words say its number */
 			fcntl(r->notify_fd, F_SETFD, 0);
 		run_signals_as_found();
-		execv("/proc/self/exe", live_argv);
-		execv((const char *)getauxval(AT_EXECFN), live_argv);
+		seal_again(live_argv);
 		warn("start again:");
 	}
 	run_unwind();
@@ -137,8 +135,8 @@ pause_after(const struct plan *p, struct run *r, int status)
 	return -1;
 }
 
-static void
-tell_manager(const char *state)
+void
+live_tell(const char *state, int pass)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -150,10 +148,9 @@ tell_manager(const char *state)
 	memcpy(a.sun_path, path, len);
 	if (*path == '@')
 		a.sun_path[0] = 0;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&a,
-		              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == 0)
+		sys_send(fd, state, strlen(state), pass);
 	drop(fd);
 }
 
@@ -164,7 +161,7 @@ tell_status(const char *text)
 	char status[256];
 
 	snprintf(status, sizeof(status), "STATUS=Container running: %.200s", text);
-	tell_manager(status);
+	live_tell(status, -1);
 }
 
 static void
@@ -172,7 +169,7 @@ tell_ready(struct run *r)
 {
 	if (r->ready)
 		return;
-	tell_manager(fmt("READY=1\nSTATUS=Container running.\nX_NSPAWN_LEADER_PID=%d", (int)r->pid));
+	live_tell(fmt("READY=1\nSTATUS=Container running.\nX_NSPAWN_LEADER_PID=%d", (int)r->pid), -1);
 	start_ready(r);
 	r->ready = true;
 }
@@ -242,8 +239,10 @@ offer(const struct plan *p, struct run *r)
 	if (before)
 		return;
 	before = true;
-	mntns_offer(r);
-	spare_offer(p, r);
+	if (WITH_MNTNS)
+		mntns_offer(r);
+	if (WITH_NETWORK)
+		spare_offer(p, r);
 }
 
 /*
@@ -253,13 +252,14 @@ offer(const struct plan *p, struct run *r)
 static int
 press(const struct plan *p, struct run *r)
 {
-	int64_t now, end = r->asked_at + STOP_SECONDS * INT64_C(1000);
+	int patience = r->deaf ? DEAF_SECONDS : STOP_SECONDS;
+	int64_t now, end = r->asked_at + patience * INT64_C(1000);
 
 	if (!r->asked)
 		return -1;
 	now = now_ms();
 	if (now >= end) {
-		warn("machine %s has not ended in %d s: it is killed", r->name, STOP_SECONDS);
+		warn("machine %s has not ended in %d s: it is killed", r->name, patience);
 		r->asked = NULL;
 		machine_kill(r);
 		return -1;
@@ -307,7 +307,9 @@ has_ended(struct run *r)
 	siginfo_t info;
 
 	info.si_pid = 0;
-	if (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != r->pid)
+	if (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		die("ask whether the machine has ended:");  /* nobody would tell us again */
+	if (info.si_pid != r->pid)
 		return false;
 	r->status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;  /* as wait(2) has it */
 	return true;
@@ -339,6 +341,19 @@ closing(const struct plan *p, struct run *r, const char **text)
 		*text = fmt("Container %s terminated by signal %s.", r->name, user_signal_name(sig));
 	}
 	return status;
+}
+
+/* 137 may be its shell's word about another process */
+static void
+tell_of_want(struct run *r)
+{
+	const char *what = cgroup_starved(r);
+
+	if (!what)
+		return;
+	warn("%smachine %s was killed for want of memory (%s)", WIFSIGNALED(r->status) ? "" : "a process of ", r->name, what);
+	if (WIFSIGNALED(r->status))
+		r->reason = "oom-kill";  /* as systemd calls it */
 }
 
 /* its number may be another's from then on: told is whether the register says so already */
@@ -392,6 +407,8 @@ stay(const struct plan *p, struct run *r)
 	if (doubt)
 		reap(r, false);
 	status = closing(p, r, &text);
+	if (status == 128 + SIGKILL && !r->ending)
+		tell_of_want(r);
 	machine_tell(r, "closing", r->reason);
 	if (!doubt)
 		reap(r, true);

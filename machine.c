@@ -25,6 +25,15 @@ sweep_work(const char *note, int held)
 	return true;
 }
 
+/* a larger build of this program has made it, and takes it away, too */
+static bool
+leave(const char *note, int held)
+{
+	(void)note;
+	(void)held;
+	return false;
+}
+
 static bool
 sweep_console(const char *note, int held)
 {
@@ -35,15 +44,16 @@ sweep_console(const char *note, int held)
 }
 
 static const struct { const char *key; bool (*fn)(const char *note, int held); } sweepers[] = {
-	{ "WORK=", sweep_work },
-	{ "LINK=", net_sweep_link },
-	{ "MOVED=", move_sweep },
-	{ "TABLE=", port_sweep },
-	{ "HOSTS=", address_sweep_hosts },
+	{ "WORK=", WITH_OVERLAY ? sweep_work : leave },
+	{ "LINK=", WITH_NETWORK ? net_sweep_link : leave },
+	{ "MOVED=", WITH_MOVE ? move_sweep : leave },
+	{ "TABLE=", WITH_NETWORK ? port_sweep : leave },
+	{ "HOSTS=", WITH_NETWORK ? address_sweep_hosts : leave },
 	{ "CONSOLE=", sweep_console },
 	/* and in files of what they share */
-	{ "ZONE=", net_sweep_zone },
-	{ "FORWARD=", forward_sweep },
+	{ "ZONE=", WITH_NETWORK ? net_sweep_zone : leave },
+	{ "FORWARD=", WITH_NETWORK ? forward_sweep : leave },
+	{ "IPTABLES=", WITH_PORTS ? port_sweep_rules : leave },
 };
 
 static bool
@@ -282,18 +292,23 @@ write_facts(struct run *r)
 	add_number(&t, "LEADER=", r->pid);
 	add_fact(&t, "STATE=", r->state ? r->state : "opening");
 	add_fact(&t, "REASON=", if_any(r->reason));
-	add_fact(&t, "OS=", if_any(r->os));
-	add_fact(&t, "VERSION=", if_any(r->os_version));
-	add_fact(&t, "PRETTY=", if_any(r->os_pretty));
+	if (WITH_MACHINES) {
+		add_fact(&t, "OS=", if_any(r->os));
+		add_fact(&t, "VERSION=", if_any(r->os_version));
+		add_fact(&t, "PRETTY=", if_any(r->os_pretty));
+	}
 	add_fact(&t, "NETWORK=", r->network ? "1" : NULL);
 	add_fact(&t, "IMAGE=", r->image >= 0 && !r->layers ? "1" : NULL);
-	add_fact(&t, "IFACE=", if_any(link_of(r)));
-	snprintf(line, sizeof(line), "%u:%u", (unsigned int)r->id_base, (unsigned int)r->id_count);
-	add_fact(&t, "IDS=", r->userns ? line : NULL);
+	if (WITH_NETWORK)
+		add_fact(&t, "IFACE=", if_any(link_of(r)));
+	if (WITH_USERNS && r->userns) {
+		snprintf(line, sizeof(line), "%u:%u", (unsigned int)r->id_base, (unsigned int)r->id_count);
+		add_fact(&t, "IDS=", line);
+	}
 	for (w = r->notes; w && *w; w++)
 		add_line(&t, "", *w);
 	r->nnotes_noted = count(r->notes);
-	for (w = r->words; w && *w; w++)  /* last: as long as they are */
+	for (w = r->words; WITH_MACHINES && w && *w; w++)  /* last: as long as they are */
 		add_fact(&t, "WORD=", *w);
 	snprintf(line, sizeof(line), "SUM=%016llx\n", (unsigned long long)siphash24(t.at, t.len, key));
 	add(&t, line, strlen(line));
@@ -384,6 +399,8 @@ machine_lock(const char *path, off_t *size)
 
 	for (;;) {
 		fd = run_open_state(path);
+		if (fd < 0 && errno == EROFS)
+			die("make %s: it is read-only there; mount a tmpfs on %s, or name another place by NSPAWN_LITE_ROOT", path, run_state_dir());
 		if (fd < 0)
 			die("make %s:", path);
 		if (!lock(fd))
@@ -422,6 +439,10 @@ machine_claim(const struct plan *p, struct run *r)
 	}
 	if (r->claim < 0 && errno == EWOULDBLOCK && r->started)
 		_exit(CLAIMED);
+	if (r->claim < 0 && errno == ENOSYS) {
+		unlink(r->claim_path);
+		die("%s", lacks("file locks", "FILE_LOCKING"));
+	}
 	if (r->claim < 0)
 		die(errno == EWOULDBLOCK ? "Machine '%s' already exists." : "lock the name of machine %s:", r->name);
 	if (size > 0) {
@@ -498,7 +519,8 @@ sweep_one(int dir, const char *name)
 	int fd;
 
 	if (after(name, SHARED_PREFIX)) {
-		share_sweep(dir, name, unmake_shared);
+		if (WITH_NETWORK)
+			share_sweep(dir, name, unmake_shared);
 		return;
 	}
 	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -578,6 +600,8 @@ machine_reach(const char *name, struct run *r)
 	struct known k;
 	char **place;
 
+	if (!WITH_LIMITS)
+		return;
 	if (!name_valid(name))
 		die("%s: not a name that a machine can have", name);
 	r->name = xstrdup(name);
@@ -607,6 +631,8 @@ machine_extend(struct run *r)
 {
 	char *line;
 
+	if (!WITH_LIMITS)
+		return;
 	for (; r->nnoted < r->nshares; r->nnoted++) {
 		line = fmt("CGROUP=%s\n", cgroup_place(&r->share[r->nnoted]));
 		if (write(r->claim, line, strlen(line)) != (ssize_t)strlen(line))

@@ -20,7 +20,6 @@
 #include <linux/rtnetlink.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /* ---- addresses ---------------------------------------------------------------------- */
 
@@ -394,7 +393,7 @@ next_group(struct drawing *d, DIR *dir, const char **name)
 	while (dir && d->groups < GROUPS_MOST && (e = readdir(dir))) {
 		if (streq(e->d_name, ".") || streq(e->d_name, "..") || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
 			continue;
-		fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = sys_open_dir(dirfd(dir), e->d_name);
 		if (fd < 0)
 			continue;
 		d->groups++;
@@ -452,7 +451,7 @@ draw_group(struct drawing *d, int group, const char *stem, int depth)
 		qsort(names, below, sizeof(*names), by_word);
 	for (i = 0; i < below; i++) {
 		draw_line(d, fmt("%s%s%s", stem, forks[i + 1 == below], table_plain(names[i], strlen(names[i]))));
-		fd = openat(group, names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = sys_open_dir(group, names[i]);
 		if (fd >= 0)
 			draw_group(d, fd, fmt("%s%s", stem, stems[i + 1 == below]), depth + 1);
 		drop(fd);
@@ -465,7 +464,7 @@ namespace_of(const char *process)
 	char link[64];
 	ssize_t n = readlink(fmt("/proc/%s/ns/pid", process), link, sizeof(link) - 1);
 
-	return n > 0 ? fmt("%.*s", (int)n, link) : NULL;
+	return n > 0 ? xstrndup(link, n) : NULL;
 }
 
 /* of one without a control group: those of its namespace, if it has one */
@@ -614,13 +613,15 @@ machines_status(struct ask *a)
 	max_addresses(a, 0);
 	if (ask_output(a) != OUT_TABLE)
 		return machines_show(a);
+	if (a->output && word_index("table|short|cat", a->output) < 0)
+		warn("--output=%s: shown as by short", a->output);
 	for (w = a->words; *w; w++) {
 		must_know(*w, &k);
 		if (w > a->words)
 			print(1, "\n");
 		tell_status(a, &k);
 		if (lines && !is_host(&k))
-			attach_print_lines(&k, (size_t)lines);
+			attach_print_lines(&k, (size_t)lines, streq(a->output, "cat"));
 		known_close(&k);
 	}
 	return 0;
@@ -659,65 +660,27 @@ properties(const struct known *k, struct property *p)
 	return LEN(all);
 }
 
-/* of the place where images are; as show-image says it */
-static size_t
-pool_properties(const struct ask *a, struct property *p)
-{
-	uint64_t usage, limit;
-
-	images_pool_usage(a->image_root, &usage, &limit);
-	p[0] = (struct property){ "PoolPath", store_dir(a->image_root), NULL };
-	p[1].name = "PoolUsage";
-	p[1].text = p[1].json = fmt("%llu", (unsigned long long)usage);
-	p[2].name = "PoolLimit";
-	p[2].text = p[2].json = fmt("%llu", (unsigned long long)limit);
-	return 3;
-}
-
-static bool
-is_wanted(const struct ask *a, const char *name)
-{
-	char **w;
-
-	for (w = a->property; w && *w; w++)
-		if (streq(*w, name))
-			return true;
-	return !a->property;
-}
-
 int
 machines_show(struct ask *a)
 {
-	size_t rows = count(a->words) ? count(a->words) : 1, i, j, n, columns = 0;
-	struct cell *cells = xalloc(rows * PROPERTIES_MOST * sizeof(*cells)), *c = cells;
-	struct column column[PROPERTIES_MOST];
 	struct property p[PROPERTIES_MOST];
-	bool table = ask_output(a) == OUT_TABLE;
 	struct known k;
+	size_t i, n;
+	char **w;
 
-	for (i = 0; i < rows; i++) {
-		if (count(a->words)) {
-			must_know(a->words[i], &k);
-			n = properties(&k, p);
-			known_close(&k);
-		} else {
-			n = pool_properties(a, p);
-		}
-		if (i && table)
-			print(1, "\n");
-		for (j = columns = 0; j < n; j++) {
-			if (table)
-				table_property(a, p[j].name, p[j].text);
-			if (table || !is_wanted(a, p[j].name))
-				continue;
-			column[columns++] = (struct column){ p[j].name, p[j].name, false };
-			*c++ = (struct cell){ p[j].text, p[j].text ? p[j].json : NULL };
-		}
-		if (table && count(a->words) && (a->all || a->property))
-			table_property(a, "NetworkInterfaces", "[unprintable]");
+	if (!*a->words)
+		return images_show(a);  /* of the place where they are */
+	for (w = a->words; *w; w++) {
+		must_know(*w, &k);
+		n = properties(&k, p);
+		known_close(&k);
+		table_object(a);
+		for (i = 0; i < n; i++)
+			table_property(a, p[i].name, p[i].text, p[i].json);
+		if (ask_output(a) == OUT_TABLE && (a->all || a->property))
+			table_property(a, "NetworkInterfaces", "[unprintable]", NULL);
 	}
-	if (!table)
-		table_print(a, column, columns, cells, rows, "machines");
+	table_objects_end(a, "machines");
 	return 0;
 }
 
@@ -782,4 +745,30 @@ machines_cat(struct ask *a)
 		status = FAIL;
 	}
 	return status;
+}
+
+int
+machines_edit(struct ask *a)
+{
+	char **argv = NULL, **w, *path;
+	bool trusted;
+
+	grow(&argv, "sh");
+	grow(&argv, "-c");
+	grow(&argv, "exec ${SYSTEMD_EDITOR:-${EDITOR:-${VISUAL:-vi}}} \"$@\"");  /* each may have words of its own */
+	grow(&argv, "edit");
+	for (w = a->words; *w; w++) {
+		if (!name_valid(*w))
+			die("Invalid machine name %s.", *w);
+		path = settings_find(*w, tree_of(*w), &trusted);
+		if (!path) {
+			path = run_path("/etc/systemd/nspawn");
+			if (run_make_dirs(path, 0755) < 0)
+				die("make %s:", path);
+			path = fmt("%s/%s.nspawn", path, *w);
+		}
+		grow(&argv, path);
+	}
+	execvp(*argv, argv);
+	die("execute sh:");
 }

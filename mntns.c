@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +114,7 @@ mntns_find(const struct plan *p, struct run *r)
 
 	/* what is laid between the host and the tree needs the host's paths */
 	if (r->image_mounts >= 0 || p->ephemeral || p->volat > VOLATILE_NO || r->read_only || r->journal_path ||
-	    p->pivot_root || mount_on(r, "/") || !recall(&k))
+	    p->pivot_root || rescue(p) || mount_on(r, "/") || !recall(&k))
 		return;
 	if (k.ino && stat_field(k.pid, NULL, 22) == k.since)
 		r->mounts = mntns_open_if(fmt("/proc/%d/fd/%d", k.pid, k.fd), k.ino);
@@ -159,7 +160,7 @@ empty_namespace(int ready, int hold)
 	char c = 0;
 
 	if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) == 0
-	    && mount("tmpfs", run_state_dir(), "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, "mode=555,size=4k") == 0
+	    && sys_mount_memory(run_state_dir(), MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, "mode=555,size=4k") == 0
 	    && chdir(run_state_dir()) == 0 && sys_pivot_root(".", ".") == 0 && umount2(".", MNT_DETACH) == 0)
 		c = 1;
 	if (write(ready, &c, 1) == 1)
@@ -257,4 +258,19 @@ mntns_enter(struct run *r)
 	close(r->tree);
 	close(r->mounts);
 	return true;
+}
+
+const char *
+mntns_top(void)
+{
+	int own = openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char path[PATH_MAX] = "/";
+
+	/* who may not do that, a guest may not, either */
+	if (own >= 0 && root >= 0 && setns(own, CLONE_NEWNS) == 0 && (fchdir(root) < 0 || !getcwd(path, sizeof(path)) || *path != '/'))
+		die("find the directory that is the root here:");
+	drop(own);
+	drop(root);
+	return path[1] ? xstrdup(path) : "";
 }

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 #ifndef MS_LAZYTIME
 #define MS_LAZYTIME (1 << 25)
@@ -172,7 +171,7 @@ parse_pair(struct mount *m, const char *option)
 
 	if (!value)
 		return false;
-	if (!dash || !parse_number(fmt("%.*s", (int)(dash - value), value), 0, UINT32_MAX - 1, &host)
+	if (!dash || !parse_number(xstrndup(value, (size_t)(dash - value)), 0, UINT32_MAX - 1, &host)
 	    || !parse_number(dash + 1, 0, UINT32_MAX - 1, &inside))
 		wrong(m, fmt("\"%.60s\" is not %cid=HOST-INSIDE with two numbers", option, uid ? 'u' : 'g'));
 	if (m->npair == MOST_PAIRS)
@@ -189,7 +188,7 @@ parse_pair(struct mount *m, const char *option)
 static void
 parse_bind(struct mount *m)
 {
-	static const char words[] = "rbind|norbind|noidmap|idmap|rootidmap|owneridmap";
+	static const char words[] = "rbind|norbind|noidmap|idmap|rootidmap|owneridmap", flags[] = "nosuid|nodev|noexec";
 	const char *at = m->word;
 	char *src = field(&at), *dst = at ? field(&at) : NULL, *options = at ? field(&at) : NULL, *option;
 	int word;
@@ -204,51 +203,77 @@ parse_bind(struct mount *m)
 	if (dst || *src == '+' || *src == '/')
 		m->dst = clean(m, dst ? dst : m->source->path);
 	while ((option = next_option(&options))) {
+		word = word_index(flags, option);
+		if (word >= 0) {
+			m->flags |= (unsigned long)MS_NOSUID << word;  /* MS_NODEV, MS_NOEXEC follow */
+			continue;
+		}
 		word = word_index(words, option);
+		if (!WITH_USERNS && (word < 0 || word > 2))
+			wrong(m, fmt("\"%.60s\" is none of: rbind norbind nosuid nodev noexec noidmap (WITH_USERNS)", option));
 		if (word < 0 && !parse_pair(m, option))
-			wrong(m, fmt("\"%.60s\" is none of: rbind norbind noidmap idmap rootidmap owneridmap "
+			wrong(m, fmt("\"%.60s\" is none of: rbind norbind nosuid nodev noexec noidmap idmap rootidmap owneridmap "
 			             "uid=HOST-INSIDE gid=HOST-INSIDE", option));
 		if (word == 0 || word == 1)
 			m->alone = word == 1;
 		else if (word > 1)
 			m->map = word - 2;
 	}
-	if (m->npair && m->map)
+	if (WITH_USERNS && m->npair && m->map)
 		wrong(m, "pairs of ids, or a word that chooses them: not both");
-	if (m->npair)
+	if (WITH_USERNS && m->npair)
 		m->map = MAP_PAIRS;
-	if (m->map && (m->source->inside || !m->source->path))
+	if (WITH_USERNS && m->map && (m->source->inside || !m->source->path))
 		wrong(m, "what is of the tree has the tree's owners: nothing can be mapped");
 	if (m->source->path)
 		return;
 	m->kind = TMPFS;
-	m->flags = MS_NODEV | (m->read_only ? MS_RDONLY : 0);
+	m->flags |= MS_NODEV | (m->read_only ? MS_RDONLY : 0);
 	m->data = xstrdup("mode=755," SIZE_ROOT);
 	m->uid = m->gid = -1;
+}
+
+static const struct { const char *word; unsigned long set, clear; } mount_flags[] = {
+	{ "ro", MS_RDONLY, 0 }, { "rw", 0, MS_RDONLY }, { "nosuid", MS_NOSUID, 0 }, { "suid", 0, MS_NOSUID },
+	{ "nodev", MS_NODEV, 0 }, { "dev", 0, MS_NODEV }, { "noexec", MS_NOEXEC, 0 }, { "exec", 0, MS_NOEXEC },
+	{ "sync", MS_SYNCHRONOUS, 0 }, { "async", 0, MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC, 0 },
+	{ "noatime", MS_NOATIME, MS_STRICTATIME | MS_RELATIME }, { "atime", 0, MS_NOATIME },
+	{ "nodiratime", MS_NODIRATIME, 0 }, { "diratime", 0, MS_NODIRATIME },
+	{ "relatime", MS_RELATIME, MS_STRICTATIME | MS_NOATIME },
+	{ "norelatime", MS_STRICTATIME, MS_RELATIME },
+	{ "strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME }, { "nostrictatime", 0, MS_STRICTATIME },
+	{ "lazytime", MS_LAZYTIME, 0 }, { "nolazytime", 0, MS_LAZYTIME }, { "defaults", 0, 0 },
+};
+
+const char *
+mount_flag_name(int n)
+{
+	return n < (int)LEN(mount_flags) ? mount_flags[n].word : NULL;
+}
+
+bool
+mount_flag(const char *word, unsigned long *set, unsigned long *clear)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(mount_flags); i++)
+		if (streq(mount_flags[i].word, word)) {
+			*set = mount_flags[i].set;
+			*clear = mount_flags[i].clear;
+			return true;
+		}
+	return false;
 }
 
 static bool
 parse_flag(struct mount *m, const char *option)
 {
-	static const struct { const char *word; unsigned long set, clear; } flags[] = {
-		{ "ro", MS_RDONLY, 0 }, { "rw", 0, MS_RDONLY }, { "nosuid", MS_NOSUID, 0 }, { "suid", 0, MS_NOSUID },
-		{ "nodev", MS_NODEV, 0 }, { "dev", 0, MS_NODEV }, { "noexec", MS_NOEXEC, 0 }, { "exec", 0, MS_NOEXEC },
-		{ "sync", MS_SYNCHRONOUS, 0 }, { "async", 0, MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC, 0 },
-		{ "noatime", MS_NOATIME, MS_STRICTATIME | MS_RELATIME }, { "atime", 0, MS_NOATIME },
-		{ "nodiratime", MS_NODIRATIME, 0 }, { "diratime", 0, MS_NODIRATIME },
-		{ "relatime", MS_RELATIME, MS_STRICTATIME | MS_NOATIME },
-		{ "norelatime", MS_STRICTATIME, MS_RELATIME },
-		{ "strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME }, { "nostrictatime", 0, MS_STRICTATIME },
-		{ "lazytime", MS_LAZYTIME, 0 }, { "nolazytime", 0, MS_LAZYTIME }, { "defaults", 0, 0 },
-	};
-	size_t i;
+	unsigned long set, clear;
 
-	for (i = 0; i < LEN(flags); i++)
-		if (streq(flags[i].word, option)) {
-			m->flags = (m->flags & ~flags[i].clear) | flags[i].set;
-			return true;
-		}
-	return false;
+	if (!mount_flag(option, &set, &clear))
+		return false;
+	m->flags = (m->flags & ~clear) | set;
+	return true;
 }
 
 /* of what is too much the kernel takes the lower bits, and 0 is no limit at all */
@@ -265,7 +290,7 @@ parse_amount(const char *value, bool bytes, bool share)
 		most = 1000;
 	else if (value[n] && (!unit || value[n + 1]))
 		return false;
-	return parse_number(fmt("%.*s", (int)n, value), 0, unit ? most >> 10 * (unit - units + 1) : most, &number);
+	return parse_number(xstrndup(value, n), 0, unit ? most >> 10 * (unit - units + 1) : most, &number);
 }
 
 /* a word for tmpfs(5) itself; whether the kernel takes the value, it says */
@@ -274,7 +299,7 @@ parse_tmpfs_value(struct mount *m, char *option)
 {
 	static const char bytes[] = "size|usrquota_block_hardlimit|grpquota_block_hardlimit";
 	static const char counts[] = "nr_blocks|nr_inodes|usrquota_inode_hardlimit|grpquota_inode_hardlimit";
-	char *equals = strchr(option, '='), *name = fmt("%.*s", (int)strcspn(option, "="), option);
+	char *equals = strchr(option, '='), *name = xstrndup(option, strcspn(option, "="));
 	const char *value = equals ? equals + 1 : "";
 	bool right;
 
@@ -289,7 +314,9 @@ parse_tmpfs_value(struct mount *m, char *option)
 	else
 		right = streq(name, "mpol") ? *value != 0
 		      : !equals && word_index("inode32|inode64|noswap|quota|usrquota|grpquota", name) >= 0;
-	if (right)
+	if (right && streq(name, "mode"))  /* it stands first: ramfs takes no other */
+		m->data = fmt("%s%s", option, m->data + strcspn(m->data, ","));
+	else if (right)
 		m->data = fmt("%s,%s", m->data, option);
 	return right;
 }
@@ -302,7 +329,7 @@ parse_tmpfs(struct mount *m)
 
 	m->dst = clean(m, field(&at));
 	m->flags = MS_NODEV | MS_STRICTATIME;
-	m->data = xstrdup("mode=0755");
+	m->data = xstrdup(at && *at ? "mode=1777" : "mode=0755");  /* with options all else is as the kernel has it, as in the original */
 	m->uid = m->gid = -1;
 	options = at ? xstrdup(at) : NULL;
 	while ((option = next_option(&options)))
@@ -368,8 +395,8 @@ parse(const struct plan *p, size_t *n)
 		{ p->bind, "bind", BIND, false, parse_bind },
 		{ p->bind_ro, "bind-ro", BIND, true, parse_bind },
 		{ p->tmpfs, "tmpfs", TMPFS, false, parse_tmpfs },
-		{ p->overlay, "overlay", OVERLAY, false, parse_overlay },
-		{ p->overlay_ro, "overlay-ro", OVERLAY, true, parse_overlay },
+		{ p->overlay, "overlay", OVERLAY, false, WITH_OVERLAY ? parse_overlay : NULL },
+		{ p->overlay_ro, "overlay-ro", OVERLAY, true, WITH_OVERLAY ? parse_overlay : NULL },
 		{ p->inaccessible, "inaccessible", COVER, true, parse_cover },
 	};
 	struct mount **list, *m;
@@ -417,7 +444,8 @@ mount_check(const struct plan *p)
 {
 	size_t n;
 
-	parse(p, &n);
+	if (WITH_MOUNTS)
+		parse(p, &n);
 }
 
 /* ---- the host's side, before --------------------------------------------------------- */
@@ -464,7 +492,7 @@ offer_map(struct run *r, struct mount *m, const struct stat *owner)
 	size_t i;
 	int fd;
 
-	if (m->map == NO_MAP || m->map == MAP)
+	if (!WITH_USERNS || m->map == NO_MAP || m->map == MAP)
 		return;
 	if (r->gather)
 		wrong(m, "owners cannot be mapped: idmapped mounts need Linux 5.12");
@@ -558,7 +586,7 @@ split_upper(struct mount *m, struct binding *s, char *path)
 	char *slash = strrchr(path, '/');
 
 	m->upper_name = xstrdup(slash + 1);
-	s->path = slash == path ? xstrdup("/") : fmt("%.*s", (int)(slash - path), path);
+	s->path = slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
 	if (!*m->upper_name)
 		wrong(m, "a root cannot be the upper directory");
 	if (strlen(work_name(m->upper_name)) > NAME_MAX)
@@ -630,7 +658,7 @@ look_at_upper(const struct plan *p, struct run *r, struct mount *m, struct bindi
 		wrong(m, "the path of the upper directory holds control characters or is no UTF-8");
 	split_upper(m, s, real);
 	above = openat(AT_FDCWD, s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	m->lock = openat(above, m->upper_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	m->lock = sys_open_dir(above, m->upper_name);
 	if (m->lock < 0 || fstat(m->lock, &m->upper_is) < 0 || (made && fchown(m->lock, r->id_base, r->id_base) < 0))
 		fail(m, fmt("look at %s", real));
 	if (flock(m->lock, LOCK_EX | LOCK_NB) < 0) {
@@ -671,6 +699,8 @@ mount_look(const struct plan *p, struct run *r)
 	struct mount *m;
 	size_t i;
 
+	if (!WITH_MOUNTS)
+		return;
 	r->mount = parse(p, &r->nmounts);
 	for (i = 0; i < r->nmounts; i++)
 		if (!r->mount[i]->dst)
@@ -680,7 +710,7 @@ mount_look(const struct plan *p, struct run *r)
 		m = r->mount[i];
 		if (m->kind == BIND)
 			look_at_bind(r, m);
-		if (m->kind == OVERLAY)
+		if (WITH_OVERLAY && m->kind == OVERLAY)
 			look_at_overlay(p, r, m);
 		if (streq(m->dst, "/") && m->read_only)
 			r->read_only = r->root_fixed = true;
@@ -692,7 +722,7 @@ mount_on(const struct run *r, const char *path)
 {
 	size_t i;
 
-	for (i = 0; i < r->nmounts; i++)
+	for (i = 0; WITH_MOUNTS && i < r->nmounts; i++)
 		if (streq(r->mount[i]->dst, path))
 			return true;
 	return false;
@@ -705,10 +735,10 @@ mount_lacks(const struct run *r, int tree)
 	struct stat st;
 	size_t i;
 
-	for (i = 0; i < r->nmounts; i++) {
+	for (i = 0; WITH_MOUNTS && i < r->nmounts; i++) {
 		first = r->mount[i]->dst + 1;
 		if (*first && r->mount[i]->kind != COVER
-		    && fstatat(tree, fmt("%.*s", (int)strcspn(first, "/"), first), &st, AT_SYMLINK_NOFOLLOW) < 0)
+		    && fstatat(tree, xstrndup(first, strcspn(first, "/")), &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return true;
 	}
 	return false;
@@ -762,7 +792,7 @@ scratch(struct site *s)
 
 	if (s->scratch >= 0)
 		return s->scratch;
-	if (mount("tmpfs", s->place, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=700,size=1m,nr_inodes=64") < 0)
+	if (sys_mount_memory(s->place, MS_NOSUID | MS_NOEXEC, "mode=700,size=1m,nr_inodes=64") < 0)
 		die("mount a tmpfs to mount on:");
 	s->scratch = openat(AT_FDCWD, s->place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->scratch < 0 || mkdirat(s->scratch, "d", 0755) < 0 || mkdirat(s->scratch, "o", 0755) < 0
@@ -778,7 +808,7 @@ workshop(struct site *s, const struct mount *m, const char *name, const char *da
 {
 	int fd;
 
-	if (mount("tmpfs", fmt("%d/%s", scratch(s), name), "tmpfs", 0, data) < 0)
+	if (sys_mount_memory(fmt("%d/%s", scratch(s), name), 0, data) < 0)
 		fail(m, "mount a tmpfs");
 	fd = openat(s->scratch, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -803,8 +833,9 @@ mirror(struct site *s, const struct mount *m, int dir)
 	if (fstat(dir, &st) < 0)
 		fail(m, "look at the tree");
 	say("%s cannot be made in a read-only directory: that is shown through one in memory", m->dst);
-	top = workshop(s, m, "d", fmt("mode=%o,uid=%u,gid=%u,size=4m", (unsigned int)st.st_mode & 07777,
-	                              (unsigned int)st.st_uid, (unsigned int)st.st_gid));
+	top = workshop(s, m, "d", fmt("mode=%o,size=4m", (unsigned int)st.st_mode & 07777));
+	if (fchownat(top, "", st.st_uid, st.st_gid, AT_EMPTY_PATH) < 0)
+		fail(m, "give away a tmpfs");
 	place_mirror_all("", dir, top);
 	move(m, top, dir);
 	return top;
@@ -926,10 +957,10 @@ make_bind(struct site *s, const struct mount *m)
 	top = fd = take(s, m, source);
 	if (fstat(fd, &st) < 0)
 		fail(m, "look at its source");
-	userns = m->map > MAP ? receive(s, m) : m->map == MAP && s->r->userns ? s->r->userns_fd : -1;
-	if (userns >= 0)
+	userns = !WITH_USERNS ? -1 : m->map > MAP ? receive(s, m) : m->map == MAP && s->r->userns ? s->r->userns_fd : -1;
+	if (WITH_USERNS && userns >= 0)
 		map_owners(m, fd, userns);
-	if (m->map > MAP)
+	if (WITH_USERNS && m->map > MAP)
 		close(userns);
 	if (s->whole && !S_ISDIR(st.st_mode))
 		wrong(m, "the root must be a directory");
@@ -954,6 +985,13 @@ make_bind(struct site *s, const struct mount *m)
 		fail(m, "make the mount its own");
 	if (m->read_only && sys_mount_setattr(top, "", ATTR_RDONLY, 0) < 0)
 		place_all_read_only(MOUNTINFO, path_of(m, top));
+	/* they are those of mount_setattr(2), too, which the kernel may not have: then one mount is all that can be had */
+	if (m->flags && sys_mount_setattr(top, "", m->flags, 0) < 0) {
+		if (deep && S_ISDIR(st.st_mode))
+			fail(m, "nosuid, nodev and noexec of what is mounted below (mount_setattr(2), Linux 5.12; norbind goes)");
+		if (mount(NULL, number(top), NULL, MS_REMOUNT | MS_BIND | m->flags | place_flags(number(top)) | (m->read_only ? MS_RDONLY : 0), NULL) < 0)
+			fail(m, "set its flags");
+	}
 	if (S_ISDIR(st.st_mode))
 		shut(s, m, top);
 	close(top);
@@ -966,13 +1004,16 @@ make_tmpfs(struct site *s, const struct mount *m)
 	char *data = m->data;
 	int to = point(s, m, S_IFDIR);
 
-	if (s->r->userns && (m->uid >= (long long)s->r->id_count || m->gid >= (long long)s->r->id_count))
+	if (WITH_USERNS && s->r->userns && (m->uid >= (long long)s->r->id_count || m->gid >= (long long)s->r->id_count))
 		wrong(m, fmt("the machine's ids end at %u", (unsigned int)s->r->id_count - 1));
 	if (m->uid >= 0)
 		data = fmt("%s,uid=%lld", data, m->uid + s->r->id_base);
 	if (m->gid >= 0)
 		data = fmt("%s,gid=%lld", data, m->gid + s->r->id_base);
-	if (mount("tmpfs", number(to), "tmpfs", m->flags, data) < 0) {
+	if (s->r->no_tmpfs && strchr(data, ','))
+		wrong(m, lacks("tmpfs", "TMPFS"));
+	if ((s->r->no_tmpfs ? sys_mount_memory(number(to), m->flags, data)
+	                    : mount("tmpfs", number(to), "tmpfs", m->flags, data)) < 0) {
 		if (errno == EINVAL)
 			wrong(m, "this kernel's tmpfs takes no such option or value");
 		fail(m, "mount a tmpfs");
@@ -1097,6 +1138,9 @@ make_cover(struct site *s, const struct mount *m)
 	int to = sys_open_in(s->root, m->dst, O_PATH, 0), node = -1;
 	size_t i;
 
+	/* what of these is there, the kernel decides, and what else was asked for */
+	if (to < 0 && errno == ENOENT && (after(m->dst, "/proc/") || after(m->dst, "/sys/")))
+		return;
 	if (to < 0 || fstat(to, &st) < 0)
 		fail(m, "look at it inside");
 	for (i = 0; i < LEN(nodes); i++)
@@ -1114,7 +1158,7 @@ static void
 make(struct site *s)
 {
 	static void (*const ways[])(struct site *, const struct mount *) = {
-		make_bind, make_tmpfs, make_overlay, make_cover,
+		[BIND] = make_bind, [TMPFS] = make_tmpfs, [OVERLAY] = WITH_OVERLAY ? make_overlay : NULL, [COVER] = make_cover,
 	};
 	size_t i;
 
@@ -1150,7 +1194,7 @@ mount_make(const struct plan *p, struct run *r)
 	char c = 0;
 
 	(void)p;
-	if (!r->nmounts) {
+	if (!WITH_MOUNTS || !r->nmounts) {
 		close(r->run_host);
 		return;
 	}
@@ -1184,7 +1228,7 @@ mount_root(struct run *r, const char *stage)
 {
 	struct site s = { .r = r, .scratch = -1, .cover = -1, .place = stage, .whole = true };
 
-	if (!mount_on(r, "/"))
+	if (!WITH_MOUNTS || !mount_on(r, "/"))
 		return;
 	s.root = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.root < 0)
@@ -1211,18 +1255,23 @@ gather(const struct mount *m, const struct binding *s, const char *stage)
 }
 
 const char *
-mount_gather(struct run *r, const char *stage)
+mount_gather(struct run *r, const char *host, const char *stage)
 {
 	struct mount *const *m;
 	struct binding *s;
+	int root;
 
-	if (!r->gather || !r->nsources)
+	if (!WITH_MOUNTS || !r->gather || !r->nsources)
 		return stage;
+	/* links in the paths of a chroot lead within it, too */
+	root = *host ? openat(AT_FDCWD, host, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	for (m = r->mount; m < r->mount + r->nmounts; m++)
 		for (s = (*m)->source; s < (*m)->source + (*m)->nsource; s++)
-			if (s->name && (s->fd = openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
+			if (s->name && (s->fd = *host ? sys_open_in(root, s->path, O_PATH, 0)
+			                              : openat(AT_FDCWD, s->path, O_PATH | O_CLOEXEC)) < 0)
 				fail(*m, fmt("look at %s", s->path));
-	if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m,nr_inodes=1k") < 0
+	drop(root);
+	if (sys_mount_memory(stage, MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m,nr_inodes=1k") < 0
 	    || mkdir(fmt("%s/t", stage), 0755) < 0)
 		die("mount a tmpfs to gather on:");
 	for (m = r->mount; m < r->mount + r->nmounts; m++)
@@ -1239,7 +1288,7 @@ mount_gather(struct run *r, const char *stage)
 void
 mount_hide(struct run *r)
 {
-	if (r->gathered < 0)
+	if (!WITH_MOUNTS || r->gathered < 0)
 		return;
 	if (sys_send(r->sources[1], "", 1, r->gathered) != 1)
 		die("keep what was gathered:");

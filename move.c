@@ -57,7 +57,7 @@ split(const char *word, char **host, char **guest)
 {
 	size_t len = strcspn(word, ":");
 
-	*host = fmt("%.*s", (int)len, word);
+	*host = xstrndup(word, len);
 	*guest = word[len] ? xstrdup(word + len + 1) : *host;
 	if (!link_valid(*host) || !link_valid(*guest))
 		die("--network-interface=%s: no link can be called %s (1 to 15 characters, without space, / : and %%)", word,

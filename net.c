@@ -30,8 +30,9 @@ enum { ZONE_MACS = 8192 };
 bool
 net_private(const struct plan *p)
 {
-	return p->private_network || p->network_veth || p->network_bridge || p->network_zone || p->network_veth_extra
-	    || p->network_interface || p->network_macvlan || p->network_ipvlan || p->network_namespace_path;
+	return p->private_network
+	    || (WITH_NETWORK && (p->network_veth || p->network_bridge || p->network_zone || p->network_veth_extra
+	                         || p->network_interface || p->network_macvlan || p->network_ipvlan || p->network_namespace_path));
 }
 
 bool
@@ -91,7 +92,7 @@ parse_pair(const struct pairs *k, const char *word, char **host, char **guest, c
 	size_t n = strcspn(word, ":");
 
 	*full = NULL;
-	*host = fmt("%.*s", (int)n, word);
+	*host = xstrndup(word, n);
 	check_name(k->option, word, *host);
 	*guest = word[n] ? xstrdup(word + n + 1) : fmt("%s%s", k->prefix, *host);
 	if (!word[n] && strlen(*guest) >= IFNAMSIZ) {
@@ -426,7 +427,7 @@ net_sweep_link(const char *note, int held)
 	struct nl_link l;
 	uint8_t mac[6];
 	struct nl nl;
-	char *name = fmt("%.*s", (int)strcspn(note, " "), note);
+	char *name = xstrndup(note, strcspn(note, " "));
 	const char *rest = after(note + strlen(name), " veth ");
 	bool gone = true;
 

@@ -390,19 +390,6 @@ nl_permanent_mac(const char *name, uint8_t mac[6])
 	return yes;
 }
 
-int
-nl_raise_loopback(void)
-{
-	struct nl nl;
-	int rc;
-
-	if (nl_open_route(&nl) < 0)
-		return -1;
-	rc = nl_raise(&nl, 1);  /* the first link of every network namespace is its loopback, with index 1 */
-	drop(nl.fd);
-	return rc;
-}
-
 void
 nl_read_link(const struct nlmsghdr *h, struct nl_link *l)
 {

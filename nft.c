@@ -450,14 +450,14 @@ add_table(struct batch *b, const struct nft_rules *r, bool owned)
 /* ---- putting it in force ------------------------------------------------------------ */
 
 static const char *
-need(int type, const char *chain, bool ip)
+need(int type, const char *chain, bool ip, bool ct)
 {
 	switch (type) {
 	case NFT_MSG_NEWTABLE: return ip ? "CONFIG_NF_TABLES_IPV4" : "CONFIG_NF_TABLES_IPV6";
 	case NFT_MSG_NEWCHAIN: return "CONFIG_NFT_NAT";
 	case NFT_MSG_NEWRULE:
 		if (streq(chain, "postrouting"))
-			return "CONFIG_NFT_MASQ";
+			return ct ? "CONFIG_NFT_CT, CONFIG_NFT_MASQ" : "CONFIG_NFT_MASQ";
 		return ip ? "CONFIG_NFT_FIB_IPV4" : "CONFIG_NFT_FIB_IPV6";
 	default: return "CONFIG_NF_TABLES";
 	}
@@ -480,7 +480,7 @@ tell_failed(struct batch *b, uint32_t seq)
 		b->failed_type = h->nlmsg_type & 0xff;
 		b->failed_family = ((const struct nfgenmsg *)NLMSG_DATA(h))->nfgen_family;
 		nl_get_str(nl_find(h, sizeof(struct nfgenmsg), NFTA_RULE_CHAIN), chain, sizeof(chain));
-		b->failed = need(b->failed_type, chain, b->failed_family == AF_INET);
+		b->failed = need(b->failed_type, chain, b->failed_family == AF_INET, memmem(h, h->nlmsg_len, "ct", sizeof("ct")));
 	}
 }
 

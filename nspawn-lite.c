@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 static bool lived;  /* a machine ran: what is returned is its status */
 
-static int verb_completion(char **words), verb_help(char **words), verb_version(char **words);
+static int verb_help(char **words), verb_version(char **words);
+#if WITH_HELP
+static int verb_completion(char **words);
+#endif
 
 /* ---- birth: small steps that belong to no room ------------------------------------- */
 
@@ -29,7 +31,7 @@ open_wire(const struct plan *p, struct run *r)
 	(void)p;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->wire) < 0
 	    || (r->userns && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->hand) < 0))
-		die("make the wire to the machine:");
+		die("make the wire to the machine (CONFIG_UNIX):");
 }
 
 /* not before: the work on a tree may take its time, and be ended like that of any program */
@@ -49,17 +51,7 @@ open_notify(const struct plan *p, struct run *r)
 	(void)p;
 	r->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (r->notify < 0 || setsockopt(r->notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
-		die("make the notify socket:");
-}
-
-static void
-open_ourselves(const struct plan *p, struct run *r)
-{
-	if (!p->as_pid2)
-		return;
-	r->exe = openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (r->exe < 0)
-		die("open our own binary:");
+		die("make the notify socket (CONFIG_UNIX):");
 }
 
 /* sd_listen_fds(3): sockets that the caller opened for the machine */
@@ -72,7 +64,7 @@ count_listen_fds(const struct plan *p, struct run *r)
 	(void)p;
 	if (!pid || !fds || !parse_number(pid, 1, INT32_MAX, &n) || n != getpid() || !parse_number(fds, 1, 1024, &n))
 		return;
-	while (r->listen_fds < n && fcntl(3 + r->listen_fds, F_GETFD) >= 0)
+	while (r->listen_fds < n && fcntl(3 + r->listen_fds, F_GETFD) >= 0 && !seal_has(3 + r->listen_fds))
 		r->listen_fds++;
 }
 
@@ -91,6 +83,8 @@ static void
 say_spawning(const struct plan *p, struct run *r)
 {
 	r->quiet = p->quiet || p->console == CONSOLE_PIPE;
+	if (rescue(p))
+		warn("--rescue: what runs in there has the host's devices, its network and all rights: only for a tree that you trust");
 	if (!r->quiet)
 		print(2, "Spawning container %s on %s.\nPress ^] three times within 1s to kill container.\n", r->name, r->root);
 	if (!r->quiet && r->range_picked)
@@ -105,7 +99,7 @@ static void
 shed_fds(const struct plan *p, struct run *r)
 {
 	const int some[] = {
-		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->image_mounts, r->mounts, r->life_before, r->exe,
+		wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->tree, r->image_mounts, r->mounts, r->life_before,
 		r->hand[0], r->hand[1], r->host_net.fd, r->move_wire, r->lend_socket, r->userns_fd,
 		r->tree_mount, r->init_pidfd, r->init_ns,
 		r->node[0], r->node[1], r->node[2], r->node[3], r->node[4], r->node[5], r->node[6],
@@ -157,10 +151,11 @@ die_with_supervisor_again(const struct plan *p, struct run *r)
 static void
 raise_loopback(const struct plan *p, struct run *r)
 {
-	if (net_private(p) && r->netns < 0 && nl_raise_loopback() < 0)
+	if (net_private(p) && r->netns < 0 && sys_raise_loopback() < 0)
 		warn("raise the loopback:");
 }
 
+#if WITH_OVERLAY
 /*
  * What an ephemeral machine has changed outlives a reboot; from 5.2 on there is a way to fetch it.
  * The child hands over its namespace: once it is a zombie it has none.
@@ -175,7 +170,8 @@ keep_life(const struct plan *p, struct run *r)
 		return;
 	fd = sys_open_tree(AT_FDCWD, "/", O_CLOEXEC);
 	if (fd < 0) {
-		say("changes will be lost at a reboot of the machine (open_tree(2) needs Linux 5.2)");
+		/* only an init means to reboot */
+		(p->boot ? warn : say)("changes will be lost at a reboot of the machine (open_tree(2) needs Linux 5.2)");
 		return;
 	}
 	close(fd);
@@ -184,6 +180,7 @@ keep_life(const struct plan *p, struct run *r)
 		warn("changes will be lost at a reboot:");
 	drop(fd);
 }
+#endif
 
 /* ---- the birth chart: when is what done, before and after what ---------------------- */
 
@@ -195,57 +192,62 @@ keep_life(const struct plan *p, struct run *r)
 enum { BUILDER = 1, INIT = 2, BOTH = 3 };
 
 struct step {
-	int who;
-	const char *what;
 	void (*fn)(const struct plan *, struct run *);
+	int who;
+#if WITH_HELP
+	const char *what;
+#define STEP(who, what, fn) { fn, who, what }
+#else
+#define STEP(who, what, fn) { fn, who }
+#endif
 };
 
 /* the supervisor, in the host's world. What is made here is unmade in reverse */
 static const struct step before_birth[] = {
-	{ BOTH, "count sockets handed in",            count_listen_fds },  /* before there are any of ours */
-	{ BOTH, "claim a name that was told",         claim_first },  /* so that all see it wait */
-	{ BOTH, "say that it may have to wait",       start_waits },
-	{ BOTH, "wait for what it needs",             depend_wait },  /* a mount may bring the tree */
-	{ BOTH, "find and lock the tree",             image_take },
-	{ BOTH, "ask what it is",                     image_look },
-	{ BOTH, "look for settings that are not read", settings_look },
-	{ BOTH, "choose the control group",           cgroup_choose },
-	{ BOTH, "take signals",                       take_signals },  /* which come from whoever reads its register */
-	{ BOTH, "claim the name",                     machine_claim },
-	{ BOTH, "call the program of pre-start",      hook_look },
-	{ BOTH, "look for its links",                 net_look },
-	{ BOTH, "look for links that move",           move_look },
-	{ BOTH, "choose its addresses",               address_choose },
-	{ BOTH, "look at its ports",                  port_look },
-	{ BOTH, "choose whom it asks for names",      resolver_look },
-	{ BOTH, "look at the host",                   root_look },
-	{ BOTH, "choose its users",                   userns_choose },
-	{ BOTH, "show its layers to them",            image_map },
-	{ BOTH, "fence it in where it is root",       cgroup_fence },
-	{ BOTH, "open what is to be mounted",         mount_look },
-	{ BOTH, "look at its devices",                device_look },
-	{ BOTH, "look at its limits",                 limit_look },
-	{ BOTH, "find a small mount namespace",       mntns_find },
-	{ BOTH, "find a network kept ready",          spare_find },
-	{ BOTH, "see what rights there are to give",  user_host },
-	{ BOTH, "compose the filter of system calls", seccomp_prepare },
-	{ BOTH, "choose the terminal",                console_open },
-	{ BOTH, "say where",                          say_spawning },
-	{ BOTH, "open our binary",                    open_ourselves },
-	{ BOTH, "open the notify socket",             open_notify },
-	{ BOTH, "keep what its console says",         attach_open },
-	{ BOTH, "and what we say",                    start_log },
-	{ BOTH, "open the wire",                      open_wire },
-	{ BOTH, "note what we might leave behind",    machine_note },
-	{ BOTH, "make the bridge of its zone",        net_make_zone },
-	{ BOTH, "give that addresses",                address_bridge },
-	{ BOTH, "lead packets on",                    forward_open },
-	{ BOTH, "open its ports",                     port_open },
-	{ BOTH, "listen to what it asks for",         lend_open },
-	{ BOTH, "make the control group",             cgroup_make },
-	{ BOTH, "set its limits",                     limit_set },
-	{ BOTH, "keep all other devices away",        device_enforce },
-	{ BOTH, "wait for links to move",             move_prepare },
+	STEP(BOTH, "count sockets handed in",            count_listen_fds),  /* before there are any of ours */
+	STEP(BOTH, "claim a name that was told",         claim_first),  /* so that all see it wait */
+	IF(WITH_MACHINES, STEP(BOTH, "say that it may have to wait",       start_waits),)
+	IF(WITH_MACHINES, STEP(BOTH, "wait for what it needs",             depend_wait),)  /* a mount may bring the tree */
+	STEP(BOTH, "find and lock the tree",             image_take),
+	STEP(BOTH, "ask what it is",                     image_look),
+	STEP(BOTH, "look for settings that are not read", settings_look),
+	STEP(BOTH, "choose the control group",           cgroup_choose),
+	STEP(BOTH, "take signals",                       take_signals),  /* which come from whoever reads its register */
+	STEP(BOTH, "claim the name",                     machine_claim),
+	STEP(BOTH, "call the program of pre-start",      hook_look),
+	IF(WITH_NETWORK, STEP(BOTH, "look for its links",                 net_look),)
+	IF(WITH_MOVE, STEP(BOTH, "look for links that move",           move_look),)
+	IF(WITH_NETWORK, STEP(BOTH, "choose its addresses",               address_choose),)
+	IF(WITH_PORTS, STEP(BOTH, "look at its ports",                  port_look),)
+	IF(WITH_NETWORK, STEP(BOTH, "choose whom it asks for names",      resolver_look),)
+	STEP(BOTH, "look at the host",                   root_look),
+	IF(WITH_USERNS, STEP(BOTH, "choose its users",                   userns_choose),)
+	IF(WITH_USERNS, STEP(BOTH, "show its layers to them",            image_map),)
+	IF(WITH_USERNS, STEP(BOTH, "fence it in where it is root",       cgroup_fence),)
+	STEP(BOTH, "open what is to be mounted",         mount_look),
+	IF(WITH_LIMITS, STEP(BOTH, "look at its devices",                device_look),)
+	IF(WITH_LIMITS, STEP(BOTH, "look at its limits",                 limit_look),)
+	IF(WITH_MNTNS, STEP(BOTH, "find a small mount namespace",       mntns_find),)
+	IF(WITH_NETWORK, STEP(BOTH, "find a network kept ready",          spare_find),)
+	STEP(BOTH, "see what rights there are to give",  user_host),
+	STEP(BOTH, "compose the filter of system calls", seccomp_prepare),
+	IF(WITH_OCI, STEP(BOTH, "compose that of a bundle",           profile_look),)
+	STEP(BOTH, "choose the terminal",                console_open),
+	STEP(BOTH, "say where",                          say_spawning),
+	STEP(BOTH, "open the notify socket",             open_notify),
+	IF(WITH_MACHINES, STEP(BOTH, "keep what its console says",         attach_open),)
+	IF(WITH_MACHINES, STEP(BOTH, "and what we say",                    start_log),)
+	STEP(BOTH, "open the wire",                      open_wire),
+	STEP(BOTH, "note what we might leave behind",    machine_note),
+	IF(WITH_NETWORK, STEP(BOTH, "make the bridge of its zone",        net_make_zone),)
+	IF(WITH_NETWORK, STEP(BOTH, "give that addresses",                address_bridge),)
+	IF(WITH_NETWORK, STEP(BOTH, "lead packets on",                    forward_open),)
+	IF(WITH_PORTS, STEP(BOTH, "open its ports",                     port_open),)
+	IF(WITH_DHCP, STEP(BOTH, "listen to what it asks for",         lend_open),)
+	STEP(BOTH, "make the control group",             cgroup_make),
+	IF(WITH_LIMITS, STEP(BOTH, "set its limits",                     limit_set),)
+	STEP(BOTH, "keep all other devices away",        device_enforce),
+	IF(WITH_MOVE, STEP(BOTH, "wait for links to move",             move_prepare),)
 };
 
 /*
@@ -253,62 +255,64 @@ static const struct step before_birth[] = {
  * root_enter no path leads to the host any more, and no fd.
  */
 static const struct step birth[] = {
-	{ BOTH,    "keep no fd but a few, lead a session", shed_fds },
-	{ BOTH,    "die with the supervisor",            die_with_supervisor },
-	{ INIT,    "see only its own control group",     cgroup_enter },
-	{ BUILDER, "join its namespaces",                userns_join },
-	{ BUILDER, "give it its control groups",         cgroup_give },
-	{ BUILDER, "make the tree the root",             root_enter },
-	{ BUILDER, "let no node of the tree work",       device_lock },
-	{ BUILDER, "keep no state",                      root_volatile },
-	{ BUILDER, "mount /proc",                        root_proc },
-	{ BUILDER, "join its network",                   userns_join_network },
-	{ BUILDER, "take a link that was kept ready",    spare_enter },
-	{ BUILDER, "make its links",                     net_make },
-	{ BUILDER, "move links of the host in",          move_into },
-	{ BUILDER, "give it addresses",                  address_host },
-	{ BUILDER, "lead its packets on",                forward_link },
-	{ BUILDER, "bind what listens to its link",      lend_bind },
-	{ BUILDER, "hand its network over",              net_hand_over },
-	{ BUILDER, "mount /sys",                         root_sys },
-	{ BUILDER, "fill /dev",                          root_dev },
-	{ BUILDER, "make its devices",                   device_make },
-	{ BUILDER, "fill /run",                          root_run },
-	{ BUILDER, "mount the control groups",           cgroup_mount },
-	{ BUILDER, "hand over credentials",              root_credentials },
-	{ BUILDER, "mask parts of /proc",                root_masks },
-	{ BUILDER, "mount what was asked for",           mount_make },
-	{ BUILDER, "follow the host's resolver and zone", root_files },
-	{ BUILDER, "lock what is below an initramfs",    root_lock },
-	{ BUILDER, "keep its mounts for a reboot",       keep_life },
-	{ BUILDER, "hand the mounts over",               userns_hand_over },
-	{ INIT,    "wait for the mounts",                userns_receive },
-	{ INIT,    "bind its life to the supervisor's again", die_with_supervisor_again },
-	{ INIT,    "copy our init",                      payload_prepare },
-	{ INIT,    "raise the loopback",                 raise_loopback },
-	{ INIT,    "find the user",                      user_look },
-	{ INIT,    "open the terminal",                  console_make },
-	{ INIT,    "take the terminal",                  console_take },
-	{ INIT,    "set host name and scores",           user_settle },
-	{ INIT,    "clean up",                           clean_up },
-	{ INIT,    "become the payload's user",          user_become },  /* from here on it has no rights but its own */
-	{ INIT,    "die with the supervisor all the same", die_with_supervisor_again },
-	{ INIT,    "filter system calls",                seccomp_load },  /* what was to be done may be among those refused */
+	STEP(BOTH,    "keep no fd but a few, lead a session", shed_fds),
+	STEP(BOTH,    "die with the supervisor",            die_with_supervisor),
+	STEP(INIT,    "see only its own control group",     cgroup_enter),
+	IF(WITH_USERNS, STEP(BUILDER, "join its namespaces",                userns_join),)
+	IF(WITH_USERNS, STEP(BUILDER, "give it its control groups",         cgroup_give),)
+	STEP(BUILDER, "make the tree the root",             root_enter),
+	STEP(BUILDER, "let no node of the tree work",       device_lock),
+	IF(WITH_OVERLAY, STEP(BUILDER, "keep no state",                      root_volatile),)
+	STEP(BUILDER, "mount /proc",                        root_proc),
+	IF(WITH_USERNS, STEP(BUILDER, "join its network",                   userns_join_network),)
+	IF(WITH_NETWORK, STEP(BUILDER, "take a link that was kept ready",    spare_enter),)
+	IF(WITH_NETWORK, STEP(BUILDER, "make its links",                     net_make),)
+	IF(WITH_MOVE, STEP(BUILDER, "move links of the host in",          move_into),)
+	IF(WITH_NETWORK, STEP(BUILDER, "give it addresses",                  address_host),)
+	IF(WITH_NETWORK, STEP(BUILDER, "lead its packets on",                forward_link),)
+	IF(WITH_DHCP, STEP(BUILDER, "bind what listens to its link",      lend_bind),)
+	IF(WITH_NETWORK, STEP(BUILDER, "hand its network over",              net_hand_over),)
+	STEP(BUILDER, "mount /sys",                         root_sys),
+	STEP(BUILDER, "fill /dev",                          root_dev),
+	IF(WITH_LIMITS, STEP(BUILDER, "make its devices",                   device_make),)
+	STEP(BUILDER, "fill /run",                          root_run),
+	STEP(BUILDER, "mount the control groups",           cgroup_mount),
+	IF(WITH_INTEGRATION, STEP(BUILDER, "hand over credentials",              root_credentials),)
+	STEP(BUILDER, "mask parts of /proc",                root_masks),
+	STEP(BUILDER, "mount what was asked for",           mount_make),
+	IF(WITH_OCI, STEP(BUILDER, "make the directory it begins in",   root_preset),)
+	IF(WITH_INTEGRATION, STEP(BUILDER, "follow the host's resolver and zone", root_files),)
+	STEP(BUILDER, "lock what is below an initramfs",    root_lock),
+	IF(WITH_OVERLAY, STEP(BUILDER, "keep its mounts for a reboot",       keep_life),)
+	IF(WITH_USERNS, STEP(BUILDER, "hand the mounts over",               userns_hand_over),)
+	IF(WITH_USERNS, STEP(INIT,    "wait for the mounts",                userns_receive),)
+	STEP(INIT,    "bind its life to the supervisor's again", die_with_supervisor_again),
+	STEP(INIT,    "write our init",                     payload_prepare),
+	STEP(INIT,    "raise the loopback",                 raise_loopback),
+	STEP(INIT,    "find the user",                      user_look),
+	STEP(INIT,    "open the terminal",                  console_make),
+	STEP(INIT,    "take the terminal",                  console_take),
+	STEP(INIT,    "set host name and scores",           user_settle),
+	STEP(INIT,    "clean up",                           clean_up),
+	STEP(INIT,    "become the payload's user",          user_become),  /* from here on it has no rights but its own */
+	STEP(INIT,    "die with the supervisor all the same", die_with_supervisor_again),
+	STEP(INIT,    "filter system calls",                seccomp_load),  /* what was to be done may be among those refused */
+	IF(WITH_OCI, STEP(INIT,    "as its bundle says, too",            profile_enforce),)
 };
 
 /* the supervisor again, once the payload runs */
 static const struct step after_birth[] = {
-	{ BOTH, "name a link that was kept ready",    spare_settle },
-	{ BOTH, "see what links that moved are there", move_begin },
-	{ BOTH, "register it",                        machine_register },
-	{ BOTH, "let others sit at its console",      attach_begin },
-	{ BOTH, "look after its links",               net_begin },
-	{ BOTH, "tell others its addresses",          address_begin },
-	{ BOTH, "follow the host's uplinks",          forward_begin },
-	{ BOTH, "answer what it asks for",            lend_begin },
-	{ BOTH, "answer its questions for names",     dns_begin },
-	{ BOTH, "follow its address",                 port_begin },
-	{ BOTH, "call the program of up",             hook_up },
+	IF(WITH_NETWORK, STEP(BOTH, "name a link that was kept ready",    spare_settle),)
+	IF(WITH_MOVE, STEP(BOTH, "see what links that moved are there", move_begin),)
+	STEP(BOTH, "register it",                        machine_register),
+	IF(WITH_MACHINES, STEP(BOTH, "let others sit at its console",      attach_begin),)
+	IF(WITH_NETWORK, STEP(BOTH, "look after its links",               net_begin),)
+	IF(WITH_NETWORK, STEP(BOTH, "tell others its addresses",          address_begin),)
+	IF(WITH_NETWORK, STEP(BOTH, "follow the host's uplinks",          forward_begin),)
+	IF(WITH_DHCP, STEP(BOTH, "answer what it asks for",            lend_begin),)
+	IF(WITH_DNS, STEP(BOTH, "answer its questions for names",     dns_begin),)
+	IF(WITH_PORTS, STEP(BOTH, "follow its address",                 port_begin),)
+	STEP(BOTH, "call the program of up",             hook_up),
 };
 
 struct child { const struct plan *p; struct run *r; };
@@ -321,7 +325,9 @@ take_steps(const struct step *steps, size_t n, int who, const struct plan *p, st
 	for (i = 0; i < n; i++) {
 		if (!(steps[i].who & who))
 			continue;
+#if WITH_HELP
 		say("%s", steps[i].what);
+#endif
 		steps[i].fn(p, r);
 	}
 }
@@ -386,9 +392,9 @@ got_note(struct run *r, char kind, int fd, const char *text)
 		return;
 	}
 	drop(fd);
-	if (kind == NOTE_FOUND)
+	if (WITH_NETWORK && kind == NOTE_FOUND)
 		net_found(r, text);
-	if (kind != NOTE_FOREIGN)
+	if (!WITH_HELP || kind != NOTE_FOREIGN)
 		return;
 	die_with(CANNOT_EXEC, "%s", payload_foreign(text));
 }
@@ -401,14 +407,70 @@ listen_to_child(struct run *r)
 	run_listen(r, got_note);
 }
 
-static _Noreturn void
-die_without_namespaces(const struct run *r)
+static int
+leave(void *unused)
 {
-	const char *more = fmt("%s%s", r->init_namespaces & CLONE_NEWNET ? ", NET_NS" : "", r->userns ? ", USER_NS" : "");
+	(void)unused;
+	_exit(0);
+}
 
-	if (errno == ENOSPC)
-		die("make namespaces: there are as many as sysctl user.max_*_namespaces allows");
-	die(errno == EINVAL ? "make namespaces (CONFIG_NAMESPACES, PID_NS, IPC_NS, UTS_NS%s):" : "make namespaces:", more);
+/*
+ * Why there was no child: which kind of namespace is not to be had. Of those that keep nothing but a name and System V
+ * IPC apart a machine can do without, unless the kernel has them and has given out all
+ */
+static void
+go_without(const struct plan *p, struct run *r)
+{
+	static const struct { int flag; const char *name; } kinds[] = {
+		{ CLONE_NEWPID, "pid" }, { CLONE_NEWNS, "mnt" }, { CLONE_NEWUSER, "user" }, { CLONE_NEWNET, "net" },
+		{ CLONE_NEWUTS, "uts" }, { CLONE_NEWIPC, "ipc" },
+	};
+	int asked = r->init_namespaces | (r->userns ? CLONE_NEWUSER : 0) | (r->mounts < 0 ? CLONE_NEWNS : 0), why = errno, gone = 0;
+	char *lack, *option, *c;
+	bool placed;
+	pid_t pid;
+	size_t i;
+
+	for (i = 0; i < LEN(kinds) && (why == EINVAL || why == ENOSPC); i++) {
+		if (!(asked & kinds[i].flag))
+			continue;
+		pid = sys_spawn(kinds[i].flag, -1, leave, NULL, &placed);
+		while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		if (pid > 0)
+			continue;
+		if (errno == ENOSPC)
+			die("make namespaces: there are as many as sysctl user.max_%s_namespaces allows", kinds[i].name);
+		for (c = option = fmt("%s_NS", kinds[i].name); *c != '_'; c++)
+			*c -= 'a' - 'A';
+		lack = lacks(fmt("%s namespaces", kinds[i].name), option);
+		gone |= kinds[i].flag;
+		if (kinds[i].flag == CLONE_NEWUTS && p->hostname)
+			die("--hostname=%s: %s", p->hostname, lack);
+		if (kinds[i].flag == CLONE_NEWUTS && p->share_uts != NO)
+			warn("%s: the host's name is the machine's too", lack);
+		else if (kinds[i].flag != CLONE_NEWIPC || p->share_ipc == NO)
+			die("make namespaces: %s", lack);
+		/* none either of what it would keep apart: nothing is lost */
+		else if (access("/proc/sysvipc", F_OK) == 0 || access("/proc/sys/fs/mqueue", F_OK) == 0)
+			warn("%s: System V IPC and message queues are the host's", lack);
+	}
+	errno = why;
+	if (!gone)
+		die("make namespaces:");
+	r->namespaces &= ~gone;
+	r->init_namespaces &= ~gone;
+}
+
+static pid_t
+spawn_init(struct child *c)
+{
+	struct run *r = c->r;
+	int group = r->cgroup_v1 ? -1 : r->cgroup;
+
+	if (WITH_USERNS && r->userns)
+		return sys_fork(r->init_namespaces | CLONE_NEWUSER, group, init_main, c, &r->placed);
+	return sys_spawn(r->init_namespaces | (r->mounts < 0 ? CLONE_NEWNS : 0), group, child_main, c, &r->placed);
 }
 
 /* in pieces: the builder, which is to be in init's namespace for processes from its birth on */
@@ -448,31 +510,36 @@ spawn_builder(struct child *c)
 static void
 spawn(const struct plan *p, struct run *r)
 {
+	bool users = WITH_USERNS && r->userns;
 	struct child c = { p, r };
 	char note[3] = "";
 
 	if (p->share_pid != YES)
 		r->init_namespaces |= CLONE_NEWPID;
-	if (p->share_ipc != YES)
+	/* tools of device mapper and udev wait for each other by semaphores */
+	if (p->share_ipc ? p->share_ipc != YES : !rescue(p))
 		r->namespaces |= CLONE_NEWIPC;
 	if (p->share_uts != YES)
 		r->namespaces |= CLONE_NEWUTS;
 	r->init_namespaces |= r->namespaces;
-	if (net_private(p) && r->netns < 0 && !r->userns)  /* else init makes it by and by */
+	if (net_private(p) && r->netns < 0 && !users)  /* else init makes it by and by */
 		r->init_namespaces |= CLONE_NEWNET;
-	net_enter(r);
+	if (WITH_NETWORK)
+		net_enter(r);
 	run_signals_kill(true);  /* it may hang on a file system that does not answer, and we with it */
 	wirefd = r->wire[1];  /* it may be our memory that the child speaks from: until it has left, so do we */
-	if (r->userns)
-		r->pid = sys_fork(r->init_namespaces | CLONE_NEWUSER, r->cgroup_v1 ? -1 : r->cgroup, init_main, &c, &r->placed);
-	else
-		r->pid = sys_spawn(r->init_namespaces | (r->mounts < 0 ? CLONE_NEWNS : 0), r->cgroup_v1 ? -1 : r->cgroup,
-		                   child_main, &c, &r->placed);
+	r->pid = spawn_init(&c);
 	wirefd = -1;
+	if (r->pid < 0) {
+		go_without(p, r);
+		wirefd = r->wire[1];
+		r->pid = spawn_init(&c);
+		wirefd = -1;
+	}
 	if (r->pid < 0)
-		die_without_namespaces(r);
+		die("make namespaces:");
 	undo(r, kill_child);
-	if (r->userns) {
+	if (users) {
 		close(r->hand[1]);
 		r->hand[1] = -1;
 		if (sys_recv(r->hand[0], note, sizeof(note) - 1, NULL, NULL) <= 0) {
@@ -485,7 +552,8 @@ spawn(const struct plan *p, struct run *r)
 		user_give(p, r);
 		spawn_builder(&c);
 	}
-	net_return(r);
+	if (WITH_NETWORK)
+		net_return(r);
 	mount_forget(r);
 	r->image_mounts = drop(r->image_mounts);
 	listen_to_child(r);
@@ -522,6 +590,7 @@ verb_run(char **words)
 	static struct plan p;
 	static struct run r;
 
+	seal_enter(live_argv, true);
 	plan_parse(&p, words);
 	if (p.show)
 		return show(&p);
@@ -529,8 +598,17 @@ verb_run(char **words)
 	plan_check(&p);
 	if (getauxval(AT_EUID) != 0)
 		die("Need to be root.");
+	if (access("/proc/self", F_OK) < 0)
+		die("/proc is not mounted: mount it first (mount -t proc proc /proc)");
+	if (p.cleanup) {
+		if (!p.machine && !p.directory && !p.image)
+			die("--cleanup needs -M, -D or -i");
+		machine_sweep_all();
+		return 0;
+	}
 	live_begin(&r);
-	r.words = words_of(&p);
+	if (WITH_MACHINES)
+		r.words = words_of(&p);
 	start_begin(&p, &r);
 	live_find(&p, &r);
 	take_steps(before_birth, LEN(before_birth), BOTH, &p, &r);
@@ -542,10 +620,13 @@ verb_run(char **words)
 	live_outlive(&p, &r);
 	take_steps(after_birth, LEN(after_birth), BOTH, &p, &r);
 	machine_sweep(&r);
-	mntns_learn();
+	if (WITH_MNTNS)
+		mntns_learn();
+	seal_settle();
 	return live(&p, &r);
 }
 
+#if WITH_HELP || WITH_SETTINGS
 /* a word as a shell reads it back */
 static void
 print_word(const char *word)
@@ -570,7 +651,9 @@ print_words(char **words)
 		print(1, words[1] ? " " : "\n");
 	}
 }
+#endif
 
+#if WITH_HELP
 static int
 verb_plan(char **words)
 {
@@ -583,7 +666,9 @@ verb_plan(char **words)
 	print_words(plan_words(&p));
 	return 0;
 }
+#endif
 
+#if WITH_SETTINGS
 static void
 print_c_string(const char *s)
 {
@@ -600,10 +685,10 @@ print_row(const char *path, char **words)
 	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	size_t len = strlen(name), end = strlen(".nspawn");
 
-	if (len <= end || !streq(name + len - end, ".nspawn") || !name_valid(fmt("%.*s", (int)(len - end), name)))
+	if (len <= end || !streq(name + len - end, ".nspawn") || !name_valid(xstrndup(name, (size_t)(len - end))))
 		die("%s: not named NAME.nspawn, after a machine", path);
 	print(1, "\t{ ");
-	print_c_string(fmt("%.*s", (int)(len - end), name));
+	print_c_string(xstrndup(name, (size_t)(len - end)));
 	print(1, "(const char *const []){ ");
 	for (; *words; words++)
 		print_c_string(*words);
@@ -630,15 +715,20 @@ verb_settings(char **words)
 	}
 	return 0;
 }
+#endif
 
+#if WITH_HELP
 static int
 verb_manual(char **words)
 {
 	(void)words;
 	plan_manual();
 	ask_manual();
+	if (WITH_CHECK)
+		check_manual();
 	return 0;
 }
+#endif
 
 static int
 verb_version(char **words)
@@ -651,6 +741,7 @@ verb_version(char **words)
 	return 0;
 }
 
+#if WITH_LIMITS
 /* of a machine of another supervisor: what is new is in the register before it is made */
 static void
 extend(struct run *r)
@@ -714,8 +805,10 @@ verb_set_property(struct ask *a)
 	limit_set(&p, &r);
 	return 0;
 }
+#endif
 
 enum { MANY = 1 << 10, AT_FRONT = 1 << 11 };
+enum { ASKED = WITH_MACHINES || WITH_IMAGES || WITH_LIMITS };  /* there are verbs with options */
 #define RAW(fn) fn, NULL, 0, MANY
 #define ASK(fn, least, most) NULL, fn, least, most
 #define FRONT(fn, least, most) NULL, fn, least, (most) | AT_FRONT  /* options stand before the name: what follows is the guest's */
@@ -728,8 +821,12 @@ static const struct verb {
 	const char *arguments, *help;
 } verbs[] = {
 	{ "run",        RAW(verb_run),        "[OPTION...] [COMMAND [WORD...]]", "run or boot; the verb may be left out" },
+#if WITH_HELP
 	{ "plan",       RAW(verb_plan),       "[OPTION...] [COMMAND [WORD...]]", "print what would be run, as words" },
+#endif
+#if WITH_SETTINGS
 	{ "settings",   RAW(verb_settings),   "FILE...",                         "print .nspawn files as words, each in a line" },
+#endif
 #if WITH_MACHINES
 	{ "list",         ASK(machines_list, 0, 0),       "",               "list machines that run" },
 	{ "status",       ASK(machines_status, 1, MANY),  "NAME...",        "show how they are, for people" },
@@ -752,12 +849,16 @@ static const struct verb {
 	{ "copy-from",    ASK(carry_from, 2, 3),          "NAME SRC [DST]", "copy files out of it" },
 	{ "bind",         ASK(carry_bind, 2, 3),          "NAME SRC [DST]", "show a file or directory of the host inside" },
 	{ "cat",          ASK(machines_cat, 1, MANY),     "NAME...",        "print its .nspawn file" },
+	{ "edit",         ASK(machines_edit, 1, MANY),    "NAME...",        "edit it, or a new one below /etc" },
 	{ "wait",         ASK(life_wait, 1, 2),           "NAME [STATE]",   "until it runs, or is stopped (stopped)" },
 	{ "monitor",      ASK(life_monitor, 0, MANY),     "[NAME...]",      "print a line for each change of state" },
 #endif
+#if WITH_LIMITS
 	{ "freeze",       ASK(verb_freeze, 1, MANY),      "NAME...",        "stop all their processes where they are" },
 	{ "thaw",         ASK(verb_thaw, 1, MANY),        "NAME...",        "let them go on" },
 	{ "set-property", ASK(verb_set_property, 2, MANY), "NAME PROPERTY=VALUE...", "set its limits, as --property does" },
+#endif
+#if WITH_IMAGES
 	{ "list-images",  ASK(images_list, 0, 0),          "",                      "list images" },
 	{ "image-status", ASK(images_status, 0, MANY),     "[NAME...]",             "show what an image is, for people" },
 	{ "show-image",   ASK(images_show, 0, MANY),       "[NAME...]",             "the same for programs" },
@@ -777,16 +878,33 @@ static const struct verb {
 #if WITH_PULL
 	{ "pull-tar",     ASK(pull_tar, 1, 2),             "URL [NAME]",            "fetch an archive, and make an image of it" },
 	{ "pull-raw",     ASK(pull_raw, 1, 2),             "URL [NAME]",            "fetch a disk image" },
+#if WITH_OCI
+	{ "pull-oci",     ASK(registry_pull, 1, 2),        "REF [NAME]",            "fetch an image from a registry" },
+	{ "pull-dkr",     ASK(registry_pull, 1, 2),        "REF [NAME]",            "the same, by its old name" },
+#endif
+#endif
+#if WITH_OCI
+	{ "import-oci",   ASK(oci_import, 1, 2),           "FILE[:TAG] [NAME]",     "make an image of an OCI layout, or of docker save" },
 #endif
 	{ "list-transfers", ASK(transfer_list, 0, 0),      "",                      "list imports, exports and pulls that run" },
 	{ "cancel-transfer", ASK(transfer_cancel, 1, MANY), "ID...",                "stop them" },
 #endif
+#endif
+#if WITH_RUNTIME
+	{ "oci",        RAW(runtime_main),    "[OPTION...] COMMAND [WORD...]",   "containers of the OCI, as runc(8) has them" },
+#endif
+#if WITH_CHECK
+	{ "check",      ASK(check_check, 0, MANY), "[FEATURE...]",               "try what the kernel has, and say what is lost" },
+#endif
+#if WITH_HELP
 	{ "completion", RAW(verb_completion), "",                                "print the completion for bash" },
 	{ "manual",     RAW(verb_manual),     "",                                "print the option list of the manual, in mdoc" },
+#endif
 	{ "version",    RAW(verb_version),    "",                                "print the version" },
 	{ "help",       RAW(verb_help),       "",                                "print this text" },
 };
 
+#if WITH_HELP
 /* the verbs whose first word is a name: of an image, which are the last ones and a few, or of a machine that runs */
 static void
 print_verbs_of_names(bool images)
@@ -798,7 +916,7 @@ print_verbs_of_names(bool images)
 	for (i = 0; i < LEN(verbs); i++) {
 		image |= streq(verbs[i].name, "list-images");
 		if (!strstr(verbs[i].arguments, "NAME") || after(verbs[i].arguments, "[OPTION") || after(verbs[i].name, "import")
-		    || after(verbs[i].name, "pull") || (image || word_index("start|enable|disable|cat", verbs[i].name) >= 0) != images)
+		    || after(verbs[i].name, "pull") || (image || word_index("start|enable|disable|cat|edit", verbs[i].name) >= 0) != images)
 			continue;
 		print(1, "%s*:%s:*", separator, verbs[i].name);
 		separator = "|";
@@ -825,10 +943,12 @@ verb_completion(char **words)
 		print(1, "%s%s", i ? " " : "", verbs[i].name);
 	print(1, "'\n\tlocal options='\n");
 	plan_completion();
+	print(1, "'\n\tlocal run=$options\n\tlocal options='\n");
 	ask_completion();
 	print(1, "'\n\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
 	         "\t\t[[ \" $verbs \" != *\" $word \"* ]] || verb=$word\n"
 	         "\t\t[[ -z $verb && $1 == *ctl ]] || break\n\tdone\n"
+	         "\t[[ ${1##*/}:$verb != @(systemd-nspawn:*|*:run|*:plan|nspawn-lite:) ]] || options=$run\n"
 	         "\tcase ${1##*/}:$verb:$cur in\n\t*:-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
 	         "\t\t[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace ;;\n\tsystemd-nspawn:*) ;;\n"
 	         "\t*::*) [[ $COMP_CWORD != 1 && $1 != *ctl ]] || mapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\") ;;\n");
@@ -839,6 +959,7 @@ verb_completion(char **words)
 	         "complete -o default -F _nspawn_lite nspawn-lite systemd-nspawn machinectl importctl\n");
 	return 0;
 }
+#endif
 
 static int
 verb_help(char **words)
@@ -851,8 +972,9 @@ verb_help(char **words)
 	if (verbs_only)
 		print(1, "%s [OPTION...] VERB [WORD...]\n\nLook after containers and their images.\n", verb_called);
 	else
-		print(1, "%s [OPTION...] [COMMAND [WORD...]]\n\n"
-		         "Run a command, or boot an operating system, in a container.\n", verb_called);
+		print(1, "%s [OPTION...] [COMMAND [WORD...]]\n%s%s\n"
+		         "Run a command, or boot an operating system, in a container.\n", verb_called,
+		      *speaker ? verb_called : "", *speaker ? " VERB [OPTION...] [WORD...]\n" : "");
 	if (*speaker || verbs_only) {
 		print(1, "\nVerbs:\n");
 		for (i = 0; i < LEN(verbs); i++) {
@@ -860,8 +982,10 @@ verb_help(char **words)
 			print(1, "%s%s%*s %s\n", left, strlen(left) > 34 ? "\n" : "", strlen(left) > 34 ? 34 : 34 - (int)strlen(left), "",
 			      verbs[i].help);
 		}
-		print(1, "\nOptions of verbs:\n");
-		ask_help();
+		if (ASKED) {
+			print(1, "\nOptions of verbs:\n");
+			ask_help();
+		}
 	}
 	if (!verbs_only)
 		plan_help();
@@ -879,7 +1003,7 @@ fill_standard_fds(void)
 		return;
 	for (i = 0; i < 3; i++)
 		if (fds[i].revents & POLLNVAL && openat(AT_FDCWD, "/dev/null", O_RDWR) < 0)
-			_exit(FAIL);
+			die("open /dev/null in place of a standard stream:");
 }
 
 static int
@@ -916,8 +1040,10 @@ find_verb(const char *name)
 			return &verbs[i];
 	if (!*speaker)
 		die("Unknown command verb %s.", name);
-	die("%s is no verb of this build (%s help lists them); to run it in a container: %s -D DIR %s",
-	    name, verb_called, verb_called, name);
+	if (WITH_RUNTIME && word_index("create|state|delete|features|spec", name) >= 0)
+		die("%s is for the verb oci: %s oci %s; a program that says it itself is to call us nspawn-lite-oci", name, verb_called, name);
+	die("%s", plan_or_off(fmt("%s is no verb (%s help lists them); to run it in a container: %s -D DIR %s",
+	                          name, verb_called, verb_called, name)));
 }
 
 /* the verb is the first word, but for options */
@@ -926,9 +1052,9 @@ take_verb(char **words)
 {
 	static struct ask a;
 	const struct verb *v;
-	bool options = **words == '-';
+	bool options = *words && **words == '-';
 
-	if (options) {
+	if (ASKED && options) {
 		ask_parse(&a, words, true);
 		words = a.words;
 		if (a.help || a.version)
@@ -938,7 +1064,7 @@ take_verb(char **words)
 	words += *words != NULL;
 	if (v->raw && options)
 		die("%s: its options stand behind it", v->name);
-	if (v->raw)
+	if (v->raw || !ASKED)
 		return v->raw(words);
 	ask_parse(&a, words, v->most & AT_FRONT);
 	a.verb = v->name;
@@ -957,16 +1083,21 @@ main(int argc, char **argv)
 {
 	const char *name = argc > 0 ? argv[0] : "nspawn-lite";
 
-	if (streq(name, "(sd-stubinit)"))
-		return payload_stub(argc, argv);
 	if (WITH_MACHINES && streq(name, "(enter)"))
 		return enter_inside(argv);
 	fill_standard_fds();
 	sys_deny(getenv("NSPAWN_LITE_DENY"));
+	seal_begin(name);
 	live_argv = argv;
 	if (strrchr(name, '/'))
 		name = strrchr(name, '/') + 1;
 	verb_called = name;
+	if (word_index("runc|crun|nspawn-lite-oci", name) >= 0) {
+		if (WITH_RUNTIME)
+			return speak_status(runtime_main(argv + 1));
+		/* start and kill would be of machines */
+		die("%s", plan_or_off(fmt("%s: not a runtime of containers", name)));
+	}
 	if (streq(name, "systemd-nspawn")) {
 		speaker = "";
 		return speak_status(verb_run(argv + 1));

@@ -2,6 +2,10 @@
 /* layers 2 and 3: the plan, the run, and the doors of the rooms */
 
 #include "util.h"
+#include CONFIG
+
+/* nobody asks for it without its option */
+#define say(...) (WITH_HELP ? (say)(__VA_ARGS__) : (void)0)
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -30,12 +34,12 @@ enum { OWNERSHIP_OFF = 1, OWNERSHIP_CHOWN, OWNERSHIP_MAP, OWNERSHIP_AUTO, OWNERS
  */
 struct plan {
 	/* how to speak, what to read */
-	bool quiet, verbose, no_defaults;
+	bool quiet, verbose, no_defaults, cleanup;
 	int show, settings;
 	bool *claimed;        /* of each option, while reading: it was said */
 	const char *show_option;
 	/* image */
-	char *directory, *image, *template, *machine, *image_root, *partition;
+	char *directory, *image, *template, *machine, *image_root, *partition, *oci_bundle;
 	char *pivot_root;
 	bool ephemeral, read_only;
 	int volat;
@@ -62,9 +66,10 @@ struct plan {
 	char **port;
 	/* rights */
 	char **capability, **drop_capability, **ambient_capability;
-	char **system_call_filter, **restrict_address_families;
+	char **system_call_filter, **restrict_address_families, **sysctl, *oci_seccomp;
 	char *selinux_context, *selinux_apifs_context;
 	int no_new_privileges, suppress_sync, nesting;
+	bool rescue;
 	/* limits */
 	char **property, **device;
 	char **rlimit, **cpu_affinity, *oom_score_adjust, *personality;
@@ -90,6 +95,13 @@ struct shared {
 	bool first;           /* nobody else was in when we came */
 };
 
+/* it asks for no isolation, as config.h may forbid */
+static inline bool
+rescue(const struct plan *p)
+{
+	return WITH_RESCUE && p->rescue;
+}
+
 /* what became of it: owned by the supervisor, copied into the child; every fd is -1 until open */
 struct run {
 	/* the tree, once found */
@@ -99,6 +111,7 @@ struct run {
 	int image_mounts;     /* the mount namespace where that is mounted, until the machine is built */
 	bool image_read_only; /* it says of itself that it must not be written to */
 	struct image *layers; /* it is an overlay clone; else NULL */
+	struct preset *preset;  /* what the image says of how it is run, if that counts; else NULL */
 	bool read_only;       /* the tree itself must not be written to */
 	bool root_fixed;      /* nor what stands in for it */
 	int mounts;           /* a small mount namespace to be born in */
@@ -106,6 +119,7 @@ struct run {
 	int offer;            /* such a one that we hold for others */
 	int life_before;      /* mount namespace of the life before a reboot, whose changes are kept */
 	bool mirrored;        /* the root is one in memory, to be made read-only last if that was asked for */
+	bool chrooted;        /* we are: our root is not that of our mount namespace */
 	bool bare_root;       /* the host's root is an initramfs: nothing to pivot */
 	/* who it is */
 	char *name, *hostname, *container;
@@ -174,8 +188,13 @@ struct run {
 	int device_policy;    /* the program for cgroup2 */
 	bool device_free;     /* no policy was asked for */
 	bool device_bare;     /* the kernel has none: nodes do not work but in /dev */
+	bool device_strict;   /* it was asked for by name, and is not given up */
+	bool no_tmpfs;        /* ramfs is in its place */
+	int terminal;         /* its number in /dev/pts */
 	/* the filter of system calls: see seccomp.c */
 	struct filter *filter;
+	const struct sock_fprog *profile;  /* one more, of oci_seccomp: see profile.c */
+	const struct json *profile_words;
 	/* its network: see net.c */
 	struct nl host_net;   /* the host's: opened before birth */
 	struct nl net;        /* the machine's own, in the supervisor, from net_hand_over on; fd is -1 where nobody needs it */
@@ -228,13 +247,14 @@ struct run {
 	pid_t pid;
 	int status;           /* of wait(2), once it has ended */
 	int wire[2], notify;
-	int exe, stub;        /* our own binary, and the copy of it that the stub of -a runs from */
+	int stub;             /* the program that PID 1 of -a is */
 	bool started, ready;  /* by start: nobody sits there */
 	int notify_fd;        /* of --notify-fd, until it is ready */
 	int halting;          /* how often it was asked to end */
 	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
 	int64_t asked_at, ask_next;  /* when that was; when it is asked again. Of now_ms, as those below */
 	int times_asked;
+	bool deaf;            /* it handles nothing that it could be asked by, when last looked */
 	int64_t began;        /* its payload */
 	bool ending;          /* it is to end: a reboot is no new beginning */
 	bool again;           /* it was asked to reboot: so it begins again, however it ended */
@@ -419,6 +439,7 @@ void port_check(const struct plan *p);
 void port_look(const struct plan *p, struct run *r);       /* nobody else has them; r->port */
 void port_open(const struct plan *p, struct run *r);       /* masquerade and rules */
 void port_begin(const struct plan *p, struct run *r);      /* supervisor: relays; follow the guest's address */
+bool port_sweep_rules(const char *note, int held);         /* "IPTABLES=..." of what machines of a link share */
 bool port_sweep(const char *note, int held);               /* "TABLE=..." of kernels without owners of tables */
 
 /* ---- verb.c: options of verbs ---------------------------------------------- */
@@ -432,13 +453,15 @@ struct ask {
 	const char *verb;
 	char **words;         /* NULL-ended */
 	bool help, version, all, full, no_legend, value, quiet, force, read_only, mkdir, now, copy, replace, no_sync;
-	bool foreground, no_block, follow, tty;
+	bool foreground, no_block, follow, tty, no_download;
 	bool json;
 	int json_mode;        /* off, short, pretty */
 	int show;             /* SHOW_... */
 	char **property, **setenv;
 	char *only;           /* -P: one property, its value */
-	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *runner, *class, *progress, *chdir, *timeout, *notify_fd;
+	char *output, *format, *image_root, *uid, *signal, *kill_whom, *index_url, *level, *lines, *max_addresses, *platform, *class, *progress, *chdir, *timeout, *notify_fd;
+	char *settings;
+	int runner;
 	int verify, keep_download;  /* YES, NO; 0: not said */
 };
 /* dies as getopt does; front: options end at the first word that is none */
@@ -461,11 +484,21 @@ char *table_json(const char *text);                      /* as a JSON string */
 size_t table_width(const struct ask *a);                 /* of the terminal that lines are to be cut for; 0: they stay whole */
 char *table_cut(const char *text, size_t columns);       /* "beginn…"; 0: all of it */
 char *table_plain(const char *text, size_t len);         /* what nobody vouches for, in one line: others than text as \xNN */
-/* a line "NAME=VALUE" as show prints it, if -p does not leave it out; NULL or "" only with -a */
-void table_property(const struct ask *a, const char *name, const char *value);
+/*
+ * NAME=VALUE lines of one thing, as -p, --value and --all say, or a JSON object: json is what programs read, if that is not
+ * the value as a string. All objects have the same names. NULL and "" only with -a, -p or in JSON
+ */
+void table_object(const struct ask *a);
+void table_property(const struct ask *a, const char *name, const char *value, const char *json);
+void table_objects_end(const struct ask *a, const char *nouns);
 char *table_size(uint64_t bytes);                        /* "1.4M" */
 char *table_time(int64_t us);                            /* of 1970: "Sun 2026-11-22 04:14:53 UTC"; "-" for 0 */
 char *table_ago(int64_t us);                             /* "29min ago", "2 weeks 1 day ago" */
+
+/* ---- check.c: what the kernel and the host have of what machines take ------------- */
+
+int check_check(struct ask *a);
+void check_manual(void);
 
 /* ---- store.c: images at rest ------------------------------------------------------ */
 
@@ -476,10 +509,12 @@ struct image {
 	char *name, *path;
 	int kind;
 	bool read_only, vendor;   /* vendor: below /usr */
+	bool whole;               /* its partitions are to be the kernel's, with nodes in /dev */
 	int fd;                   /* of the directory, file or device; -1: not open. It holds the lock */
 	int64_t created, modified;  /* microseconds since 1970; 0: unknown */
 	uint64_t usage, limit, exclusive, exclusive_limit;  /* bytes; UINT64_MAX: unknown, none */
 	struct image *base;   /* of an overlay clone, while image.c has it open: what it lies on */
+	char **layers;        /* or these: see store_layers */
 };
 char *store_derive_name(const char *path);  /* a machine's name from a path; NULL if none is left */
 const char *store_reason(void);                         /* of errno, in the originals' words */
@@ -497,6 +532,14 @@ char *store_needed(const struct image *i);               /* the same as a senten
 const char *store_marks(void);                           /* the directory of those that start --all starts */
 int store_mark(const char *name, const char *path);      /* path NULL: no longer. 1: something changed, 0; -1 with errno */
 char *store_base(const struct image *i);                 /* path of what an IMAGE_OVERLAY lies on; NULL: it does not say */
+#define LAYERS_DIR ".#layers"  /* in a store: see layers.c */
+enum { LAYERS_MOST = 128, LAYER_NAME = 72 };
+char **store_layers(const struct image *i);              /* paths of the layers that it lies on, the top first; NULL: it does not */
+/* beside an image, and gone with it: its configuration, of OCI; the layers that a subvolume was made of */
+#define STORE_CONFIG ".oci-config"
+#define STORE_LAYERS ".oci-layers"
+void store_turn(int dir);                                /* the lock of a store, for a step: names come and go one at a time */
+int store_erase(int dir, const char *name, char **where);  /* whatever it is. -1 with errno, and *where as of remove_tree */
 
 /* something that is made beside its place, and is there all at once or not at all */
 struct making {
@@ -519,7 +562,7 @@ void store_beside(struct making *m, const char *suffix, const char *data, size_t
 void store_commit(struct making *m, int how, bool read_only, bool sync);
 void store_abandon(struct making *m);                    /* also at exit */
 void store_check_pool(const char *root);                 /* say if there is one that is not mounted */
-void store_sweep(const char *root);                      /* what was left half-made */
+void store_sweep(const char *root, bool layers);         /* what was left half-made; layers: whole ones, too, that no image needs */
 /* snapshot, reflink, overlay, copy: what goes first; all but an overlay; a copy that shares nothing */
 enum { STORE_ANY, STORE_COPY, STORE_NO_OVERLAY };
 /*
@@ -536,8 +579,6 @@ int store_set_read_only(const struct image *i, bool on); /* which is open; -1 wi
 int images_list(struct ask *a), images_status(struct ask *a), images_show(struct ask *a);
 int images_clone(struct ask *a), images_rename(struct ask *a), images_remove(struct ask *a), images_clean(struct ask *a);
 int images_read_only(struct ask *a), images_set_limit(struct ask *a), images_pool(struct ask *a);
-
-void images_pool_usage(const char *root, uint64_t *usage, uint64_t *limit);  /* UINT64_MAX: unknown, none */
 
 /* ---- transfer.c: import and export ----------------------------------------------------- */
 
@@ -572,6 +613,8 @@ _Noreturn void transfer_fail(const char *name, const char *why);
 void transfer_unpack_tar(const struct ask *a, struct stream *s, struct making *m, const char *name);
 void transfer_unpack_raw(const struct ask *a, struct stream *s, struct making *m, const char *name);
 char *transfer_base_name(const char *remote, bool raw);   /* of a URL or a path, without its ends */
+void transfer_check_name(const char *name);                  /* dies */
+const char *transfer_name(const struct ask *a, const char *remote, bool raw);  /* the second word, or of remote; NULL: stdin */
 char *transfer_local_name(const char *remote, bool raw);  /* from a URL or a path; dies if it gives no valid one */
 int transfer_import_tar(struct ask *a), transfer_import_raw(struct ask *a), transfer_import_fs(struct ask *a);
 int transfer_export_tar(struct ask *a), transfer_export_raw(struct ask *a);
@@ -581,6 +624,65 @@ int transfer_list(struct ask *a), transfer_cancel(struct ask *a);
 
 int pull_tar(struct ask *a), pull_raw(struct ask *a);
 
+/* ---- preset.c: what an image says of how it is run ----------------------------------------------- */
+
+/* each is NULL where nothing is said */
+struct preset { char **entrypoint, **cmd, **env, **ports; const char *user, *chdir, *signal; };
+bool preset_has(const struct image *i);
+bool preset_is(const struct image *i, const char *digest);  /* its configuration has this one */
+bool preset_read(const struct image *i, struct preset *s, const char **why);  /* false: there is none, or it cannot be read: *why, or NULL */
+char **preset_command(const struct preset *s, char **words);  /* words take the place of Cmd; NULL: nothing to run */
+
+/* ---- layers.c: layers of images, unpacked once, by the digests of all up to there ---------------- */
+
+/* an image that is being made of layers, from the lowest on */
+struct layers {
+	struct making m;
+	int dir;              /* LAYERS_DIR */
+	bool sync;
+	size_t n;
+	char name[LAYERS_MOST][LAYER_NAME];
+	char chain[LAYER_NAME], below[LAYER_NAME];  /* the spec's chain ID of the last, and of the one before */
+	/* the one that is being unpacked */
+	char *half;
+	int lock, tree, mounts, last;
+};
+/* snapshots of btrfs; else an overlay; else, or when it is to share nothing, one tree. Dies, as all of these */
+void layers_begin(struct layers *l, const struct ask *a, const char *name);
+/* the next: an fd to unpack to, by UNPACK_WHITEOUTS, and then layers_done; -1: it is there already */
+int layers_next(struct layers *l, const char *diff_id);
+void layers_done(struct layers *l);
+bool layers_again(struct layers *l);                     /* or what was unpacked is wrong, and goes. false: there is but one tree */
+void layers_finish(struct layers *l, const struct ask *a, const char *config, size_t len);  /* the image is there */
+int layers_spool(struct layers *l, const char *root);    /* an empty directory beside them, for who ends before us. It goes with us */
+
+/* ---- oci.c: images as the OCI image-spec has them, and docker save ------------------------------ */
+
+enum { OCI_DIGEST = 72, OCI_TEXT_MOST = 4 << 20 };  /* "sha256:" and 64 hex digits; bytes of a manifest, index or config */
+struct oci_blob { char digest[OCI_DIGEST], type[100]; uint64_t size; };  /* type: its media type, cut; size UINT64_MAX: not said */
+/* where blobs come from: a directory, an archive, a registry */
+struct oci_from {
+	const char *name;        /* for messages: "redis.tar", "registry.lan/redis:7" */
+	/* a stream of one, packed as it is. Who reads sums it and is to see that digest and size are right. -1: why */
+	int (*open)(struct oci_from *f, const struct oci_blob *b, struct source *s);
+	void (*close)(struct oci_from *f, struct source *s);
+	/* what came was wrong, because: from now on another is asked; false: there is none. May be NULL */
+	bool (*next)(struct oci_from *f, const char *why);
+	const char *why;         /* a sentence without the name */
+	void *own;
+};
+/*
+ * A manifest or an index, which says of itself what it is, or of type, becomes the image that m was made for, and is
+ * committed with its configuration beside it. text is changed. false: it was there. Dies
+ */
+bool oci_take(const struct ask *a, struct transfer *t, struct oci_from *f, const char *type, char *text, size_t len, const char *local);
+bool oci_is_digest(const char *digest);  /* "sha256:" and 64 digits; NULL is none */
+int oci_import(struct ask *a);
+
+/* ---- registry.c: pulls, as the OCI distribution-spec has them -------------------------------------- */
+
+int registry_pull(struct ask *a);
+
 /* ---- image.c: which tree ---------------------------------------------- */
 
 /* the tree in an image, whatever kind it is, mounted where nobody sees it: an fd of its root. Dies */
@@ -588,12 +690,33 @@ int image_open_tree(const struct image *i, bool write);
 char *image_search(const struct plan *p, const char *name);  /* in config.h's path; NULL if not there */
 void image_map(const struct plan *p, struct run *r);         /* an overlay clone's owners, once its users are chosen */
 void image_take(const struct plan *p, struct run *r);        /* open, lock, name */
+/* the same of layers below a new one, to be written: mounted until the fd of the namespace is closed, too. Dies */
+int image_open_layer(const struct image *i, int *mounts);
 void image_look(const struct plan *p, struct run *r);        /* ids, os-release: what the tree says */
+
+/* ---- seal.c: our own program, as guests get to see it ---------------------- */
+
+void seal_begin(const char *called);  /* main does it first thing, and says argv[0] */
+/* execute us anew, so that no guest can; again: seal_again may follow. Back if we were, or if that cannot be */
+void seal_enter(char **argv, bool again);
+bool seal_holds(void);             /* the kernel will not execute us by way of our /proc/PID/exe */
+void seal_settle(void);            /* that is for ever now. It takes its time: to be done while others are at work */
+void seal_again(char **argv);      /* execute us once more. Back with errno */
+int seal_file(void);               /* what that is done by; or -1 */
+bool seal_has(int fd);             /* is it one of ours? */
+void seal_enter_copy(char **argv);  /* execute a sealed copy, or do nothing: we are that. Dies */
+int seal_copy(void);               /* our program, sealed, as an fd; -1 with errno: the kernel has none (3.17), or it may not be executed */
+int seal_hidden_copy(void);        /* the same in a file system that only we see, and which goes with us: we get mounts of our own */
 
 /* ---- mntns.c: small mount namespaces to be born in ------------------------ */
 
 void mntns_find(const struct plan *p, struct run *r);
 void mntns_learn(void);            /* after a birth: what the next one can use */
+/*
+ * To the root of our mount namespace: a chroot could be pivoted, or moved to, but who enters the namespace anew would
+ * stand outside of it. What stands before the host's paths from there on
+ */
+const char *mntns_top(void);
 void mntns_offer(struct run *r);   /* in a quiet moment: the same, for those beside us */
 bool mntns_enter(struct run *r);   /* in the child; false: it has a copy of the host's */
 /* a namespace of whatever kind at that path of /proc, if it is still the one we mean; nothing else is opened */
@@ -630,8 +753,10 @@ void mount_look(const struct plan *p, struct run *r);    /* open sources, while 
 void mount_make(const struct plan *p, struct run *r);    /* all of them; "/" is the tree */
 void mount_forget(struct run *r);                        /* the supervisor has no part in them any more */
 bool mount_on(const struct run *r, const char *path);    /* something was asked for exactly there */
+bool mount_flag(const char *word, unsigned long *set, unsigned long *clear);  /* MS_* that a word of mount(8) sets and clears */
+const char *mount_flag_name(int n);                      /* such a word; NULL: there are no more */
 /* for root_enter, in this order; "." is the tree from the second on, and stage is where it is mounted */
-const char *mount_gather(struct run *r, const char *stage);  /* where the tree goes: stage, or a directory there */
+const char *mount_gather(struct run *r, const char *host, const char *stage);  /* where the tree goes: stage, or a directory there */
 void mount_root(struct run *r, const char *stage);           /* mounts on the root itself; "." is it, then */
 bool mount_lacks(const struct run *r, int tree);             /* it has no entry of the root that is mounted on */
 void mount_hide(struct run *r);                              /* what was gathered waits without an fd */
@@ -646,10 +771,17 @@ void root_proc(const struct plan *p, struct run *r);
 void root_sys(const struct plan *p, struct run *r);
 void root_dev(const struct plan *p, struct run *r);
 void root_run(const struct plan *p, struct run *r);
+void root_preset(const struct plan *p, struct run *r);
 void root_masks(const struct plan *p, struct run *r);
 void root_credentials(const struct plan *p, struct run *r);
 void root_files(const struct plan *p, struct run *r);    /* resolv.conf, localtime, journal */
 void root_lock(const struct plan *p, struct run *r);     /* where the host's root could not be pivoted away */
+/* of each /dev; behind them one more, that not all have: net/tun, console */
+enum { ROOT_NODES = 6, ROOT_LINKS = 6 };
+extern const struct root_node { const char *name; unsigned int major, minor; } root_nodes[ROOT_NODES + 1];
+extern const struct root_link { const char *name, *target; } root_links[ROOT_LINKS + 1];
+void root_move(const char *stage);                       /* there: all other mounts go, and "." at stage becomes / */
+void root_lock_mounts(void);                             /* and later, with /proc mounted: nobody inside unmounts that again */
 
 /* ---- userns.c: which ids of the host stand for those inside ----------------- */
 
@@ -673,6 +805,8 @@ void device_lock(const struct plan *p, struct run *r);   /* or else: no node of 
 bool device_shut(const struct run *r, const char *path); /* nor any of this mount; false: but those mounted in it may (5.12) */
 void device_make(const struct plan *p, struct run *r);   /* nodes in the guest's /dev */
 size_t device_fds(const struct run *r, int *fds);        /* what device_make needs, at most ndevices */
+/* linux.resources.devices of the runtime-spec, and what it allows to all: on the one of these that can. Dies if none can */
+void device_set(const struct share *share, size_t n, const struct json *devices);
 
 /* ---- limit.c: --property and set-property: one name, two kinds of cgroup ------ */
 
@@ -680,6 +814,7 @@ void limit_check(const struct plan *p);
 void limit_look(const struct plan *p, struct run *r);    /* which hierarchies they take */
 void limit_set(const struct plan *p, struct run *r);     /* on the machine's directories; dies where one cannot hold */
 char *limit_text(const char *word, bool v1);             /* what a word puts into which files: "FILE VALUE" in lines */
+const char *limit_reason(const char *v2, const char *v1); /* why there is no such controller; v1 NULL: it must be cgroup2's */
 
 /* ---- seccomp.c: what it may call ----------------------------------------------- */
 
@@ -687,12 +822,37 @@ void seccomp_check(const struct plan *p);
 void seccomp_list(const char *option);                    /* the words an option takes, one a line */
 void seccomp_prepare(const struct plan *p, struct run *r); /* the program, for every ABI of the kernel */
 void seccomp_load(const struct plan *p, struct run *r);    /* the last: it may refuse what we need ourselves */
+/* calls that some ABIs of 32 bits have behind another, too, in the order of their numbers there, from 1 on */
+struct multiplexer { const char *by, *calls; };
+extern const struct multiplexer seccomp_gates[2];
+size_t seccomp_calls(const char **names);                 /* all that are known, sorted; how many. 0: of this machine none */
+int seccomp_abi(const char *scmp);                        /* by libseccomp's name behind SCMP_ARCH_; -1; 0 is ours */
+/* a program is made from its end to its beginning: all jumps lead forward. What these make begins where they say */
+enum { FILTER_MOST = 4096 };                              /* BPF_MAXINSNS */
+struct sock_filter;
+struct program {
+	struct sock_filter *code;
+	size_t at, *block;                                /* where it begins so far; where what is done for each action was made */
+	size_t (*make)(struct program *g, unsigned int action);
+	int arch;                                         /* that is at work: AUDIT_ARCH_* */
+	const char *option;                               /* whose fault it is when it is too large */
+};
+/* what[call] is an action; of calls nobody has named, those too that are newer than all that have been, of ABIs not in abis, and -1 */
+struct choice { const uint16_t *what; unsigned int others, beyond, foreign, skip; uint32_t abis; };
+void seccomp_compose(struct program *g, const struct choice *c, size_t actions);
+size_t seccomp_put(struct program *g, unsigned int code, uint32_t k, size_t yes, size_t no);
+size_t seccomp_give(struct program *g, uint32_t value);
+size_t seccomp_arg(struct program *g, unsigned int n, bool high);  /* half of an argument */
+size_t seccomp_branch(struct program *g, unsigned int op, uint32_t k, size_t yes, size_t no);
 
 /* ---- user.c: who the payload is and what it may do ---------------------- */
 
 void user_check(const struct plan *p);
+char *user_caps_but(const char *list);                    /* numbers of all capabilities that are not in it: "0,3,..." */
+const char *user_sibling(void);                          /* the 32-bit architecture that runs here, as --personality= has it */
 void user_list(const char *option);                      /* the words an option takes, one a line */
 int user_signal(const char *word);                       /* number of a signal, or 0 */
+const char *user_capability_name(int n);                      /* "CHOWN"; NULL: we know of no more */
 const char *user_signal_name(int sig);                   /* "KILL" */
 void user_host(const struct plan *p, struct run *r);     /* what there is to give */
 void user_look(const struct plan *p, struct run *r);     /* passwd and group of the tree */
@@ -700,6 +860,17 @@ char *user_shell(const struct run *r);                    /* of r->user, once lo
 void user_give(const struct plan *p, struct run *r);     /* what only the host can give, to a waiting init */
 void user_settle(const struct plan *p, struct run *r);   /* host name, keyring, scores, affinity */
 void user_become(const struct plan *p, struct run *r);   /* ids, capabilities, limits: the last */
+/* loader: until exec, which gives no more than the bounding set, and to users only the ambient one */
+struct rights {
+	uid_t uid;
+	gid_t gid, *groups;
+	size_t ngroups;
+	uint64_t bounding, effective, permitted, inheritable, ambient, loader;
+	bool no_new_privileges, groups_matter, keep_groups;
+};
+void user_take(const struct rights *w);                  /* become that. Dies */
+int user_capability(const char *name);                   /* number of "CAP_KILL", or -1 */
+int user_limit(const char *name);                        /* "RLIMIT_NOFILE", or -1 */
 
 /* ---- cgroup.c: its share ------------------------------------------------ */
 
@@ -708,6 +879,7 @@ void cgroup_choose(const struct plan *p, struct run *r); /* where it will be; no
 /* the share that has a controller, by its names on cgroup2 and v1 (NULL: it is none of that); NULL with errno */
 struct share *cgroup_share(struct run *r, const char *v2, const char *v1);
 bool cgroup_is_v2(const struct share *s);
+bool cgroup_has(const struct share *s, const char *v1);  /* it is of the hierarchy with this controller */
 void cgroup_fence(const struct plan *p, struct run *r);  /* a share everywhere, where root inside owns what it sees */
 void cgroup_make(const struct plan *p, struct run *r);
 bool cgroup_fill(struct share *s);                       /* make the payload's directory; where devices are, not done yet */
@@ -729,13 +901,23 @@ void cgroup_thaw(const struct share *s);                 /* if it is frozen */
  */
 int cgroup_signal(const struct run *r, int sig);
 void cgroup_end(const struct run *r);                    /* kill all of its processes, those too that it froze itself */
+/* the kernel has killed processes of it for want of memory: "MemoryMax=64M", or in words that it was the host's; NULL */
+const char *cgroup_starved(const struct run *r);
 bool cgroup_remove(const char *place);                   /* the machine's directory, with what is below */
+/* all hierarchies that the host has mounted: path is where; own is where we are, from there on. How many */
+size_t cgroup_mounted(struct share *share, const char **own, size_t room);
+int cgroup_make_dirs(const struct share *s);             /* path, and those above it; -1 with errno, EEXIST: it is there */
+bool cgroup_take_away(const struct share *s);            /* path, and all below it; who is in it is killed */
+char *cgroup_slice_path(const char *slice);              /* of a-b.slice: "/a.slice/a-b.slice" */
 
 /* ---- console.c: its terminal -------------------------------------------- */
 
 void console_open(const struct plan *p, struct run *r);  /* choose the mode, make relays */
 void console_make(const struct plan *p, struct run *r);  /* child: a pty of the guest's devpts, to us */
 void console_take(const struct plan *p, struct run *r);  /* child: it is 0, 1 and 2 now */
+/* a pty of the devpts at /dev/pts below root, which must be one; its number. size may be NULL. Dies */
+struct winsize;
+unsigned int console_pty(int root, const struct winsize *size, int *master, int *slave);
 void console_begin(struct run *r);                       /* raw mode, forwarding */
 void console_resize(struct run *r);                      /* after SIGWINCH */
 void console_again(struct run *r);                       /* some time after console_lost or no_more */
@@ -746,13 +928,18 @@ void console_raw(struct run *r);                         /* the terminal on 0; u
 void console_restore(struct run *r);
 int console_unblocked(int fd);                           /* where a write does not wait; fd itself, if it is no terminal */
 
+/* ---- stub.c: PID 1 of -a ------------------------------------------------- */
+
+int stub_write(int fd);  /* it, as a program: its words are its name, PID of its child, seconds that others have to end. -1 with errno */
+
 /* ---- payload.c: what runs as PID 1 -------------------------------------- */
 
 char *payload_release_value(const char *text, const char *key);  /* of os-release(5), or NULL */
 void payload_prepare(const struct plan *p, struct run *r);
 void payload_exec(const struct plan *p, struct run *r) __attribute__((noreturn));
 char *payload_foreign(const char *note);                 /* the sentence for NOTE_FOREIGN */
-int payload_stub(int argc, char **argv);                 /* PID 1 of -a */
+void payload_know_ourselves(int procfs);                 /* what our program is, while the host's /proc is at hand */
+void payload_program(const char *path, char **argv, char **env);  /* execute it, unless that is it; back with errno */
 
 /* ---- halt.c: how each init is asked to end ------------------------------- */
 
@@ -854,7 +1041,7 @@ void attach_again(struct run *r);                        /* in each round of a m
 void attach_say(struct run *r, const char *text);        /* we say this, for the log */
 int attach_console(struct ask *a), attach_logs(struct ask *a);
 /* an empty line and the last n lines of its log, each as "Nov 22 04:33:43 host systemd-nspawn[1012]: text"; or nothing */
-void attach_print_lines(const struct known *k, size_t n);
+void attach_print_lines(const struct known *k, size_t n, bool plain);
 
 /* ---- settings.c: .nspawn files, in words of the command line -------------- */
 
@@ -879,8 +1066,7 @@ enum {
 enum { START_PID1 = 1, START_PID2, START_BOOT };
 
 struct key {
-	const char *name, *option;  /* no option: this build has none for it, and help is what becomes of it */
-	const char *help;
+	const char *name, *option;  /* no option: what it says is of words of a kind of its own */
 	bool list;
 	int how;
 };
@@ -910,6 +1096,35 @@ void settings_take(struct settings *s, const struct key *k);    /* make words of
 char **settings_words(struct settings *s);                      /* all of them, at the end; NULL if none */
 void settings_look(const struct plan *p, struct run *r);        /* name the file that is not read */
 
+/* ---- bundle.c: bundles of the OCI runtime-spec: a directory with config.json ------------------------ */
+
+/* words of members, whose places are used */
+#define BUNDLE_NAMESPACES "cgroup|ipc|uts|network|pid|mount|user|time"
+enum { BUNDLE_CGROUP, BUNDLE_IPC, BUNDLE_UTS, BUNDLE_NETWORK, BUNDLE_PID, BUNDLE_MOUNT, BUNDLE_USER, BUNDLE_TIME, BUNDLE_KINDS };
+#define BUNDLE_PROPAGATIONS "shared|slave|private|unbindable|rshared|rslave|rprivate|runbindable"
+#define BUNDLE_POLICIES "SCHED_OTHER|SCHED_FIFO|SCHED_RR|SCHED_BATCH|SCHED_ISO|SCHED_IDLE|SCHED_DEADLINE"
+#define BUNDLE_IO_CLASSES "IOPRIO_CLASS_NONE|IOPRIO_CLASS_RT|IOPRIO_CLASS_BE|IOPRIO_CLASS_IDLE"
+struct bundle {
+	char *path;                   /* of the directory, absolute */
+	const struct json *config;    /* all of it; checked */
+	const struct json *process;   /* NULL: it has none */
+	char *rootfs;                 /* absolute, not looked at; NULL: it has none */
+	bool read_only;
+};
+/*
+ * Checked whole, so that who uses a member need not ask whether it has the right kind: what the spec forbids, and what we
+ * do not do, is refused by its name: "config.json: process.cwd: not an absolute path". What the spec does not know is
+ * passed over, as it demands. For a machine what only the runtime does is refused, too. Dies
+ */
+void bundle_open(struct bundle *b, const char *path, bool machine);
+const struct json *bundle_read(const char *path);            /* a file of JSON, for messages as it is called. Dies */
+void bundle_check_process(const struct json *process, const char *where);  /* where: "config.json: process" */
+void bundle_check_resources(const struct json *resources, const char *where);
+
+/* ---- adopt.c: bundles as machines ------------------------------------------------------------------ */
+
+char **adopt_words(const char *path);                        /* for --oci-bundle: words of ours. Dies */
+
 /* ---- plan.c: words to plan, plan to words -------------------------------- */
 
 void plan_parse(struct plan *p, char **words);               /* all of argv behind the name, and defaults */
@@ -919,6 +1134,7 @@ char **plan_settings(const char *path);                      /* words of a .nspa
 /* words of start, which give way to what config.h or a file of settings says of the same things, for this machine */
 void plan_parse_start(struct plan *p, const char *name, const struct ask *a);
 char **plan_enabled(void);                                   /* machines that config.h enables; NULL: none */
+const char *plan_or_off(const char *text);                   /* behind it, switches of config.h that are off */
 void plan_help(void);
 void plan_words_of(const char *option);                      /* the words of a choice */
 void plan_completion(void);
@@ -926,7 +1142,8 @@ void plan_manual(void);
 
 /* ---- machines.c: verbs that look at machines ------------------------------ */
 
-int machines_list(struct ask *a), machines_status(struct ask *a), machines_show(struct ask *a), machines_cat(struct ask *a);
+int machines_list(struct ask *a), machines_status(struct ask *a), machines_show(struct ask *a);
+int machines_cat(struct ask *a), machines_edit(struct ask *a);
 
 /* ---- life.c: verbs that end machines, or wait for it ------------------------- */
 
@@ -958,6 +1175,8 @@ extern char **live_argv;                 /* what main was called with: the next 
 void live_begin(struct run *r);          /* run_begin, and what is done at exit after its unmaking */
 void live_find(const struct plan *p, struct run *r);     /* what a life before this one has left in our environment */
 void live_outlive(const struct plan *p, struct run *r);  /* from now on --restart begins it again, even if we die */
+/* sd_notify(3), with an fd or -1: to NOTIFY_SOCKET, if there is one. No memory is taken for it */
+void live_tell(const char *state, int pass);
 int live(const struct plan *p, struct run *r);  /* until its end, and that of its next lives; unmade, the status to leave with */
 
 /* ---- enter.c: into a running machine ------------------------------------------ */
@@ -965,7 +1184,102 @@ int live(const struct plan *p, struct run *r);  /* until its end, and that of it
 int enter_inside(char **argv);          /* main of the copy of ours that goes in */
 int enter_exec(struct ask *a), enter_shell(struct ask *a), enter_login(struct ask *a);
 int enter_root(const struct known *k);  /* an fd of its root, from outside. Dies */
+enum { NEWTIME = 0x80 };  /* CLONE_NEWTIME, 5.6 */
+extern const struct enter_kind { const char *file; int flag; } enter_kinds[BUNDLE_KINDS];  /* in that order; the file in /proc/PID/ns */
+int enter_join(int pidfd, int ns, int namespaces);  /* a process's, as sys_join, and all kinds; -1 with errno */
 
 /* ---- carry.c: files and mounts, into a running machine and out ----------------------- */
 
 int carry_to(struct ask *a), carry_from(struct ask *a), carry_bind(struct ask *a);
+
+/* ---- resource.c: control groups of the runtime: linux.cgroupsPath, linux.resources ---------------------- */
+
+/* its directory in each hierarchy; all is in the words of resource_text. fresh: made by us just now */
+struct cgroups { struct share share[24]; size_t n; bool fresh; };
+/*
+ * Where they will be; nothing is made yet. path as the spec has it: absolute, below each hierarchy; relative, below where we
+ * are; NULL: our choice, by id. systemd: it is "SLICE:PREFIX:NAME", whose directory is made without systemd. Dies
+ */
+void resource_choose(struct cgroups *g, const char *path, const char *id, bool systemd);
+void resource_make(struct cgroups *g, const char *path, const char *id, bool systemd);  /* chosen, if not done yet; and made. Dies */
+void resource_set(struct cgroups *g, const struct json *resources);  /* linux.resources; devices only if fresh. May be NULL. Dies */
+int resource_enter_fd(const struct cgroups *g);                /* of cgroup2, to be born in, or -1 */
+/*
+ * placed: it was born there. On v1 the kernel waits for all its processors, once for all hierarchies: 10 to 30 ms, so let pid do
+ * something meanwhile. beside: whose group of cgroup2 it gets where that has been divided; 0. Dies
+ */
+void resource_enter(const struct cgroups *g, pid_t pid, bool placed, pid_t beside);
+char *resource_text(const struct cgroups *g);                  /* one line a hierarchy, for the state file */
+bool resource_find(struct cgroups *g, const char *text);       /* the other way; false: it is gone */
+int resource_signal(const struct cgroups *g, pid_t init, int sig);  /* all in it, and below; -1 with errno, ESRCH: there are none */
+bool resource_freeze(const struct cgroups *g, bool on);        /* and wait until it is so; false with errno */
+bool resource_frozen(const struct cgroups *g);
+void resource_let_end(const struct cgroups *g);                /* v1 lets none that is frozen end, however it is killed */
+size_t resource_processes(const struct cgroups *g, pid_t **pids);
+bool resource_remove(struct cgroups *g);                       /* with what is below; who is in it is killed */
+char *resource_stats(const struct cgroups *g);                 /* JSON, as events --stats of runc prints its "data" */
+
+/* ---- profile.c: linux.seccomp -------------------------------------------------------------------------------- */
+
+struct sock_fprog;
+/* the program for it; NULL: it is NULL. Unknown calls of the profile are passed over, unknown actions refused. Dies */
+struct sock_fprog *profile_compile(const struct json *seccomp);
+/*
+ * Flags and all. -1, or, where an action is SCMP_ACT_NOTIFY, the listener: an fd for who made us, to whom sendmsg(2) can still
+ * send it, and who gives it to profile_tell with the container's state as JSON. Dies
+ */
+int profile_load(const struct sock_fprog *program, const struct json *seccomp);
+void profile_tell(const struct json *seccomp, int listener, const char *state);  /* listenerPath. Dies */
+void profile_look(const struct plan *p, struct run *r);      /* of a machine: --oci-seccomp */
+void profile_enforce(const struct plan *p, struct run *r);
+
+/* ---- container.c: processes of a bundle are born ------------------------------------------------------------- */
+
+struct container {
+	const char *id;
+	int state;                    /* its directory in the runtime's root */
+	int console_socket;           /* connected; -1: the terminal, if process.terminal, is ours to relay */
+	int master;                   /* then: of that; else -1 */
+	int preserve;                 /* so many fds from 3 on are handed in; who calls has seen that they are open */
+	int listen_fds;               /* the first of those are LISTEN_FDS, to be told; 0: none */
+	bool no_pivot, no_new_keyring;
+	const char *hooks_state;      /* JSON of the state, but for status and pid and the last brace: `{"ociVersion":"1.0.2",...` */
+	pid_t pid;                    /* of its init */
+	bool (*lives)(const struct container *c);  /* for container_exec: pid is still its, asked when what is its has been opened */
+	int pidfd, ns, root;          /* that */
+	struct bundle bundle;
+	struct cgroups groups;        /* made, and limits are set, before container_create; n is 0: there are to be none */
+};
+/*
+ * Nobody inside gets the host's binary: before container_exec, and before container_create if container_needs_copy, this is
+ * a sealed copy of ours, by seal_enter_copy
+ */
+bool container_needs_copy(const struct bundle *b);
+/*
+ * Its init, which waits at the socket "start" of the state directory; all hooks of before are called. It is our child, and
+ * nobody's when we end. Dies, and nothing half-made stays but what who calls has made
+ */
+void container_create(struct container *c);
+/*
+ * Another process in the namespaces of c->pid and its groups: pid of a child of ours, which has exec'd. With the terminal
+ * as container_create has it, by the terminal of process. Dies
+ */
+pid_t container_exec(struct container *c, const struct json *process);
+/* those of a turn, in the runtime's namespaces: "poststart", "poststop", which warn only; "prestart", "createRuntime" die */
+void container_hooks(const struct container *c, const char *which, const char *status);
+
+/* ---- spec.c: JSON that the runtime writes --------------------------------------------------------------------- */
+
+#define SPEC_VERSION "1.0.2"
+struct out { char *text; size_t len, room; };
+void spec_put(struct out *o, const char *text, ...) PRINTF(2);
+void spec_put_json(struct out *o, const struct json *v, int depth);  /* depth -1: all in one line */
+char *spec_members(const struct json *from, const char *names);  /* of an object: "a|b", if there, each with a comma before it */
+const struct json *spec_parse(char *text, const char *name); /* in place. Dies */
+char *spec_pretty(char *text);                         /* JSON in lines */
+char *spec_features(void);                                   /* what there is */
+char *spec_config(void);                                     /* a config.json to begin with */
+
+/* ---- runtime.c: the commands of runc(8) and crun(1) ---------------------------------------------------------- */
+
+int runtime_main(char **words);                           /* behind the name, or the verb oci */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: 0BSD */
-/* What runs in the machine: its environment, the exec, and a small PID 1 for -a */
+/* What runs in the machine: its environment, and the exec */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define STUB_NAME    "(sd-stubinit)"
@@ -52,9 +51,9 @@ payload_release_value(const char *text, const char *key)
 			continue;
 		p += n + 1;
 		if (*p == '"' || *p == '\'')
-			return fmt("%.*s", (int)strcspn(p + 1, *p == '"' ? "\"\n" : "'\n"), p + 1);
+			return xstrndup(p + 1, strcspn(p + 1, *p == '"' ? "\"\n" : "'\n"));
 		len = strcspn(p, " \t\n");
-		return len ? fmt("%.*s", (int)len, p) : NULL;
+		return len ? xstrndup(p, len) : NULL;
 	}
 	return NULL;
 }
@@ -70,7 +69,8 @@ environment(const struct plan *p, struct run *r)
 	size_t i;
 
 	grow(&env, "PATH=" PATH_DEFAULT);
-	grow(&env, fmt("container=%s", r->container));
+	if (!rescue(p))  /* see cgroup_enter */
+		grow(&env, fmt("container=%s", r->container));
 	if ((value = getenv("TERM")))
 		grow(&env, fmt("TERM=%s", value));
 	grow(&env, fmt("HOME=%s", r->home));
@@ -94,6 +94,8 @@ environment(const struct plan *p, struct run *r)
 	/* routers keep their zone in words */
 	if (r->host_tz)
 		grow(&env, fmt("TZ=%s", r->host_tz));
+	for (w = r->preset ? r->preset->env : NULL; w && *w; w++)
+		put_env(&env, *w);
 	for (w = p->setenv; w && *w; w++) {
 		if (strchr(*w, '='))
 			put_env(&env, *w);
@@ -120,7 +122,7 @@ static const struct { unsigned int machine; const char *name; } machines_of_elf[
 	{ EM_386, "i386" }, { EM_X86_64, "x86_64" }, { EM_ARM, "arm" }, { EM_AARCH64, "aarch64" },
 	{ EM_MIPS, "mips" }, { EM_PPC, "ppc" }, { EM_PPC64, "ppc64" }, { EM_S390, "s390x" },
 	{ 243, "riscv" }, { 258, "loongarch64" }, { EM_SPARC, "sparc" }, { EM_SPARCV9, "sparc64" },
-	{ EM_68K, "m68k" }, { EM_SH, "sh4" },
+	{ EM_68K, "m68k" }, { EM_SH, "sh4" }, { EM_PARISC, "hppa" }, { 0x9026, "alpha" },
 };
 
 /* as qemu and binfmt_misc call it; NULL if head is no ELF */
@@ -138,8 +140,8 @@ elf_arch(const unsigned char *head)
 			break;
 	if (i == LEN(machines_of_elf))
 		return fmt("machine %u", machine);
-	if (machine == EM_MIPS)
-		return fmt("mips%s%s", wide ? "64" : "", big ? "" : "el");
+	if (machine == EM_MIPS)  /* EF_MIPS_ABI2: 64 bits with small words */
+		return fmt("mips%s%s", wide ? "64" : head[big ? 39 : 36] & 0x20 ? "n32" : "", big ? "" : "el");
 	if (machine == EM_ARM && big)
 		return xstrdup("armeb");
 	if (machine == EM_PPC64 && !big)
@@ -192,38 +194,54 @@ interpreter(int fd, const char *head, size_t len, char name[PATH_MAX])
 	}
 }
 
+/* what path is, and what runs that: through scripts to a program. The bytes read, or -1; needs: what that wants, or "" */
+static ssize_t
+look_through(char path[PATH_MAX], char head[1024], char needs[PATH_MAX])
+{
+	enum { DEEPEST = 6 };  /* the kernel goes no further: BINPRM_MAX_RECURSION */
+	int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd, depth;
+	ssize_t n = -1;
+
+	*needs = 0;
+	for (depth = 0; depth < DEEPEST; depth++) {
+		fd = sys_open_in(root, path, O_RDONLY, IN_REGULAR);
+		n = fd < 0 ? -1 : read_all(fd, head, 1024);
+		if (n > 0)
+			interpreter(fd, head, (size_t)n, needs);
+		drop(fd);
+		if (n < 2 || head[0] != '#' || access(needs, F_OK) < 0)
+			break;
+		strcpy(path, needs);
+	}
+	drop(root);
+	return n;
+}
+
 /* the sentence for an exec that failed; ends us */
 static _Noreturn void
 explain(const char *path, int err)
 {
-	char head[1024] = "", needs[PATH_MAX] = "", note[NOTE_MAX], *arch;
+	char head[1024] = "", needs[PATH_MAX], last[PATH_MAX], note[NOTE_MAX], *arch = NULL;
 	struct stat st;
-	ssize_t n = -1;
-	int root, fd;
 
 	if (err == ENOENT && lstat(path, &st) < 0)
 		die_with(NOT_FOUND, "%s: not found in the tree", path);
-	root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd = sys_open_in(root, path, O_RDONLY, IN_REGULAR);
-	if (fd >= 0)
-		n = read_all(fd, head, sizeof(head));
-	if (n > 0)
-		interpreter(fd, head, (size_t)n, needs);
+	snprintf(last, sizeof(last), "%s", path);
+	if (look_through(last, head, needs) >= 20 && WITH_HELP)
+		arch = elf_arch((unsigned char *)head);
+	/* all that the file names is there: then it is an emulator that is not */
+	if (arch && (err == ENOEXEC || (err == ENOENT && (!*needs || access(needs, F_OK) == 0)))
+	    && strlen(arch) + strlen(last) + 4 < sizeof(note)) {
+		note[0] = NOTE_FOREIGN;
+		note[1] = 0;
+		strcpy(note + 2, arch);
+		strcpy(note + 2 + strlen(arch) + 1, last);
+		sys_send(wirefd, note, strlen(arch) + strlen(last) + 4, -1);
+		_exit(CANNOT_EXEC);
+	}
 	if (err == ENOENT)
 		die_with(NOT_FOUND, *needs ? "%s: needs %s, which is not in the tree" : "%s: it, or what runs it, is not in the tree",
 		         path, needs);
-	if (err == ENOEXEC && n >= 20 && (arch = elf_arch((unsigned char *)head))) {
-		size_t len = strlen(path) + 1 + strlen(arch);
-
-		if (len + 3 < sizeof(note)) {
-			note[0] = NOTE_FOREIGN;
-			note[1] = 0;
-			strcpy(note + 2, arch);
-			strcpy(note + 2 + strlen(arch) + 1, path);
-			sys_send(wirefd, note, len + 3, -1);
-			_exit(CANNOT_EXEC);
-		}
-	}
 	if (err == EACCES && stat(path, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
 			die_with(CANNOT_EXEC, "%s: is a directory", path);
@@ -234,20 +252,51 @@ explain(const char *path, int err)
 	die_with(CANNOT_EXEC, "execute %s:", path);
 }
 
+/* programs of the same CPU with smaller words: the kernel itself runs those, if it was built to */
+#if defined(__x86_64__)
+#define COMPAT "i386", "CONFIG_IA32_EMULATION"
+#elif defined(__aarch64__)
+#define COMPAT "arm", "CONFIG_COMPAT"
+#else
+#define COMPAT "", ""
+#endif
+
 char *
 payload_foreign(const char *note)
 {
-	const char *path = note + strlen(note) + 1;
+	static const char dir[] = "/proc/sys/fs/binfmt_misc";
+	static const char *const compat[] = { COMPAT };
+	const char *path = note + strlen(note) + 1, *flags;
+	char text[512], *why;
 
-	if (access(fmt("/proc/sys/fs/binfmt_misc/qemu-%s", note), F_OK) == 0)
-		return fmt("%s: is for %s, and what binfmt_misc names for that does not run in there", path, note);
-	return fmt("%s: is for %s, which this machine is not, and binfmt_misc knows no qemu-%s (register one with flag F)",
-	           path, note, note);
+	if (read_at(AT_FDCWD, fmt("%s/status", dir), text, sizeof(text)) <= 0)
+		why = fmt("binfmt_misc is not mounted on %s (CONFIG_BINFMT_MISC, module binfmt_misc)", dir);
+	else if (after(text, "disabled"))
+		why = fmt("binfmt_misc is off: echo 1 >%s/status", dir);
+	else if (read_at(AT_FDCWD, fmt("%s/qemu-%s", dir, note), text, sizeof(text)) <= 0)
+		why = fmt("binfmt_misc knows no qemu-%s: register one with flag F", note);
+	else if (after(text, "disabled"))
+		why = fmt("qemu-%s of binfmt_misc is off: echo 1 >%s/qemu-%s", note, dir, note);
+	else if ((flags = strstr(text, "\nflags:")) && !memchr(flags + 7, 'F', strcspn(flags + 7, "\n")))
+		why = fmt("qemu-%s of binfmt_misc, without flag F, is looked for in the tree: register it with that flag", note);
+	else
+		why = fmt("what binfmt_misc has as qemu-%s does not run in there", note);
+	if (streq(note, compat[0]))
+		return fmt("%s: is for %s, which this kernel does not run (%s)", path, note, compat[1]);
+	return fmt("%s: is for %s, which this machine is not, and %s", path, note, why);
 }
 
 /* ---- exec --------------------------------------------------------------------------- */
 
 static int procfs = -1;  /* the real one, while we are still what the host executed */
+static struct stat own;  /* what it executed; st_ino 0: not known yet */
+
+void
+payload_know_ourselves(int fs)
+{
+	if (fstatat(fs, fs < 0 ? "/proc/self/exe" : "self/exe", &own, 0) < 0)
+		own.st_ino = 0;
+}
 
 /*
  * A script may name /proc/self/exe as what runs it, a program as its loader, and a link may lead
@@ -258,11 +307,13 @@ is_ourselves(const char *path)
 {
 	enum { DEEPEST = 6 };  /* the kernel goes no further: BINPRM_MAX_RECURSION */
 	char head[1024], next[PATH_MAX];
-	struct stat own, st;
+	struct stat st;
 	ssize_t n;
 	int depth, fd;
 
-	if (fstatat(procfs, procfs < 0 ? "/proc/self/exe" : "self/exe", &own, 0) < 0)
+	if (!own.st_ino)
+		payload_know_ourselves(procfs);
+	if (!own.st_ino)
 		return false;
 	for (depth = 0; *path && depth < DEEPEST; depth++) {
 		if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
@@ -282,35 +333,47 @@ is_ourselves(const char *path)
 	return false;
 }
 
+/* the kernel does not execute us either, if it can be told that: see seal.c */
+void
+payload_program(const char *path, char **argv, char **env)
+{
+	int err;
+
+	if (seal_holds() || !is_ourselves(path)) {
+		execve(path, argv, env);
+		err = errno;
+		if (err != EACCES || !is_ourselves(path)) {
+			errno = err;
+			return;
+		}
+	}
+	die_with(CANNOT_EXEC, "%s: leads to our own program, which is none of the tree's", path);
+}
+
 static void
 run(const char *path, char **argv, char **env)
 {
 	char head[4] = "", **again = NULL;
 	struct stat st;
-	int err;
 
 	if (stat(path, &st) < 0)
 		return;
-	if (is_ourselves(path))
-		die_with(CANNOT_EXEC, "%s: leads to our own program, which is none of the tree's", path);
-	execve(path, argv, env);
+	payload_program(path, argv, env);
 	if (errno != ENOEXEC)
 		return;
 	/* a script without a first line is for the shell, as execvp(3) has it */
-	if (read_at(AT_FDCWD, path, head, sizeof(head)) > 0 && memcmp(head, ELFMAG, 3) != 0) {
+	if (read_at(AT_FDCWD, path, head, sizeof(head)) > 0 && memcmp(head, ELFMAG, 3) != 0 && !after(head, "#!")) {
 		grow(&again, "/bin/sh");
 		grow(&again, path);
 		while (*++argv)
 			grow(&again, *argv);
-		if (is_ourselves("/bin/sh"))
-			die_with(CANNOT_EXEC, "/bin/sh: leads to our own program, which is none of the tree's");
-		execve("/bin/sh", again, env);
-		err = ENOEXEC;
-		errno = err;
-		return;
+		payload_program("/bin/sh", again, env);
 	}
 	errno = ENOEXEC;
 }
+
+/* who puts options before a verb has asked for a command of that name, wherever he is */
+static const char *which_tree = "";
 
 static _Noreturn void
 run_in_path(char **argv, char **env)
@@ -342,7 +405,7 @@ run_in_path(char **argv, char **env)
 			found = *tried;
 	if (found)
 		explain(found, err);
-	die_with(NOT_FOUND, "%s: not found in the tree (PATH is %s)", argv[0], path ? path : PATH_DEFAULT);
+	die_with(NOT_FOUND, "%s: not found in the tree (PATH is %s)%s", argv[0], path ? path : PATH_DEFAULT, which_tree);
 }
 
 /* words behind -b are for init */
@@ -386,167 +449,83 @@ run_shell(char **env)
 	die_with(NOT_FOUND, "the tree has no shell: neither /bin/bash nor /bin/sh is there");
 }
 
-/*
- * The stub stays: so that no guest ever has the host's own binary open as /proc/1/exe, it runs
- * from a copy in the machine's memory, which has no name any more.
- */
-static int
-copy_ourselves(struct run *r)
-{
-	static const char path[] = "/dev/.nspawn-lite";
-	char buf[4096];
-	ssize_t n;
-	int fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+static int closed[2];  /* a pipe, made before limits are set */
 
-	if (fd < 0)
-		die("make %s:", path);
-	while ((n = read(r->exe, buf, sizeof(buf))) > 0)
-		if (write(fd, buf, (size_t)n) != n)
-			die("write %s:", path);
-	if (n < 0)
-		die("read our own binary:");
-	close(fd);
-	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	unlink(path);
-	if (fd < 0)
-		die("open %s:", path);
-	close(r->exe);
-	return fd;
+/* PID 1 of -a stays, and is no program of the host: who returns from here is a child of that, in its place */
+static void
+leave_stub(struct run *r, char **env)
+{
+	struct sigaction def = { .sa_handler = SIG_DFL };
+	char *argv[] = { STUB_NAME, NULL, fmt("%d", STUB_PATIENCE), NULL }, c;
+	sigset_t all, none;
+	pid_t payload;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	sigaction(SIGCHLD, &def, NULL);
+	payload = fork();
+	if (payload < 0)
+		die("fork:");
+	if (payload > 0) {
+		argv[1] = fmt("%d", (int)payload);
+		execve(fmt("/proc/self/fd/%d", r->stub), argv, env);
+		die("start our init:");
+	}
+	close(closed[1]);
+	(void)!read(closed[0], &c, 1);  /* until it has become the stub, and the wire is ours alone */
+	close(closed[0]);
+	setsid();
+	if (isatty(0))
+		ioctl(0, TIOCSCTTY, 0);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 void
 payload_exec(const struct plan *p, struct run *r)
 {
-	char **env = environment(p, r), **argv = NULL, **w;
-	char *path;
+	char **env = environment(p, r), **cmd = WITH_OCI && r->preset ? preset_command(r->preset, p->cmd) : p->cmd;
+	const char *dir = p->chdir || !r->preset ? p->chdir : r->preset->chdir;
 	int fd;
 
 	procfs = r->procfs;
-	if (p->chdir ? chdir(p->chdir) < 0 : !p->cmd && !p->boot ? chdir(r->home) < 0 && chdir("/") < 0 : 0)
-		die(p->chdir ? "change to directory %s of the tree:" : "change to the home directory %s:",
-		    p->chdir ? p->chdir : r->home);
+	if (dir ? chdir(dir) < 0 : !cmd && !p->boot ? chdir(r->home) < 0 && chdir("/") < 0 : 0)
+		die(dir ? "change to directory %s of the tree:" : "change to the home directory %s:", dir ? dir : r->home);
 	for (fd = 3; fd < 3 + r->listen_fds; fd++)
 		fcntl(fd, F_SETFD, 0);
-	if (r->stub >= 0) {
-		path = fmt("/proc/self/fd/%d", r->stub);
-		grow(&argv, STUB_NAME);
-		grow(&argv, fmt("%d", wirefd));
-		for (w = p->cmd; w && *w; w++)
-			grow(&argv, *w);
-		fcntl(wirefd, F_SETFD, 0);
-		execve(path, argv, env);
-		die("start our init:");
-	}
+	if (r->stub >= 0)
+		leave_stub(r, env);
 	umask(0022);
 	if (r->program) {
-		run(r->program, p->cmd, env);
+		run(r->program, cmd, env);
 		explain(r->program, errno);
 	}
 	if (p->boot)
 		run_init(p, env);
-	if (p->cmd)
-		run_in_path(p->cmd, env);
+	if (*speaker && !p->directory && !p->image && !p->machine)
+		which_tree = ", which is where we are, for none was said; options of a verb stand behind it";
+	if (cmd)
+		run_in_path(cmd, env);
 	run_shell(env);
 }
 
+/* it has no name any more */
 void
 payload_prepare(const struct plan *p, struct run *r)
 {
-	r->stub = p->as_pid2 ? copy_ourselves(r) : -1;
-}
+	const char *path = rescue(p) ? "/run/.nspawn-lite" : "/dev/.nspawn-lite";
+	int fd;
 
-/* ---- PID 1 of -a -------------------------------------------------------------------- */
-
-enum { RT = 34 };  /* SIGRTMIN as guests count; see user.c */
-
-static void
-stub_down(int how)
-{
-	struct timespec patience = { STUB_PATIENCE, 0 };
-	sigset_t child;
-
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	kill(-1, SIGTERM);
-	kill(-1, SIGCONT);
-	kill(-1, SIGHUP);
-	for (;;) {
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
-			break;
-		if (sigtimedwait(&child, NULL, &patience) < 0 && errno == EAGAIN)
-			break;
-	}
-	kill(-1, SIGKILL);
-	reboot(how);
-	_exit(0);
-}
-
-static int
-stub_wait(pid_t payload)
-{
-	sigset_t all;
-	pid_t pid;
-	int sig, status;
-
-	sigfillset(&all);
-	for (;;) {
-		sig = sigwaitinfo(&all, NULL);
-		if (sig == SIGCHLD) {
-			while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-				if (pid == payload)
-					return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-		} else if (sig == SIGINT || sig == RT + 5 || sig == RT + 6 || sig == RT + 15 || sig == RT + 16) {
-			stub_down(RB_AUTOBOOT);
-		} else if (sig == RT + 3 || sig == RT + 4 || sig == RT + 13 || sig == RT + 14) {
-			stub_down(RB_POWER_OFF);
-		} else if (sig > 0 && sig != SIGTTIN && sig != SIGTTOU && sig != SIGTSTP && sig != SIGPIPE) {
-			kill(payload, sig);
-		}
-	}
-}
-
-/* argv: our name, the wire's fd, the payload's words or none */
-int
-payload_stub(int argc, char **argv)
-{
-	struct sigaction def = { .sa_handler = SIG_DFL };
-	sigset_t all, none;
-	pid_t payload;
-	int wire = argc > 1 ? atoi(argv[1]) : -1, closed[2];
-	char c;
-
-	if (getpid() != 1 || wire < 3)
-		die("%s is PID 1 of a machine, and nothing to start by hand", STUB_NAME);
-	prctl(PR_SET_NAME, STUB_NAME);
-	fcntl(wire, F_SETFD, FD_CLOEXEC);
-	wirefd = wire;
-	sigfillset(&all);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	sigaction(SIGCHLD, &def, NULL);
+	if (!p->as_pid2)
+		return;
+	fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	if (fd < 0 || stub_write(fd) < 0)
+		die(errno == ENOSYS ? "--as-pid2: stub.c does not know this CPU" : "make %s:", path);
 	if (pipe2(closed, O_CLOEXEC) < 0)
 		die("make a pipe:");
-	payload = fork();
-	if (payload < 0)
-		die("fork:");
-	if (payload == 0) {
-		close(closed[1]);
-		(void)!read(closed[0], &c, 1);  /* until the wire is this process's alone */
-		close(closed[0]);
-		setsid();
-		if (isatty(0))
-			ioctl(0, TIOCSCTTY, 0);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		umask(0022);
-		if (argc > 2)
-			run_in_path(argv + 2, environ);
-		run_shell(environ);
-	}
-	close(wire);
-	wirefd = -1;
-	close(closed[0]);
-	close(closed[1]);
-	return stub_wait(payload);
+	close(fd);
+	r->stub = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (r->stub < 0)
+		die("open %s:", path);
+	unlink(path);
 }

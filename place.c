@@ -116,14 +116,14 @@ place_flags(const char *path)
 		{ ST_NOSUID, MS_NOSUID }, { ST_NODEV, MS_NODEV }, { ST_NOEXEC, MS_NOEXEC }, { ST_NOATIME, MS_NOATIME },
 		{ ST_NODIRATIME, MS_NODIRATIME }, { ST_RELATIME, MS_RELATIME },
 	};
-	struct statvfs fs;
+	struct statfs fs;
 	unsigned long set = 0;
 	size_t i;
 
-	if (statvfs(path, &fs) < 0)
+	if (statfs(path, &fs) < 0)
 		return 0;
 	for (i = 0; i < LEN(flags); i++)
-		if (fs.f_flag & flags[i].have)
+		if (fs.f_flags & flags[i].have)
 			set |= flags[i].set;
 	return set;
 }
@@ -207,7 +207,7 @@ place_make(int tree, const char *path, mode_t type, int *where)
 		slash = strchr(slash + strspn(slash, "/"), '/');
 		last = !slash || !slash[strspn(slash, "/")];
 		rest = slash ? slash : "";
-		upto = slash ? fmt("%.*s", (int)(slash - now), now) : now;
+		upto = slash ? xstrndup(now, (size_t)(slash - now)) : now;
 		fd = sys_open_in(tree, upto, O_PATH, last && !S_ISDIR(type) ? 0 : IN_DIR);
 		if (fd >= 0 && last)
 			return fd;
@@ -218,7 +218,7 @@ place_make(int tree, const char *path, mode_t type, int *where)
 		if (errno != ENOENT || ++links > MOST_LINKS + PATH_MAX / 2 || strlen(now) >= PATH_MAX)
 			return -1;
 		base = strrchr(upto, '/');
-		above = base ? fmt("%.*s", (int)(base - upto), upto) : xstrdup("");
+		above = base ? xstrndup(upto, (size_t)(base - upto)) : xstrdup("");
 		base = base ? base + 1 : upto;
 		parent = sys_open_in(tree, *above ? above : ".", O_PATH, IN_DIR);
 		if (parent < 0)

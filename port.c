@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: 0BSD */
 /* Ports of the host that lead to the machine, and its way out */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,7 +24,6 @@
 #include <linux/rtnetlink.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /* sockios.h of Linux 4.9; if_addr.h of 3.14; of an option whose header clashes with libc's; rtnetlink.h of 4.1 */
 enum { GET_NAMESPACE = 0x894c, ADDR_FLAGS = 8, NL_GROUP = 1, ROUTE_VIA = 18 };
@@ -48,8 +50,8 @@ static struct {
 	int ours, theirs;
 	struct candidate seen[2 * CANDIDATES];
 	size_t nseen;
-	struct shared numbers;
-} its = { .nft.nl.fd = -1, .change = -1, .pause = -1, .ours = -1, .theirs = -1, .numbers.fd = -1 };
+	struct shared numbers, tables;
+} its = { .nft.nl.fd = -1, .change = -1, .pause = -1, .ours = -1, .theirs = -1, .numbers.fd = -1, .tables.fd = -1 };
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
@@ -57,7 +59,7 @@ static struct {
 static bool
 parse_range(const char *s, const char *end, uint16_t *first, uint16_t *last)
 {
-	char *word = fmt("%.*s", (int)(end - s), s), *dash = strchr(word, '-');
+	char *word = xstrndup(s, (size_t)(end - s)), *dash = strchr(word, '-');
 	long long a, b;
 
 	if (dash)
@@ -93,7 +95,7 @@ parse(const char *word, struct port *p)
 		s = end + 2;
 	} else if (memchr(s, '.', strcspn(s, ":"))) {
 		end = s + strcspn(s, ":");
-		address = fmt("%.*s", (int)(end - s), s);
+		address = xstrndup(s, (size_t)(end - s));
 		if (!*end || inet_pton(AF_INET, address, p->to.address) != 1)
 			return "what has a dot is an IPv4 address, and a colon and a port follow it";
 		p->to.family = AF_INET;
@@ -351,11 +353,151 @@ lent_addresses(const struct run *r, struct candidate c[2])
 	return n;
 }
 
+/* ---- the way out by a program, where the kernel has iptables alone ----------------------------------- */
+
+/* of IPv4 and IPv6 */
+static const char *const programs[] = { IPTABLES };
+
+/* the status of a program, -1: it has none. Who looks into lock finds it held as long as that runs, whatever becomes of us */
+static int
+call(char **argv, int lock)
+{
+	enum { PATIENCE_MS = 10000, STEP_MS = 4 };
+	int64_t end = now_ms() + PATIENCE_MS;
+	static bool stuck;  /* one was: as others would be, which wait for the same lock */
+	pid_t pid = stuck ? -1 : program_start(argv, lock, -1, verbose ? 2 : -1), got;
+	int status;
+
+	if (pid < 0)
+		return -1;
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && now_ms() < end)
+		poll(NULL, 0, STEP_MS);
+	if (got == 0) {
+		stuck = true;
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	return got > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+enum { OUT, ON, BACK, RULES };
+
+/* how, as iptables has it, with a rule of the note: "4 10.64.0.0/24 vz-web". What a program says to it: 0 is good, 1 bad */
+static int
+change(const char *note, char how, int rule, int lock)
+{
+	static const char *const rules[RULES] = {
+		"%s -w -t nat -%c POSTROUTING -s %s ! -o %s -m comment --comment nspawn-lite -j MASQUERADE",
+		"%s -w -%c FORWARD -s %s -i %s -m comment --comment nspawn-lite -j ACCEPT",
+		"%s -w -%c FORWARD -d %s -o %s -m comment --comment nspawn-lite -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+	};
+	char *net = strtok(xstrdup(note), " ") ? strtok(NULL, " ") : NULL, *link = strtok(NULL, "\n"), **argv = NULL, *word;
+
+	if (!net || !link)
+		return 1;
+	word = fmt(rules[rule], programs[*note == '6'], how, net, link);
+	for (word = strtok(word, " "); word; word = strtok(NULL, " "))
+		grow(&argv, word);
+	return call(argv, lock);
+}
+
+/* true: they are gone, or never were */
+bool
+port_sweep_rules(const char *note, int held)
+{
+	enum { RESOURCES = 4 };  /* as a lock that others have */
+	bool all = true;
+	int rule, rc;
+
+	(void)held;
+	for (rule = 0; rule < RULES; rule++) {
+		rc = change(note, 'D', rule, its.tables.fd);
+		all &= rc >= 0 && rc != RESOURCES;
+	}
+	return all;
+}
+
+static bool
+take_rules_away(void)
+{
+	char *text = share_peek(&its.tables), *line;
+	bool all = text != NULL;
+	const char *note;
+
+	while ((line = next_line(&text)))
+		if ((note = after(line, "IPTABLES=")))
+			all &= port_sweep_rules(note, -1);
+	return all;
+}
+
+static bool
+add_rule(const char *note, char how, int rule)
+{
+	return (!its.tables.first && change(note, 'C', rule, its.tables.fd) == 0) || change(note, how, rule, its.tables.fd) == 0;
+}
+
+static void
+leave_rules(void)
+{
+	bool last;
+
+	if (its.tables.fd < 0)
+		return;
+	last = share_last(&its.tables);
+	share_leave(&its.tables, last && take_rules_away());
+}
+
+/* once for all on a link. Where FORWARD drops, and nothing in it names the link, two rules let through what we masquerade */
+static bool
+go_by_program(const struct run *r)
+{
+	const uint8_t *at[] = { r->lease.route ? address_of_host(r, AF_INET) : NULL,
+	                        r->lease.route6 ? address_of_host(r, AF_INET6) : NULL };
+	const char *link = host_link(r);
+	char address[INET6_ADDRSTRLEN], text[256], *all, *note;
+	bool blocked, out = false;
+	size_t i, failed = LEN(at);
+
+	if (sys_denied("iptables") || (!program_find(programs[0]) && !program_find(programs[1])))
+		return false;
+	share_join(&its.tables, fmt("iptables.%s", link));
+	all = share_text(&its.tables);
+	if (its.tables.first && *all) {
+		take_rules_away();  /* as one that was killed left them */
+		all = "";
+	}
+	blocked = firewall_blocker(link, text, sizeof(text));
+	for (i = 0; i < LEN(at); i++) {
+		if (!at[i])
+			continue;
+		inet_ntop(i ? AF_INET6 : AF_INET, at[i], address, sizeof(address));
+		note = fmt("IPTABLES=%c %s/%d %s\n", i ? '6' : '4', address, i ? r->lease.prefix6 : r->lease.prefix, link);
+		if (program_find(programs[i]) && !strstr(all, note))
+			share_write(&its.tables, all = fmt("%s%s", all, note));
+		note += strlen("IPTABLES=");
+		if (!program_find(programs[i]) || !add_rule(note, 'A', OUT)) {
+			failed = i;
+			continue;
+		}
+		out = true;
+		if (blocked && (!add_rule(note, 'I', ON) || !add_rule(note, 'I', BACK)))
+			warn("%s cannot let through what is forwarded from and to %s", programs[i], link);
+	}
+	share_open(&its.tables);
+	if (!out)
+		leave_rules();
+	else if (failed < LEN(at))
+		warn("%s is not masqueraded: there is no program %s, or no nat of that in the kernel (%s)", failed ? "IPv6" : "IPv4",
+		     programs[failed], failed ? "CONFIG_IP6_NF_TARGET_MASQUERADE" : "CONFIG_IP_NF_TARGET_MASQUERADE");
+	return out;
+}
+
 static void
 remove_rules(struct run *r)
 {
 	(void)r;
 	nft_close(&its.nft);
+	leave_rules();
 }
 
 /* without nft: what cannot be relayed either shall not look as if it worked */
@@ -367,10 +509,8 @@ do_without(const struct run *r, const char *why)
 	for (i = 0; i < r->nports; i++)
 		if (!r->port[i].heard)
 			die("--port=%s: more than %d ports need nf_tables with nat in the kernel "
-			    "(CONFIG_NF_TABLES, NFT_NAT, NFT_FIB_IPV4; modules nft_chain_nat, nft_nat, nft_fib_inet): %s",
+			    "(CONFIG_NF_TABLES, NFT_NAT, NFT_FIB_IPV4; modules nft_chain_nat, nft_nat, nft_fib_ipv4): %s",
 			    r->port[i].word, RELAY_PORTS, why);
-	if (its.nports)
-		warn("the kernel's nf_tables cannot lead ports: %s; they are relayed by ourselves", why);
 }
 
 static const char *
@@ -413,10 +553,17 @@ port_open(const struct plan *p, struct run *r)
 		why = reason();
 		do_without(r, why);
 		if (its.masquerade && !masquerade_only(r)) {
-			warn("machine %s has no way out of its own network: masquerading needs nf_tables "
-			     "(CONFIG_NFT_MASQ; modules nft_chain_nat, nft_masq): %s", r->name, why);
-			its.masquerade = false;
+			nft_close(&its.nft);
+			its.nft.nl.why[0] = 0;
+			if (!go_by_program(r)) {
+				warn("machine %s has no way out of its own network%s: masquerading needs nf_tables "
+				     "(CONFIG_NFT_MASQ; modules nft_chain_nat, nft_masq) or iptables: %s", r->name,
+				     its.nports ? ", and its ports are relayed" : "", why);
+				return;
+			}
 		}
+		if (its.nports)
+			warn("the kernel's nf_tables cannot lead ports: %s; they are relayed by ourselves", why);
 		if (!its.masquerade) {
 			nft_close(&its.nft);
 			return;

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 enum {
 	SMALL_MOST = 1 << 20,  /* bytes of lists, signatures and what belongs to an image */
@@ -445,14 +444,14 @@ run_pull(struct ask *a, bool raw)
 		pull.name = transfer_local_name(pull.url, raw);
 	else if (*a->words[1] && !streq(a->words[1], "-"))
 		pull.name = a->words[1];
-	if (pull.name && !name_valid(pull.name))
-		die("Local name %s is not a suitable machine name.", pull.name);
+	if (pull.name)
+		transfer_check_name(pull.name);
 	if (!pull.name && a->keep_download == NO)
 		die("--keep-download=no: without a NAME nothing would be kept");
 	pull.keep = pull.keep || !pull.name;
 	if (pull.name && !a->force && !a->replace && store_find(a->image_root, pull.name, &old))
 		store_taken(pull.name);
-	store_sweep(a->image_root);
+	store_sweep(a->image_root, false);
 	pull.transfer.verb = "Got";
 	pull.transfer.of = fmt(" of %s", pull.url);
 	transfer_begin(&pull.transfer, a, raw ? "pull-raw" : "pull-tar", pull.name ? pull.name : "-", pull.url);

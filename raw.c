@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -64,12 +64,12 @@ is_zero(const uint8_t *p, size_t len)
 static int
 look_for_room(struct out *o)
 {
-	struct statvfs v;
+	struct statfs v;
 
 	if (o->wrote - o->looked < LOOK_EVERY && o->wrote > 0)
 		return 0;
 	o->looked = o->wrote;
-	if (fstatvfs(o->fd, &v) < 0 || v.f_blocks == 0 || v.f_bavail > 0)
+	if (fstatfs(o->fd, &v) < 0 || v.f_blocks == 0 || v.f_bavail > 0)
 		return 0;
 	errno = ENOSPC;
 	return fail_by_errno(o, 0);

@@ -15,7 +15,6 @@
 #include <netinet/tcp.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /*
  * Bounds of one turn: the machine's console and its end wait meanwhile. CHUNK is what a pipe holds, too. An
@@ -143,6 +142,14 @@ relay_listen(int proto, int family, const void *address, uint16_t port)
 void
 relay_port(int fd, int proto, uint16_t port)
 {
+	/* before there is a machine: without these it would be ended again */
+	if (!its.nears) {
+		its.epoll = epoll_create1(EPOLL_CLOEXEC);
+		its.ears = epoll_create1(EPOLL_CLOEXEC);
+		its.tick = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+		if (its.epoll < 0 || its.ears < 0 || its.tick < 0)
+			die("--port (CONFIG_EPOLL, CONFIG_TIMERFD):");
+	}
 	its.ear = room_for_one(its.ear, its.nears, sizeof(*its.ear));
 	its.ear[its.nears++] = (struct ear){ fd, proto == IPPROTO_UDP, port };
 }
@@ -662,12 +669,12 @@ make_room(void)
 	struct rlimit now;
 	size_t free_fds;
 
-	if (getrlimit(RLIMIT_NOFILE, &its.limit) < 0)
+	if (prlimit(0, RLIMIT_NOFILE, NULL, &its.limit) < 0)
 		return;  /* then there is no place for anybody */
 	now = its.limit;
 	if (now.rlim_cur < RELAY_FDS)
 		now.rlim_cur = now.rlim_max < RELAY_FDS ? now.rlim_max : RELAY_FDS;
-	setrlimit(RLIMIT_NOFILE, &now);
+	prlimit(0, RLIMIT_NOFILE, &now, NULL);
 	free_fds = now.rlim_cur > its.nears + 128 ? (size_t)now.rlim_cur - its.nears - 128 : 0;
 	talks = xalloc(RELAY_MOST * sizeof(*talks));
 	flows = xalloc(RELAY_MOST * sizeof(*flows));
@@ -704,11 +711,6 @@ relay_begin(struct run *r)
 	if (!its.nears)
 		return;
 	make_room();
-	its.epoll = epoll_create1(EPOLL_CLOEXEC);
-	its.ears = epoll_create1(EPOLL_CLOEXEC);
-	its.tick = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (its.epoll < 0 || its.ears < 0 || its.tick < 0)
-		die("relay ports (CONFIG_EPOLL, CONFIG_TIMERFD):");
 	for (i = 0; i < its.nears; i++) {
 		e.data.u64 = 0;
 		e.data.u32 = (uint32_t)i;
@@ -733,5 +735,5 @@ relay_end(struct run *r)
 		close(its.ear[i].fd);
 	its.nears = 0;
 	if (its.limit.rlim_cur)
-		setrlimit(RLIMIT_NOFILE, &its.limit);  /* a next life begins as this one did */
+		prlimit(0, RLIMIT_NOFILE, &its.limit, NULL);  /* a next life begins as this one did */
 }

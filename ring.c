@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /*
  * The file is a head, and size bytes of records, in a circle: a byte's place is its offset since the beginning of time,

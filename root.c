@@ -17,21 +17,26 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 #define NOTHING_SPECIAL (MS_NOSUID | MS_NOEXEC | MS_NODEV)
+#define RUN_FLAGS (MS_NOSUID | MS_NODEV | MS_STRICTATIME)
 #define FDS "/proc/self/fd/"
 
-enum { NODE_TUN = 6 };
-static const struct { const char *name; unsigned int major, minor; } nodes[] = {
+const struct root_node root_nodes[ROOT_NODES + 1] = {
 	{ "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
 	{ "net/tun", 10, 200 },
+};
+const struct root_link root_links[ROOT_LINKS + 1] = {
+	{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
+	{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" }, { "core", "/proc/kcore" },
+	{ "console", "pts/0" },  /* last: not without a terminal */
 };
 static const char *const mount_points[] = { "proc", "sys", "dev", "run", "tmp" };
 
@@ -62,7 +67,7 @@ static void
 check_pivot(const struct plan *p)
 {
 	const char *colon = strchr(p->pivot_root, ':');
-	char *new = fmt("%.*s", (int)strcspn(p->pivot_root, ":"), p->pivot_root);
+	char *new = xstrndup(p->pivot_root, strcspn(p->pivot_root, ":"));
 
 	if (!clean_absolute(new) || !new[strspn(new, "/")])
 		die("--pivot-root=%.200s: NEW is no absolute path without \"..\", or it is /", p->pivot_root);
@@ -73,6 +78,37 @@ check_pivot(const struct plan *p)
 		    p->pivot_root);
 }
 
+/* NAME=VALUE of --sysctl as a path: the first of . and / divides the parts, and the other one stands for itself; NULL: none */
+static char *
+sysctl_path(const char *word)
+{
+	size_t i, n = strcspn(word, "=");
+	char *path = fmt("sys/%.*s", (int)n, word), *s = path + 4;
+	bool dots = s[strcspn(s, "./")] == '.';
+
+	for (i = 0; dots && s[i]; i++)
+		s[i] = s[i] == '.' ? '/' : s[i] == '/' ? '.' : s[i];
+	return word[n] && n > 0 && *s != '/' && !strstr(s, "..") && !strstr(s, "//") && !strstr(s, "/./") ? path : NULL;
+}
+
+/* only what is the machine's own: in its namespaces a write can mean no other */
+static void
+check_sysctl(const struct plan *p, const char *word)
+{
+	static const char *const ipc[] = { "sys/kernel/shm", "sys/kernel/msg", "sys/kernel/sem", "sys/fs/mqueue/" };
+	const char *path = sysctl_path(word);
+	size_t i;
+	bool own;
+
+	if (!path)
+		die("--sysctl=%.80s: not NAME=VALUE", word);
+	own = (after(path, "sys/net/") && net_rules(p)) || (streq(path, "sys/kernel/domainname") && p->share_uts != YES);
+	for (i = 0; i < LEN(ipc); i++)
+		own |= after(path, ipc[i]) && p->share_ipc != YES;
+	if (!own || rescue(p))
+		die("--sysctl=%.80s: not a parameter of the network, IPC or domain name that is the machine's own", word);
+}
+
 void
 root_check(const struct plan *p)
 {
@@ -80,15 +116,19 @@ root_check(const struct plan *p)
 
 	if (p->chdir && !clean_absolute(p->chdir))
 		die("--chdir=%s: not an absolute path without \"..\"", p->chdir);
-	if (p->pivot_root)
+	if (WITH_OVERLAY && p->pivot_root)
 		check_pivot(p);
+	for (w = p->sysctl; WITH_OCI && w && *w; w++)
+		check_sysctl(p, *w);
 	if (p->container_service && (!name_valid(p->container_service)))
 		die("--container-service=%.60s: not a name of at most %d letters, digits, dots, _ and -", p->container_service,
 		    NAME_LONGEST);
-	for (w = p->set_credential; w && *w; w++)
+	if (rescue(p) && net_private(p))
+		die("--rescue goes with the host's network: leave the network options out");
+	for (w = p->set_credential; WITH_INTEGRATION && w && *w; w++)
 		if (!credential_value(*w))
 			die("--set-credential=%s: not ID:VALUE with a file name as ID", *w);
-	for (w = p->load_credential; w && *w; w++)
+	for (w = p->load_credential; WITH_INTEGRATION && w && *w; w++)
 		if (!credential_value(*w) || !*credential_value(*w))
 			die("--load-credential=%s: not ID:PATH with a file name as ID", *w);
 }
@@ -115,7 +155,7 @@ resolv_mode(const struct plan *p, const struct run *r)
 		return p->resolv_conf;
 	if (net_private(p) && !p->network_namespace_path && !r->resolver_text)
 		return RESOLV_OFF;
-	return r->read_only ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
+	return r->read_only || rescue(p) ? RESOLV_BIND_HOST : RESOLV_COPY_HOST;
 }
 
 static void
@@ -134,6 +174,13 @@ look_at_resolv(const struct plan *p, struct run *r)
 		r->host_resolv = host_file(sources[(mode - RESOLV_COPY_HOST) % 4]);
 }
 
+/* a system that is repaired keeps what it says of itself */
+static int
+zone_mode(const struct plan *p)
+{
+	return p->timezone ? p->timezone : rescue(p) ? ZONE_OFF : ZONE_AUTO;
+}
+
 /* the host's zone: a name below zoneinfo, or the file itself */
 static void
 look_at_zone(const struct plan *p, struct run *r)
@@ -142,7 +189,7 @@ look_at_zone(const struct plan *p, struct run *r)
 	ssize_t n;
 	int fd;
 
-	if (p->timezone == ZONE_OFF || p->timezone == ZONE_DELETE)
+	if (zone_mode(p) == ZONE_OFF || p->timezone == ZONE_DELETE)
 		return;
 	n = readlink("/etc/localtime", link, sizeof(link) - 1);
 	if (n < 0 && errno == ENOENT && read_at(AT_FDCWD, "/etc/TZ", link, sizeof(link)) > 0) {
@@ -157,7 +204,7 @@ look_at_zone(const struct plan *p, struct run *r)
 			r->host_zone = xstrdup(at + strlen("/zoneinfo/"));
 	}
 	/* UTC is what a guest without the zone's file has anyway */
-	if ((n < 0 && errno == ENOENT) || p->timezone == ZONE_SYMLINK
+	if ((n < 0 && errno != EINVAL) || p->timezone == ZONE_SYMLINK
 	    || (r->host_zone && (!p->timezone || p->timezone == ZONE_AUTO) && strstr(r->host_zone, "UTC")))
 		return;
 	fd = openat(AT_FDCWD, "/etc/localtime", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -172,7 +219,7 @@ look_at_zone(const struct plan *p, struct run *r)
 static void
 look_at_journal(const struct plan *p, struct run *r)
 {
-	int mode = p->link_journal ? p->link_journal : JOURNAL_AUTO;
+	int mode = p->link_journal ? p->link_journal : rescue(p) ? JOURNAL_NO : JOURNAL_AUTO;
 	char id[33], host_text[64];
 	uint8_t host_id[16];
 	char *path;
@@ -229,7 +276,6 @@ load_credential(const char *path, size_t *size)
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	enum { SIZE = 1 << 20 };
 	static char *data;
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct stat st;
 	ssize_t n;
 	int fd;
@@ -244,11 +290,8 @@ load_credential(const char *path, size_t *size)
 	if (stat(path, &st) < 0)
 		die("read credential %s:", path);
 	if (S_ISSOCK(st.st_mode)) {
-		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (strlen(path) >= sizeof(a.sun_path))
-			die("read credential %s: the name is too long for a socket", path);
-		strcpy(a.sun_path, path);
-		if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		fd = sys_named_socket(SOCK_STREAM, path, false);
+		if (fd < 0)
 			die("connect to credential %s:", path);
 	} else {
 		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -295,12 +338,12 @@ look_at_credentials(const struct plan *p, struct run *r)
 		return;
 	c = r->credential = xalloc((count(p->set_credential) + count(p->load_credential)) * sizeof(*c));
 	for (w = p->set_credential; w && *w; w++, c++) {
-		c->id = fmt("%.*s", (int)strcspn(*w, ":"), *w);
+		c->id = xstrndup(*w, strcspn(*w, ":"));
 		c->data = unescape_all(credential_value(*w));
 		c->size = strlen(c->data);
 	}
 	for (w = p->load_credential; w && *w; w++, c++) {
-		c->id = fmt("%.*s", (int)strcspn(*w, ":"), *w);
+		c->id = xstrndup(*w, strcspn(*w, ":"));
 		c->data = load_credential(credential_value(*w), &c->size);
 	}
 	r->ncredential = (size_t)(c - r->credential);
@@ -310,15 +353,13 @@ look_at_credentials(const struct plan *p, struct run *r)
 static void
 look_at_nodes(struct run *r)
 {
-	enum { INITIAL = 0xeffffffd };  /* inode of the first user namespace, on every kernel: linux/proc_ns.h */
-	struct stat st;
 	size_t i;
 
-	if (stat("/proc/self/ns/user", &st) < 0 || (uint32_t)st.st_ino == (uint32_t)INITIAL)
+	if (!WITH_USERNS || !sys_within_users())
 		return;
 	r->nested = true;
-	for (i = 0; i < LEN(nodes); i++)
-		r->node[i] = sys_open_tree(AT_FDCWD, fmt("/dev/%s", nodes[i].name), CLONE_TREE | O_CLOEXEC);
+	for (i = 0; i < LEN(root_nodes); i++)
+		r->node[i] = sys_open_tree(AT_FDCWD, fmt("/dev/%s", root_nodes[i].name), CLONE_TREE | O_CLOEXEC);
 }
 
 /*
@@ -328,10 +369,10 @@ look_at_nodes(struct run *r)
 static void
 give_back_sys(struct run *r)
 {
-	struct statvfs fs;
+	struct statfs fs;
 
 	(void)r;
-	if (statvfs("/sys", &fs) == 0 && fs.f_flag & ST_RDONLY
+	if (statfs("/sys", &fs) == 0 && fs.f_flags & ST_RDONLY
 	    && mount(NULL, "/sys", NULL, MS_REMOUNT | place_flags("/sys"), NULL) < 0)
 		warn("the machine made the host's /sys read-only, and it stays so:");
 }
@@ -339,9 +380,9 @@ give_back_sys(struct run *r)
 static void
 look_at_sys(const struct plan *p, struct run *r)
 {
-	struct statvfs fs;
+	struct statfs fs;
 
-	if (p->boot && !net_private(p) && !p->private_users && statvfs("/sys", &fs) == 0 && !(fs.f_flag & ST_RDONLY))
+	if (p->boot && !net_private(p) && !p->private_users && statfs("/sys", &fs) == 0 && !(fs.f_flags & ST_RDONLY))
 		undo(r, give_back_sys);
 }
 
@@ -349,18 +390,24 @@ void
 root_look(const struct plan *p, struct run *r)
 {
 	static const char *const release[] = { "/etc/os-release", "/usr/lib/os-release", NULL };
-	struct statvfs fs;
+	struct look first, ours;
+	struct statfs fs;
 
 	/* what this run may not write to, whoever says so */
 	r->root_fixed = p->read_only;
 	r->read_only = p->read_only || p->volat == VOLATILE_STATE
 	    || (!p->ephemeral && p->volat <= VOLATILE_NO &&
-		(r->image_read_only || (fstatvfs(r->tree, &fs) == 0 && fs.f_flag & ST_RDONLY)));
+		(r->image_read_only || (fstatfs(r->tree, &fs) == 0 && fs.f_flags & ST_RDONLY)));
 	r->host_release = host_file(release);
+	/* of init's root and ours: the very same mount, if the kernel tells, or the same directory; or it was chrooted, too */
+	r->chrooted = sys_look(AT_FDCWD, "/proc/1/root/.", &first) < 0 || sys_look(AT_FDCWD, "/", &ours) < 0
+	    || first.dev != ours.dev || first.ino != ours.ino || first.mount != ours.mount || ours.below;
 	r->has_tun = access("/dev/net/tun", F_OK) == 0;
 	look_at_nodes(r);
 	look_at_sys(p, r);
 	apifs_label = p->selinux_apifs_context;
+	if (!WITH_INTEGRATION)
+		return;
 	look_at_resolv(p, r);
 	look_at_zone(p, r);
 	look_at_journal(p, r);
@@ -406,14 +453,19 @@ attach(struct run *r, const char *source, const char *path, const char *type, un
 		data = fmt("%s%scontext=\"%s\"", data ? data : "", data ? "," : "", apifs_label);
 	if (*path == '/' && !enter(r, path))
 		return -1;
+	if (streq(type, "tmpfs"))
+		return sys_mount_memory(*path == '/' ? "." : path, flags, data);
 	return mount(source, *path == '/' ? "." : path, type, flags, data);
 }
 
-static void
+static int
 must_attach(struct run *r, const char *type, const char *path, unsigned long flags, const char *data)
 {
-	if (attach(r, type, path, type, flags, data) < 0)
+	int way = attach(r, type, path, type, flags, data);
+
+	if (way < 0)
 		die("mount %s on %s:", type, path);
+	return way;
 }
 
 /* mount what root_enter made before the mounts around us went */
@@ -430,7 +482,7 @@ attach_early(struct run *r, int mount_fd, const char *path)
 static void
 lay_tmpfs(const char *stage)
 {
-	if (mount("tmpfs", stage, "tmpfs", MS_STRICTATIME, "mode=755," SIZE_ROOT) < 0)
+	if (sys_mount_memory(stage, MS_STRICTATIME, "mode=755," SIZE_ROOT) < 0)
 		die("mount a tmpfs as the root:");
 	if (chdir(stage) < 0)
 		die("enter %s:", stage);
@@ -558,20 +610,21 @@ lacks_mount_points(int tree)
 static void
 lay(const struct plan *p, struct run *r, const char *stage)
 {
+	bool memory = WITH_OVERLAY && (p->ephemeral || p->volat > VOLATILE_NO);
 	int tree;
 
-	if (!p->ephemeral && p->volat <= VOLATILE_NO && !r->read_only)
+	if (!memory && !r->read_only)
 		return;
 	tree = openat(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tree < 0)
 		die("open the tree:");
-	if (r->life_before >= 0) {
+	if (memory && r->life_before >= 0) {
 		lay_again(r, stage);
 		r->mirrored = true;
-	} else if (p->volat == VOLATILE_YES) {
+	} else if (memory && p->volat == VOLATILE_YES) {
 		lay_usr(stage, tree);
 		r->mirrored = true;
-	} else if (p->volat == VOLATILE_OVERLAY || p->ephemeral) {
+	} else if (memory && p->volat != VOLATILE_STATE) {
 		lay_overlay(stage, tree);
 		r->mirrored = true;
 	} else if (lacks_mount_points(tree) || mount_lacks(r, tree)) {
@@ -589,14 +642,14 @@ lay(const struct plan *p, struct run *r, const char *stage)
  * The host's root is an initramfs, which cannot be pivoted away. All else that is mounted goes,
  * the tree is moved over it, and root_leave_host locks the door behind.
  */
-static void
-move_to_root(struct run *r, const char *stage)
+void
+root_move(const char *stage)
 {
 	char **list = place_mounts("/proc/self/mountinfo");
 	size_t n, len = strlen(stage), above;
 
 	if (!list)
-		die("pivot_root is refused, as on an initramfs, and /proc is not mounted: mount it first");
+		die("pivot_root is refused, as on an initramfs, and what is mounted cannot be read:");
 	for (n = count(list); n-- > 0;) {
 		above = strlen(list[n]);
 		if (strncmp(list[n], stage, above) == 0 && stage[above] == '/')
@@ -613,28 +666,59 @@ move_to_root(struct run *r, const char *stage)
 			umount2(list[n], MNT_DETACH);
 	if (chroot(".") < 0)
 		die("make the tree the root:");
-	r->bare_root = true;
 }
+
+static const char *host = "";  /* what stands before its paths, if we are in a chroot of it */
 
 /* the host's directory for this machine's journal, inside under the same name */
 static void
 show_journal(struct run *r)
 {
-	int host, tree, inside;
+	int from, tree, inside;
 	char id[33];
 
-	if (!r->journal_path)
+	if (!WITH_INTEGRATION || !r->journal_path)
 		return;
 	format_id128(r->uuid, id);
-	host = openat(AT_FDCWD, r->journal_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	from = openat(AT_FDCWD, fmt("%s%s", host, r->journal_path), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	tree = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	inside = tree < 0 ? -1 : place_make(tree, fmt("var/log/journal/%s", id), S_IFDIR, NULL);
-	if (host < 0 || inside < 0
-	    || mount(fmt("/proc/self/fd/%d", host), fmt("/proc/self/fd/%d", inside), NULL, MS_BIND, NULL) < 0)
+	if (from < 0 || inside < 0
+	    || mount(fmt("/proc/self/fd/%d", from), fmt("/proc/self/fd/%d", inside), NULL, MS_BIND, NULL) < 0)
 		warn("show the machine %s:", r->journal_path);
-	drop(host);
+	drop(from);
 	drop(tree);
 	drop(inside);
+}
+
+/*
+ * --rescue: the host's devices, and of its /run what tells of them or keeps two from changing them at once. Nothing more
+ * of /run: tools that see the host's service manager would talk to it
+ */
+static void
+show_host(struct run *r)
+{
+	static const char *const shown[] = { "dev", "run/udev", "run/lvm", "run/cryptsetup", "run/mdadm", "run/lock" };
+	int tree = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), from, to, way;
+	size_t i;
+
+	to = tree < 0 ? -1 : place_make(tree, "run", S_IFDIR, NULL);
+	way = to < 0 ? -1 : sys_mount_memory(fmt(FDS "%d", to), RUN_FLAGS, "mode=755," SIZE_RUN);
+	if (way < 0)
+		die("mount tmpfs on /run:");
+	r->no_tmpfs = way;
+	close(to);
+	for (i = 0; i < LEN(shown); i++) {
+		from = openat(AT_FDCWD, fmt("%s/%s", host, shown[i]), O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (from < 0 && i > 0)
+			continue;
+		to = from < 0 ? -1 : place_make(tree, shown[i], S_IFDIR, NULL);
+		if (to < 0 || mount(fmt(FDS "%d", from), fmt(FDS "%d", to), NULL, MS_BIND | MS_REC, NULL) < 0)
+			die("show the host's /%s:", shown[i]);
+		close(from);
+		close(to);
+	}
+	close(tree);
 }
 
 /*
@@ -667,13 +751,13 @@ pivot_inside(const struct plan *p, const char *stage)
 	int tree, new, old;
 	const char *colon;
 
-	if (!p->pivot_root)
+	if (!WITH_OVERLAY || !p->pivot_root)
 		return;
 	colon = strchr(p->pivot_root, ':');
 	tree = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (tree < 0)
 		die("open the tree:");
-	new = sys_open_in(tree, fmt("%.*s", (int)strcspn(p->pivot_root, ":"), p->pivot_root), O_PATH, IN_DIR);
+	new = sys_open_in(tree, xstrndup(p->pivot_root, strcspn(p->pivot_root, ":")), O_PATH, IN_DIR);
 	if (new < 0)
 		die("--pivot-root=%s: find the new root in the tree:", p->pivot_root);
 	/* the tree first: what is then stacked on it would be part of it */
@@ -697,7 +781,8 @@ leave_host(struct run *r, const char *stage)
 	if (sys_pivot_root(".", ".") < 0) {
 		if (errno != EINVAL && errno != ENOSYS)
 			die("pivot_root into the tree:");
-		move_to_root(r, stage);
+		root_move(stage);
+		r->bare_root = true;
 		return;
 	}
 	/* before any path of the tree is used: the old root is stacked on the new one, and what is topmost at "." goes */
@@ -708,21 +793,24 @@ leave_host(struct run *r, const char *stage)
 void
 root_enter(const struct plan *p, struct run *r)
 {
-	const char *top = run_state_dir(), *stage;  /* any directory will do: nobody else sees it covered */
+	const char *top, *stage;  /* any directory will do: nobody else sees it covered */
 
 	umask(0);
-	if (r->nested)
+	if (WITH_USERNS && r->nested)
 		make_early(r);
-	if (mntns_enter(r))
+	if (WITH_MNTNS && mntns_enter(r))
 		return;
+	if (r->chrooted)
+		host = mntns_top();
+	top = fmt("%s%s", host, run_state_dir());
 	if (r->image_mounts >= 0 && (setns(r->image_mounts, CLONE_NEWNS) < 0 || fchdir(r->tree) < 0 || unshare(CLONE_NEWNS) < 0))
 		die("enter where %s is mounted:", r->root);
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		die("make the mounts our own:");
-	if (r->image_mounts < 0 && chdir(r->root) < 0)
+	if (r->image_mounts < 0 && chdir(fmt("%s%s", host, r->root)) < 0)
 		die("enter %s:", r->root);
 	drop(r->image_mounts);
-	stage = mount_gather(r, top);
+	stage = mount_gather(r, host, top);
 	if (r->tree_mount >= 0 ? sys_move_mount(r->tree_mount, "", AT_FDCWD, stage, FROM_FD) < 0
 	    : mount(".", stage, NULL, MS_BIND | MS_REC, NULL) < 0)
 		die("bind %s:", r->root);
@@ -734,6 +822,8 @@ root_enter(const struct plan *p, struct run *r)
 	lay(p, r, stage);
 	close(r->tree);
 	show_journal(r);
+	if (rescue(p))
+		show_host(r);
 	if (stage == top) {
 		leave_host(r, stage);
 		return;
@@ -753,8 +843,8 @@ root_enter(const struct plan *p, struct run *r)
  * another user namespace has its mounts locked together (mount_namespaces(7)): a helper makes
  * one, we enter it, and keep all our rights but that of taking the tree away.
  */
-static void
-lock_mounts(void)
+void
+root_lock_mounts(void)
 {
 	int ready[2], hold[2], fd;
 	char c, *path;
@@ -783,7 +873,7 @@ lock_mounts(void)
 		if (chdir("/") < 0)
 			die("enter /:");
 	} else {
-		warn("the root is an initramfs and the kernel has no user namespaces (CONFIG_USER_NS): "
+		warn("the root is an initramfs and the kernel has no user namespaces (CONFIG_USER_NS, sysctl user.max_user_namespaces): "
 		     "root inside can reach it by unmounting /");
 	}
 	close(hold[1]);
@@ -795,17 +885,20 @@ lock_mounts(void)
 void
 root_lock(const struct plan *p, struct run *r)
 {
-	(void)p;
+	if (r->no_tmpfs)
+		warn("%s: what the machine keeps in memory has no limit", lacks("tmpfs", "TMPFS"));
 	/* all mount points are made by now: what was asked for holds for the root that stands in, too */
 	if (r->root_fixed && r->mirrored && place_read_only("/", 0) < 0)
 		die("make the root read-only:");
-	if (r->bare_root)
-		lock_mounts();
+	if (r->bare_root && !rescue(p))
+		root_lock_mounts();
 }
 
 void
 root_volatile(const struct plan *p, struct run *r)
 {
+	if (!WITH_OVERLAY)
+		return;
 	(void)r;
 	if (p->volat == VOLATILE_STATE)
 		must_attach(r, "tmpfs", "/var", MS_STRICTATIME, "mode=755," SIZE_ROOT);
@@ -817,7 +910,7 @@ void
 root_proc(const struct plan *p, struct run *r)
 {
 	(void)p;
-	if (r->proc < 0)
+	if (!WITH_USERNS || r->proc < 0)
 		must_attach(r, "proc", "/proc", NOTHING_SPECIAL, NULL);
 	else
 		attach_early(r, r->proc, "/proc");
@@ -857,17 +950,25 @@ cut_sys(struct run *r)
 void
 root_sys(const struct plan *p, struct run *r)
 {
-	if (p->api_vfs_writable == VFS_YES) {
+	bool writable = p->api_vfs_writable == VFS_YES;
+
+	if (rescue(p)) {
 		must_attach(r, "sysfs", "/sys", NOTHING_SPECIAL, NULL);
+		if (enter(r, "/sys") && chdir("firmware/efi/efivars") == 0
+		    && mount("efivarfs", ".", "efivarfs", NOTHING_SPECIAL, NULL) < 0)
+			warn("show the firmware's variables (CONFIG_EFIVAR_FS, module efivarfs), which name what is to be booted:");
 		return;
 	}
 	/* busy: the tree has the very same file system there already */
-	if (r->sys >= 0)
+	if (WITH_USERNS && r->sys >= 0 && !writable)
 		attach_early(r, r->sys, "/sys");
-	else if (attach(r, "sysfs", "/sys", "sysfs", NOTHING_SPECIAL | MS_RDONLY, NULL) < 0
-	    && (errno != EBUSY || !enter(r, "/sys") || place_read_only(".", NOTHING_SPECIAL) < 0))
-		die("mount sysfs on /sys:");
-	if (net_private(p))
+	else if (attach(r, "sysfs", "/sys", "sysfs", NOTHING_SPECIAL | (writable ? 0 : MS_RDONLY), NULL) < 0
+	    && (errno != EBUSY || writable || !enter(r, "/sys") || place_read_only(".", NOTHING_SPECIAL) < 0)) {
+		if (errno != ENODEV)
+			die("mount sysfs on /sys:");
+		warn("%s: /sys is empty", lacks("sysfs", "SYSFS"));
+		cut_sys(r);
+	} else if (net_private(p) && !writable)
 		cut_sys(r);
 }
 
@@ -878,46 +979,68 @@ root_sys(const struct plan *p, struct run *r)
 static void
 make_node(struct run *r, size_t i)
 {
-	const char *path = nodes[i].name;
+	const char *path = root_nodes[i].name;
 
-	if (mknod(path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) == 0)
+	if (mknod(path, S_IFCHR | 0666, makedev(root_nodes[i].major, root_nodes[i].minor)) == 0)
 		return;
-	if (errno != EPERM || r->node[i] < 0 || mknod(path, S_IFREG | 0666, 0) < 0
+	if (!WITH_USERNS || errno != EPERM || r->node[i] < 0 || mknod(path, S_IFREG | 0666, 0) < 0
 	    || sys_move_mount(r->node[i], "", AT_FDCWD, path, FROM_FD) < 0)
 		die("make device /dev/%s:", path);
 	close(r->node[i]);
 }
 
+static void
+mount_terminals(const struct plan *p, struct run *r, const char *gid)
+{
+	unsigned long flags = MS_NOSUID | MS_NOEXEC;
+
+	if (attach(r, "devpts", "pts", "devpts", flags, fmt("newinstance,ptmxmode=0666,mode=620%s", gid)) == 0)
+		return;
+	if (errno == ENODEV && r->mode == CONSOLE_PIPE)
+		warn("%s: none can be opened inside", lacks("terminals", "UNIX98_PTYS"));
+	else if (errno == ENODEV)
+		die("%s: only --console=pipe goes without", lacks("terminals", "UNIX98_PTYS"));
+	/* one for all: there, the program that opens /dev/ptmx, as a node, has the next */
+	else if (errno != EINVAL || attach(r, "devpts", "pts", "devpts", flags, fmt("mode=620%s", gid)) < 0
+	    || (!rescue(p) && (unlink("ptmx") < 0 || mknod("ptmx", S_IFCHR | 0666, makedev(5, 2)) < 0 || chmod("ptmx", 0666) < 0)))
+		die("mount devpts on /dev/pts:");
+	else
+		warn("%s: terminals are the host's, and root inside has all of them",
+		     lacks("terminals for each machine", "DEVPTS_MULTIPLE_INSTANCES; Linux 4.7"));
+}
+
 void
 root_dev(const struct plan *p, struct run *r)
 {
-	static const struct { const char *name, *target; } links[] = {
-		{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
-		{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" }, { "core", "/proc/kcore" },
-		{ "console", "pts/0" },  /* last: not without a terminal */
-	};
-	enum { TTY = 5 };  /* the group of nearly every tree */
+	enum { TTY = 5, RAMFS = 0x858458f6 };  /* the group of nearly every tree; RAMFS_MAGIC */
 	char *gid = !r->userns || r->id_count > TTY ? fmt(",gid=%u", (unsigned int)(r->id_base + TTY)) : "";
+	struct statfs fs;
 	size_t i;
 
-	(void)p;
-	must_attach(r, "tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=64k");
+	if (rescue(p)) {
+		/* terminals of its own: the host's may not even be mounted */
+		if (!enter(r, "/dev") || (mkdir("pts", 0755) < 0 && errno != EEXIST))
+			die("make /dev/pts:");
+		mount_terminals(p, r, gid);
+		return;
+	}
+	r->no_tmpfs = must_attach(r, "tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=64k");
 	if (!enter(r, "/dev") || mkdir("char", 0755) < 0)
 		die("make /dev/char:");
-	for (i = 0; i < LEN(nodes); i++) {
-		if (i == NODE_TUN && (!r->has_tun || mkdir("net", 0755) < 0))
+	/* without CONFIG_SHMEM there is one that takes any option, and is ramfs by another name */
+	r->no_tmpfs |= statfs(".", &fs) == 0 && (uint32_t)fs.f_type == RAMFS;
+	for (i = 0; i < LEN(root_nodes); i++) {
+		if (i == ROOT_NODES && (!r->has_tun || mkdir("net", 0755) < 0))
 			continue;
 		make_node(r, i);
-		(void)!symlink(fmt("../%s", nodes[i].name), fmt("char/%u:%u", nodes[i].major, nodes[i].minor));
+		(void)!symlink(fmt("../%s", root_nodes[i].name), fmt("char/%u:%u", root_nodes[i].major, root_nodes[i].minor));
 	}
-	for (i = 0; i < LEN(links) - (r->mode == CONSOLE_PIPE); i++)
-		if (symlink(links[i].target, links[i].name) < 0)
-			die("make link /dev/%s:", links[i].name);
+	for (i = 0; i < LEN(root_links) - (r->mode == CONSOLE_PIPE); i++)
+		if (symlink(root_links[i].target, root_links[i].name) < 0)
+			die("make link /dev/%s:", root_links[i].name);
 	if (mkdir("pts", 0755) < 0 || mkdir("shm", 01777) < 0 || mkdir("mqueue", 01777) < 0)
 		die("make directories in /dev:");
-	if (attach(r, "devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC,
-	           fmt("newinstance,ptmxmode=0666,mode=620%s", gid)) < 0)
-		die("mount devpts on /dev/pts:");
+	mount_terminals(p, r, gid);
 	if (attach(r, "tmpfs", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_SHM) < 0)
 		die("mount tmpfs on /dev/shm:");
 	if (attach(r, "mqueue", "mqueue", "mqueue", NOTHING_SPECIAL, NULL) < 0) {
@@ -948,8 +1071,8 @@ bind_notify(struct run *r)
 
 /*
  * Who has seen only parts of /proc and /sys may not mount new ones in a user namespace of its own
- * (mount_namespaces(7)): for machines in the machine, whole ones, in a place apart. What is hidden in
- * /proc is kept from the guest by its users alone, then.
+ * (mount_namespaces(7)): for machines in the machine, and for those of its users, whole ones, in a place apart. What is
+ * hidden in /proc is kept from the guest by its users alone, then; without any, who may mount gets at it anyway.
  */
 static void
 show_whole(void)
@@ -963,6 +1086,7 @@ show_whole(void)
 void
 root_run(const struct plan *p, struct run *r)
 {
+	enum { SYS_ADMIN = 21 };
 	static const struct { const char *name; mode_t mode; } covers[] = {
 		{ "inaccessible/reg", S_IFREG }, { "inaccessible/fifo", S_IFIFO }, { "inaccessible/sock", S_IFSOCK },
 		{ "inaccessible/chr", S_IFCHR }, { "inaccessible/blk", S_IFBLK },
@@ -970,9 +1094,10 @@ root_run(const struct plan *p, struct run *r)
 	char uuid[37];
 	size_t i;
 
-	if (p->tmpfs_tmp != NO)
+	if (p->tmpfs_tmp ? p->tmpfs_tmp == YES : !rescue(p))
 		must_attach(r, "tmpfs", "/tmp", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=1777," SIZE_TMP);
-	must_attach(r, "tmpfs", "/run", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755," SIZE_RUN);
+	if (!rescue(p))
+		must_attach(r, "tmpfs", "/run", RUN_FLAGS, "mode=755," SIZE_RUN);
 	if (!enter(r, "/run") || mkdir("host", 0755) < 0 || chdir("host") < 0 || mkdir("inaccessible", 0755) < 0
 	    || mkdir("inaccessible/dir", 0) < 0 || mkdir("incoming", 0600) < 0 || mkdir("unix-export", 0755) < 0
 	    || (r->credential && mkdir("credentials", 0500) < 0))
@@ -980,7 +1105,8 @@ root_run(const struct plan *p, struct run *r)
 	for (i = 0; i < LEN(covers); i++)
 		if (mknod(covers[i].name, covers[i].mode, makedev(0, 0)) < 0)
 			say("no /run/host/%s", covers[i].name);
-	make_file("container-manager", 0444, fmt("%s\n", r->container));
+	if (!rescue(p))
+		make_file("container-manager", 0444, fmt("%s\n", r->container));
 	format_uuid(r->uuid, uuid);
 	make_file("container-uuid", 0444, fmt("%s\n", uuid));
 	format_uuid(r->boot_id, uuid);
@@ -988,12 +1114,12 @@ root_run(const struct plan *p, struct run *r)
 	if (r->host_release)
 		make_file("os-release", 0444, r->host_release);
 	bind_notify(r);
-	if (r->userns && p->nesting == YES)
+	if (WITH_USERNS && p->nesting == YES && (r->userns || r->keep >> SYS_ADMIN & 1))
 		show_whole();
 	if (chdir("..") < 0 || mount("host", "host", NULL, MS_BIND, NULL) < 0 || chdir("host") < 0
 	    || place_read_only(".", NOTHING_SPECIAL) < 0)
 		die("make /run/host read-only:");
-	if (mount("tmpfs", "unix-export", "tmpfs", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
+	if (sys_mount_memory("unix-export", NOTHING_SPECIAL, "mode=755,size=4m,nr_inodes=64") < 0)
 		say("no /run/host/unix-export");
 	r->run_host = openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->run_host < 0)
@@ -1007,6 +1133,8 @@ root_credentials(const struct plan *p, struct run *r)
 	struct credential *c;
 	int fd;
 
+	if (!WITH_INTEGRATION)
+		return;
 	(void)p;
 	if (!r->credential)
 		return;
@@ -1024,7 +1152,50 @@ root_credentials(const struct plan *p, struct run *r)
 		die("make %s read-only:", dir);
 }
 
+/* from 5.19 on those of IPC are for who is root inside: a process that we need not be again */
+static bool
+set_as_root(const struct run *r, const char *path, const char *value)
+{
+	pid_t pid = WITH_USERNS && r->userns && errno == EACCES ? fork() : -1;
+	int status = 0;
+
+	if (pid == 0)
+		_exit(sys_set_user(r->id_base) < 0 || put_at(r->procfs, path, value) < 0 ? errno : 0);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return false;
+	if (pid > 0)
+		errno = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	return pid > 0 && !status;
+}
+
+static void
+set_sysctls(const struct plan *p, struct run *r)
+{
+	const char *path, *value;
+	char **w;
+
+	for (w = p->sysctl; w && *w; w++) {
+		path = sysctl_path(*w);
+		value = *w + strcspn(*w, "=") + 1;
+		if (put_at(r->procfs, path, value) < 0 && !set_as_root(r, path, value))
+			die("--sysctl=%.80s:", *w);
+	}
+}
+
 /* what of /proc a guest must not change, and what it must not see */
+/* the directory that the image says it begins in, as docker makes it; who misses it says so */
+void
+root_preset(const struct plan *p, struct run *r)
+{
+	int fd;
+
+	if (!r->preset || !r->preset->chdir || p->chdir)
+		return;
+	fd = sys_open_in(top(r), r->preset->chdir, O_PATH, IN_DIR);
+	drop(fd < 0 && errno == ENOENT ? place_make(top(r), r->preset->chdir, S_IFDIR, NULL) : fd);
+}
+
 void
 root_masks(const struct plan *p, struct run *r)
 {
@@ -1033,16 +1204,20 @@ root_masks(const struct plan *p, struct run *r)
 	char *covers;
 	size_t i;
 
+	if (rescue(p))
+		return;
 	/* by fds, both ends: their names may mean other places by now */
 	if (fchdir(r->procfs) < 0)
 		die("enter /proc:");
 	covers = fmt("self/fd/%d", r->run_host);
+	if (WITH_OCI)
+		set_sysctls(p, r);
 	if (p->api_vfs_writable != VFS_YES) {
-		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 || place_read_only("sys", NOTHING_SPECIAL) < 0)
+		if (mount("sys", "sys", NULL, MS_BIND, NULL) < 0 ? errno != ENOENT : place_read_only("sys", NOTHING_SPECIAL) < 0)
 			die("make /proc/sys read-only:");
-		if ((net_rules(p) || p->api_vfs_writable == VFS_NETWORK)
-		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0
-		        || mount(NULL, "sys/net", NULL, MS_REMOUNT | MS_BIND | NOTHING_SPECIAL, NULL) < 0))
+		if ((p->api_vfs_writable == VFS_NETWORK || (net_rules(p) && !p->api_vfs_writable))
+		    && (mount("sys/net", "sys/net", NULL, MS_BIND, NULL) < 0 ? errno != ENOENT
+		        : mount(NULL, "sys/net", NULL, MS_REMOUNT | MS_BIND | NOTHING_SPECIAL, NULL) < 0))
 			die("make /proc/sys/net writable:");
 	}
 	for (i = 0; i < LEN(fixed); i++)
@@ -1072,15 +1247,20 @@ open_inside(struct run *r, const char *path)
 
 /* a file of ours over one of the tree's /etc, which may be made */
 static void
-cover(struct run *r, int etc, const char *name, const char *text, size_t len)
+cover(const struct plan *p, struct run *r, int etc, const char *name, const char *text, size_t len)
 {
-	char *path = fmt("etc/%s", name), *ours = fmt(".%s", name);
+	char *path = fmt("etc/%s", name), *ours = fmt(".%s", name), link[1];
 	int run = open_inside(r, "run"), fd, at = open_inside(r, path);
 
-	if (at < 0 && errno == ENOENT && mknodat(etc, name, S_IFREG | 0644, 0) == 0)
+	if (at < 0 && errno == ENOENT && rescue(p)) {
+		/* one that leads to what a service would make in /run is made there */
+		if (readlinkat(etc, name, link, sizeof(link)) > 0)
+			at = place_make(top(r), path, S_IFREG, NULL);
+	} else if (at < 0 && errno == ENOENT && mknodat(etc, name, S_IFREG | 0644, 0) == 0) {
 		at = open_inside(r, path);
+	}
 	if (at < 0) {
-		say("/etc/%s is not there to be covered", name);
+		(rescue(p) ? warn : say)("the tree has no /etc/%s that could be covered", name);
 		drop(run);
 		return;
 	}
@@ -1120,7 +1300,7 @@ set_resolv(const struct plan *p, struct run *r, int etc)
 	if (mode == RESOLV_OFF || !r->host_resolv)
 		return;
 	if (mode >= RESOLV_BIND_HOST) {
-		cover(r, etc, name, r->host_resolv, strlen(r->host_resolv));
+		cover(p, r, etc, name, r->host_resolv, strlen(r->host_resolv));
 		return;
 	}
 	if (fstatat(etc, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -1148,7 +1328,7 @@ static void
 set_zone(const struct plan *p, struct run *r, int etc)
 {
 	static const char name[] = "localtime";
-	int mode = p->timezone ? p->timezone : ZONE_AUTO, fd;
+	int mode = zone_mode(p), fd;
 	char now[PATH_MAX], *want;
 	ssize_t n;
 
@@ -1180,7 +1360,7 @@ set_zone(const struct plan *p, struct run *r, int etc)
 	if (!r->host_zone_size)
 		return;
 	if (mode == ZONE_BIND)
-		cover(r, etc, name, r->host_zone_data, r->host_zone_size);
+		cover(p, r, etc, name, r->host_zone_data, r->host_zone_size);
 	if (mode == ZONE_COPY) {
 		unlinkat(etc, name, 0);
 		fd = openat(etc, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -1195,6 +1375,8 @@ root_files(const struct plan *p, struct run *r)
 {
 	int etc = open_inside(r, "etc/.");
 
+	if (!WITH_INTEGRATION)
+		return;
 	/* what was asked for to be there is not written to */
 	if (etc >= 0 && !mount_on(r, "/etc/resolv.conf"))
 		set_resolv(p, r, etc);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 static struct run *current;
 static volatile sig_atomic_t came[65];
@@ -41,7 +40,8 @@ run_make_dirs(const char *path, mode_t mode)
 
 	for (slash = strchr(step + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = 0;
-		mkdir(step, 0755);
+		if (mkdir(step, 0755) < 0 && errno != EEXIST)
+			return -1;
 		*slash = '/';
 	}
 	return mkdir(step, mode) < 0 && errno != EEXIST ? -1 : 0;
@@ -87,7 +87,7 @@ run_begin(struct run *r)
 {
 	int *const fds[] = {
 		&r->tree, &r->image, &r->image_mounts,
-		&r->claim, &r->cgroup, &r->notify, &r->exe, &r->stub, &r->master, &r->slave, &r->life_before,
+		&r->claim, &r->cgroup, &r->notify, &r->stub, &r->master, &r->slave, &r->life_before,
 		&r->mounts, &r->offer, &r->userns_fd, &r->tree_mount, &r->top, &r->procfs, &r->run_host, &r->init_pidfd, &r->init_ns,
 		&r->proc, &r->sys, &r->device_policy, &r->gathered, &r->host_net.fd, &r->net.fd,
 		&r->netns, &r->netns_kept, &r->spare, &r->move_wire, &r->notify_fd, &r->zone.fd, &r->subnets.fd, &r->lend_socket,
@@ -188,12 +188,15 @@ void
 run_signals_kill(bool on)
 {
 	sigset_t urgent;
+	size_t i;
 
 	sigemptyset(&urgent);
 	sigaddset(&urgent, SIGINT);
 	sigaddset(&urgent, SIGUSR2);
-	while (on && nhandled > CALM)
-		signal(handled[--nhandled], SIG_DFL);
+	/* also where they were never handled: what a shell starts in the background ignores one, and would lose it */
+	if (on)
+		for (i = nhandled = CALM; i < LEN(handled); i++)
+			signal(handled[i], SIG_DFL);
 	sigprocmask(on ? SIG_UNBLOCK : SIG_BLOCK, &urgent, NULL);
 	if (!on)
 		handle(LEN(handled));

@@ -9,7 +9,6 @@
 #include <linux/seccomp.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /* ---- the table of calls ----------------------------------------------------------------- */
 
@@ -17,8 +16,12 @@
 enum { IS_64 = (int)0x80000000, IS_N32 = 0x20000000, IS_X32 = 0x40000000 };
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 enum { OURS = 0x40000000, LOW = 0 };  /* where the low half of a 64-bit argument is */
+#define MIPS(end) "MIPSEL" end
+#define PPC64 "PPC64LE"
 #else
 enum { OURS = 0, LOW = 4 };
+#define MIPS(end) "MIPS" end
+#define PPC64 "PPC64"
 #endif
 
 /*
@@ -29,40 +32,42 @@ enum { OURS = 0, LOW = 4 };
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) \
 	{ x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64 }
 #define ABIS \
-	{ 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }, { 3 | OURS, 0 }, { 183 | IS_64 | OURS, 0 }, \
-	{ 40 | OURS, 0 }, { 8 | OURS, 4000 }, { 8 | IS_64 | IS_N32 | OURS, 6000 }, { 8 | IS_64 | OURS, 5000 }, \
-	{ 20 | OURS, 0 }, { 21 | IS_64 | OURS, 0 }
+	{ 62 | IS_64 | OURS, 0, "X86_64" }, { 62 | IS_64 | OURS, IS_X32, "X32" }, { 3 | OURS, 0, "X86" }, \
+	{ 183 | IS_64 | OURS, 0, "AARCH64" }, { 40 | OURS, 0, "ARM" }, { 8 | OURS, 4000, MIPS("") }, \
+	{ 8 | IS_64 | IS_N32 | OURS, 6000, MIPS("64N32") }, { 8 | IS_64 | OURS, 5000, MIPS("64") }, \
+	{ 20 | OURS, 0, "PPC" }, { 21 | IS_64 | OURS, 0, PPC64 }
 #elif defined(__x86_64__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { x86_64, x32, i386 }
-#define ABIS { 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }, { 3 | OURS, 0 }
+#define ABIS { 62 | IS_64 | OURS, 0, "X86_64" }, { 62 | IS_64 | OURS, IS_X32, "X32" }, { 3 | OURS, 0, "X86" }
 #elif defined(__i386__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { i386, x86_64, x32 }
-#define ABIS { 3 | OURS, 0 }, { 62 | IS_64 | OURS, 0 }, { 62 | IS_64 | OURS, IS_X32 }
+#define ABIS { 3 | OURS, 0, "X86" }, { 62 | IS_64 | OURS, 0, "X86_64" }, { 62 | IS_64 | OURS, IS_X32, "X32" }
 #elif defined(__aarch64__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { arm64, arm }
-#define ABIS { 183 | IS_64 | 0x40000000, 0 }, { 40 | OURS, 0 }
+#define ABIS { 183 | IS_64 | 0x40000000, 0, "AARCH64" }, { 40 | OURS, 0, "ARM" }
 #elif defined(__arm__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { arm, arm64 }
-#define ABIS { 40 | OURS, 0 }, { 183 | IS_64 | 0x40000000, 0 }
+#define ABIS { 40 | OURS, 0, "ARM" }, { 183 | IS_64 | 0x40000000, 0, "AARCH64" }
 #elif defined(__mips__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { o32, n32, n64 }
-#define ABIS { 8 | OURS, 4000 }, { 8 | IS_64 | IS_N32 | OURS, 6000 }, { 8 | IS_64 | OURS, 5000 }
+#define ABIS { 8 | OURS, 4000, MIPS("") }, { 8 | IS_64 | IS_N32 | OURS, 6000, MIPS("64N32") }, { 8 | IS_64 | OURS, 5000, MIPS("64") }
 #elif defined(__powerpc__)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { ppc, ppc64 }
-#define ABIS { 20 | OURS, 0 }, { 21 | IS_64 | OURS, 0 }
+#define ABIS { 20 | OURS, 0, "PPC" }, { 21 | IS_64 | OURS, 0, PPC64 }
 #elif defined(__riscv) && __riscv_xlen == 64
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { arm64 }
-#define ABIS { 243 | IS_64 | OURS, 0 }
+#define ABIS { 243 | IS_64 | OURS, 0, "RISCV64" }
 #elif defined(__loongarch64)
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { arm64 }
-#define ABIS { 258 | IS_64 | OURS, 0 }
+#define ABIS { 258 | IS_64 | OURS, 0, "LOONGARCH64" }
 #else
 #define PICK(x86_64, x32, i386, arm64, arm, o32, n32, n64, ppc, ppc64) { na }
-#define ABIS { 0, 0 }
+#define ABIS { 0, 0, "" }
 #define NO_TABLE
 #endif
 
-static const struct abi { int arch, base; } abis[] = { ABIS };
+/* scmp is what libseccomp calls it, behind SCMP_ARCH_ */
+static const struct abi { int arch, base; const char *scmp; } abis[] = { ABIS };
 
 /* numbers as in the table: what no ABI reaches, ARM's own calls, and none */
 enum { MOST = 560, ARM_OWN = 0xf000, ARM_OWNS = 16, na = 0xffff };
@@ -156,6 +161,12 @@ static const struct { const char *name, *words; } groups[] = {
 	  "splice sysinfo tee umask uname userfaultfd vmsplice" },
 };
 
+const struct multiplexer seccomp_gates[] = {
+	{ "socketcall", "socket|bind|connect|listen|accept|getsockname|getpeername|socketpair|send|recv|sendto|recvfrom|shutdown|"
+	                "setsockopt|getsockopt|sendmsg|recvmsg|accept4|recvmmsg|sendmmsg" },
+	{ "ipc",        "semop|semget|semctl|semtimedop|||||||msgsnd|msgrcv|msgget|msgctl|||||||shmat|shmdt|shmget|shmctl" },
+};
+
 /* what container runtimes want: see the manual for what it costs */
 #define NESTING "@keyring bpf pidfd_getfd"
 
@@ -164,13 +175,13 @@ static const struct { const char *name, *words; } groups[] = {
 /* what becomes of a call: the first four are all there is to say, the others look at its arguments */
 enum {
 	ALLOW, REFUSE, NOT_THERE, NOTHING,
-	SOCKET, SOCKETPAIR, SOCKETCALL, OPEN, OPENAT, ACTIONS
+	SOCKET, SOCKETPAIR, SOCKETCALL, IPCCALL, OPEN, OPENAT, ACTIONS
 };
 
-static bool mark(const char *list, uint8_t what[CALLS], uint8_t action, char **bad);
+static bool mark(const char *list, uint16_t what[CALLS], uint16_t action, char **bad);
 
 static bool
-mark_word(const char *word, uint8_t what[CALLS], uint8_t action)
+mark_word(const char *word, uint16_t what[CALLS], uint16_t action)
 {
 	static const char *const elsewhere[] = { "s390_", "osf_", "arc_" };
 	bool found = streq(word, "@known");
@@ -193,7 +204,7 @@ mark_word(const char *word, uint8_t what[CALLS], uint8_t action)
 
 /* all words of list; false with *bad at the first that is none */
 static bool
-mark(const char *list, uint8_t what[CALLS], uint8_t action, char **bad)
+mark(const char *list, uint16_t what[CALLS], uint16_t action, char **bad)
 {
 	size_t n;
 
@@ -208,7 +219,7 @@ mark(const char *list, uint8_t what[CALLS], uint8_t action, char **bad)
 
 /* the allowing words first, then the refusing ones, whatever their order is */
 static void
-mark_lists(const struct plan *p, uint8_t what[CALLS])
+mark_lists(const struct plan *p, uint16_t what[CALLS])
 {
 	int refusing;
 	char **w, *bad;
@@ -285,7 +296,7 @@ asked(const struct plan *p)
 
 /* what is allowed, for who keeps these capabilities */
 static void
-decide(const struct plan *p, uint64_t keep, bool list, uint8_t what[CALLS])
+decide(const struct plan *p, uint64_t keep, bool list, uint16_t what[CALLS])
 {
 	char *bad;
 	size_t i;
@@ -300,11 +311,29 @@ decide(const struct plan *p, uint64_t keep, bool list, uint8_t what[CALLS])
 	mark_lists(p, what);
 }
 
+/* what a list refuses of the calls behind another: a bit for each, by its number there */
+static void
+close_gates(uint16_t what[CALLS], uint32_t closed[LEN(seccomp_gates)])
+{
+	static const uint16_t by[] = { CALL_socketcall, CALL_ipc };
+	const char *name = names;
+	size_t i, g;
+	int n;
+
+	for (i = 0; i < CALLS; i++, name += strlen(name) + 1)
+		for (g = 0; g < LEN(by) && what[i] != ALLOW; g++)
+			if ((n = word_index(seccomp_gates[g].calls, name)) >= 0)
+				closed[g] |= 2u << n;
+	for (g = 0; g < LEN(by); g++)
+		if (closed[g] && what[by[g]] == ALLOW)
+			what[by[g]] = (uint16_t)(SOCKETCALL + g);
+}
+
 /* those of them whose arguments count */
 static void
-look_closer(const struct plan *p, const struct sockets *s, bool list, uint8_t what[CALLS])
+look_closer(const struct plan *p, const struct sockets *s, bool list, uint16_t what[CALLS])
 {
-	static const struct { uint16_t call; uint8_t action; } socket_calls[] = {
+	static const struct { uint16_t call; uint16_t action; } socket_calls[] = {
 		{ CALL_socket, SOCKET }, { CALL_socketpair, SOCKETPAIR }, { CALL_socketcall, SOCKETCALL },
 		/* it makes sockets too, and no filter sees what is asked of it */
 		{ CALL_io_uring_setup, REFUSE }, { CALL_io_uring_enter, REFUSE }, { CALL_io_uring_register, REFUSE },
@@ -330,131 +359,146 @@ look_closer(const struct plan *p, const struct sockets *s, bool list, uint8_t wh
 
 /* ---- the program, made from its end to its beginning: all jumps lead forward --------------- */
 
-enum { ROOM = 4096 };  /* BPF_MAXINSNS */
-
-struct program {
-	struct sock_filter code[ROOM];
-	size_t at;               /* where it begins so far */
-	size_t block[ACTIONS];   /* where what is done for an action is, if it is within reach */
+struct own_program {
+	struct program g;
+	size_t block[ACTIONS];
 	struct sockets sockets;
-	uint32_t sync;           /* O_SYNC and O_DSYNC */
+	uint32_t closed[LEN(seccomp_gates)];
+	struct sock_filter code[FILTER_MOST];
 };
 
 struct filter { struct sock_fprog program; };
 
 /* numbers from here up to the next one's */
-struct range { uint32_t from; uint8_t action; };
-struct ranges { struct range r[ROOM / 2]; size_t n; };
+struct range { uint32_t from; uint16_t action; };
+struct ranges { struct range r[FILTER_MOST / 2]; size_t n; const char *option; };
 
-static size_t
-put(struct program *g, unsigned int code, uint32_t k, size_t yes, size_t no)
+static _Noreturn void
+too_large(const char *option)
+{
+	die("%s: the filter would be larger than the kernel takes", option);
+}
+
+size_t
+seccomp_put(struct program *g, unsigned int code, uint32_t k, size_t yes, size_t no)
 {
 	if (g->at == 0)
-		die("--system-call-filter: too many lists: the filter would be larger than the kernel takes");
+		too_large(g->option);
 	g->code[--g->at] = (struct sock_filter){ (uint16_t)code, (uint8_t)yes, (uint8_t)no, k };
 	return g->at;
 }
 
-static size_t
-give(struct program *g, uint32_t value)
+size_t
+seccomp_give(struct program *g, uint32_t value)
 {
-	return put(g, BPF_RET | BPF_K, value, 0, 0);
+	return seccomp_put(g, BPF_RET | BPF_K, value, 0, 0);
 }
 
 static size_t
 load(struct program *g, size_t offset)
 {
-	return put(g, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+	return seccomp_put(g, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-/* where the low half of an argument is: the kernel takes no more of an int */
-static size_t
-arg(int n)
+size_t
+seccomp_arg(struct program *g, unsigned int n, bool high)
 {
-	return offsetof(struct seccomp_data, args) + sizeof(uint64_t) * (size_t)n + LOW;
+	return load(g, offsetof(struct seccomp_data, args) + sizeof(uint64_t) * n + (high ? 4 - LOW : LOW));
 }
 
 /* a place within the 255 instructions that a comparison can jump; from afar by way of a jump of any length */
 static size_t
 reach(struct program *g, size_t place)
 {
-	return place - g->at > 250 ? put(g, BPF_JMP | BPF_JA, (uint32_t)(place - g->at), 0, 0) : place;
+	return place - g->at > 250 ? seccomp_put(g, BPF_JMP | BPF_JA, (uint32_t)(place - g->at), 0, 0) : place;
 }
 
-static size_t
-branch(struct program *g, unsigned int op, uint32_t k, size_t yes, size_t no)
+size_t
+seccomp_branch(struct program *g, unsigned int op, uint32_t k, size_t yes, size_t no)
 {
 	no = reach(g, no);
 	yes = reach(g, yes);
-	return put(g, BPF_JMP | BPF_K | op, k, yes - g->at, no - g->at);
+	return seccomp_put(g, BPF_JMP | BPF_K | op, k, yes - g->at, no - g->at);
 }
 
-static size_t near(struct program *g, uint8_t action);
+/* one block serves all that are near enough */
+static size_t
+near(struct program *g, unsigned int action)
+{
+	if (!g->block[action] || g->block[action] - g->at > 180)
+		g->block[action] = g->make(g, action);
+	return g->block[action];
+}
 
 /* socket(2): the families, and audit's protocol, which would be the host's */
 static size_t
 socket_block(struct program *g)
 {
-	size_t no = give(g, SECCOMP_RET_ERRNO | EAFNOSUPPORT), yes = near(g, ALLOW), hit, next;
+	const struct sockets *s = &((const struct own_program *)g)->sockets;
+	size_t no = seccomp_give(g, SECCOMP_RET_ERRNO | EAFNOSUPPORT), yes = near(g, ALLOW), hit, next;
 	int i;
 
-	if (g->sockets.allowing && !g->sockets.mask)
+	if (s->allowing && !s->mask)
 		return no;
-	branch(g, BPF_JEQ, 9, no, yes);      /* NETLINK_AUDIT */
-	next = load(g, arg(2));
-	yes = branch(g, BPF_JEQ, 16, next, yes);  /* AF_NETLINK */
-	hit = g->sockets.allowing ? yes : no;
-	next = g->sockets.allowing ? no : yes;
+	seccomp_branch(g, BPF_JEQ, 9, no, yes);      /* NETLINK_AUDIT */
+	next = seccomp_arg(g, 2, false);
+	yes = seccomp_branch(g, BPF_JEQ, 16, next, yes);  /* AF_NETLINK */
+	hit = s->allowing ? yes : no;
+	next = s->allowing ? no : yes;
 	for (i = FAMILIES - 1; i >= 0; i--)
-		if (g->sockets.mask >> i & 1)
-			next = branch(g, BPF_JEQ, (uint32_t)i, hit, next);
-	return load(g, arg(0));
+		if (s->mask >> i & 1)
+			next = seccomp_branch(g, BPF_JEQ, (uint32_t)i, hit, next);
+	return seccomp_arg(g, 0, false);
 }
 
 static size_t
-block(struct program *g, uint8_t action)
+block(struct program *g, unsigned int action)
 {
-	size_t next, yes;
+	const struct own_program *own = (const struct own_program *)g;
+	size_t next, yes, no;
+	uint32_t n;
 
 	switch (action) {
 	case ALLOW:
-		return give(g, SECCOMP_RET_ALLOW);
+		return seccomp_give(g, SECCOMP_RET_ALLOW);
 	case REFUSE:
-		return give(g, SECCOMP_RET_ERRNO | EPERM);
+		return seccomp_give(g, SECCOMP_RET_ERRNO | EPERM);
 	case NOTHING:
-		return give(g, SECCOMP_RET_ERRNO);  /* no error: it has been done, it says */
+		return seccomp_give(g, SECCOMP_RET_ERRNO);  /* no error: it has been done, it says */
 	case SOCKET:
 		return socket_block(g);
 	case SOCKETPAIR:  /* of AF_UNIX both ends are ours; TIPC can do it too */
 		next = near(g, SOCKET);
 		yes = near(g, ALLOW);
-		next = put(g, BPF_JMP | BPF_JA, (uint32_t)(next - g->at), 0, 0);
-		branch(g, BPF_JEQ, 1, yes, next);
-		return load(g, arg(0));
-	case SOCKETCALL:  /* the family is in memory, where no filter sees it: socket and socketpair are calls too */
+		next = seccomp_put(g, BPF_JMP | BPF_JA, (uint32_t)(next - g->at), 0, 0);
+		seccomp_branch(g, BPF_JEQ, 1, yes, next);
+		return seccomp_arg(g, 0, false);
+	case SOCKETCALL:
+	case IPCCALL:
 		next = near(g, ALLOW);
+		/* the family is in memory, where no filter sees it: socket and socketpair are calls too */
 		yes = near(g, NOT_THERE);
-		next = branch(g, BPF_JEQ, 8, yes, next);
-		branch(g, BPF_JEQ, 1, yes, next);
-		return load(g, arg(0));
+		no = near(g, REFUSE);
+		if (action == SOCKETCALL && own->sockets.limited) {
+			next = seccomp_branch(g, BPF_JEQ, 8, yes, next);
+			next = seccomp_branch(g, BPF_JEQ, 1, yes, next);
+		}
+		for (n = 1; n < 32; n++)
+			if (own->closed[action - SOCKETCALL] >> n & 1)
+				next = seccomp_branch(g, BPF_JEQ, n, no, next);
+		/* above that ipc has a version */
+		seccomp_put(g, BPF_ALU | BPF_AND | BPF_K, 0xffff, 0, 0);
+		return seccomp_arg(g, 0, false);
 	case OPEN:
 	case OPENAT:
 		next = near(g, ALLOW);
-		yes = give(g, SECCOMP_RET_ERRNO | EINVAL);
-		branch(g, BPF_JSET, g->sync, yes, next);
-		return load(g, arg(action == OPEN ? 1 : 2));
+		yes = seccomp_give(g, SECCOMP_RET_ERRNO | EINVAL);
+		/* O_SYNC and O_DSYNC */
+		seccomp_branch(g, BPF_JSET, (g->arch & 0xffff) == 8 ? 0x4010 : 0x101000, yes, next);
+		return seccomp_arg(g, action == OPEN ? 1 : 2, false);
 	default:
-		return give(g, SECCOMP_RET_ERRNO | ENOSYS);
+		return seccomp_give(g, SECCOMP_RET_ERRNO | ENOSYS);
 	}
-}
-
-/* one block serves all that are near enough */
-static size_t
-near(struct program *g, uint8_t action)
-{
-	if (!g->block[action] || g->block[action] - g->at > 180)
-		g->block[action] = block(g, action);
-	return g->block[action];
 }
 
 /* a search by halves; the result is where it begins */
@@ -467,67 +511,81 @@ tree(struct program *g, const struct range *r, size_t n)
 		return near(g, r->action);
 	high = tree(g, r + n / 2, n - n / 2);
 	low = tree(g, r, n / 2);
-	return branch(g, BPF_JGE, r[n / 2].from, high, low);
+	return seccomp_branch(g, BPF_JGE, r[n / 2].from, high, low);
 }
 
 static void
-add(struct ranges *r, uint32_t from, uint8_t action)
+add(struct ranges *r, uint32_t from, unsigned int action)
 {
 	if (r->n && r->r[r->n - 1].action == action)
 		return;
 	if (r->n == LEN(r->r))
-		die("--system-call-filter: too many lists: the filter would be larger than the kernel takes");
-	r->r[r->n++] = (struct range){ from, action };
+		too_large(r->option);
+	r->r[r->n++] = (struct range){ from, (uint16_t)action };
 }
 
 static void
-add_abi(struct ranges *r, size_t abi, const uint8_t what[CALLS], uint8_t others)
+add_abi(struct ranges *r, size_t abi, const struct choice *c)
 {
-	uint8_t act[MOST + ARM_OWNS];
-	uint32_t i, base = (uint32_t)abis[abi].base;
+	uint16_t act[MOST + ARM_OWNS];
+	uint32_t i, base = (uint32_t)abis[abi].base, top = 0;
 	unsigned int n;
 	bool own = false;
 
-	memset(act, others, sizeof(act));
+	if (!(c->abis >> abi & 1)) {
+		add(r, base, c->foreign);
+		return;
+	}
+	for (i = 0; i < CALLS; i++)
+		if (numbers[i][abi] < MOST && numbers[i][abi] >= top && c->what[i] != c->others)
+			top = numbers[i][abi] + 1u;
+	for (i = 0; i < LEN(act); i++)
+		act[i] = (uint16_t)(i < top ? c->others : c->beyond);
 	for (i = 0; i < CALLS; i++) {
 		n = numbers[i][abi];
-		if (n < MOST)
-			act[n] = what[i];
-		else if (n != na)
-			act[MOST + n - ARM_OWN] = what[i];
+		if (n < top)
+			act[n] = c->what[i];
+		else if (n != na && n >= ARM_OWN)
+			act[MOST + n - ARM_OWN] = (uint16_t)(c->what[i] == c->others ? c->beyond : c->what[i]);
 		own |= n != na && n >= MOST;
 	}
 	for (i = 0; i < MOST; i++)
 		add(r, base + i, act[i]);
-	add(r, base + MOST, others);
+	add(r, base + MOST, c->beyond);
 	for (i = 0; own && i < ARM_OWNS; i++)
 		add(r, 0xf0000 + i, act[MOST + i]);
-	add(r, 0xf0000 + ARM_OWNS, others);
+	if (own)
+		add(r, 0xf0000 + ARM_OWNS, c->beyond);
 }
 
-/* what is allowed of each ABI, after its arch has been asked for; of another arch nothing is */
-static void
-compose(struct program *g, const uint8_t what[CALLS], uint8_t others)
+/* what is done for calls of each ABI, after its arch has been asked for */
+void
+seccomp_compose(struct program *g, const struct choice *c, size_t actions)
 {
 	static void *at;
 	struct ranges *r = scratch_room(&at, sizeof(*r));
-	size_t first, last, next = give(g, SECCOMP_RET_ERRNO | ENOSYS);
+	size_t first, last, next = g->make(g, c->foreign), i;
+	bool any;
 
+	r->option = g->option;
 	for (last = LEN(abis); last > 0; last = first) {
-		for (first = last - 1; first > 0 && abis[first - 1].arch == abis[last - 1].arch;)
-			first--;
-		memset(g->block, 0, sizeof(g->block));
-		g->sync = (abis[first].arch & 0xffff) == 8 ? 0x4010 : 0x101000;
+		any = c->abis >> (last - 1) & 1;
+		for (first = last - 1; first > 0 && abis[first - 1].arch == abis[last - 1].arch; first--)
+			any |= c->abis >> (first - 1) & 1;
+		if (!any)
+			continue;
+		memset(g->block, 0, actions * sizeof(*g->block));
+		g->arch = abis[first].arch;
 		r->n = 0;
-		add(r, 0, others);
-		for (size_t i = first; i < last; i++)
-			add_abi(r, i, what, others);
+		add(r, 0, c->beyond);
+		for (i = first; i < last; i++)
+			add_abi(r, i, c);
 		/* so that the choice of who traces a process, to skip a call, stays */
-		add(r, UINT32_MAX, ALLOW);
+		add(r, UINT32_MAX, c->skip);
 		tree(g, r->r, r->n);
 		load(g, offsetof(struct seccomp_data, nr));
-		put(g, BPF_JMP | BPF_JA, (uint32_t)(next - g->at), 0, 0);
-		next = put(g, BPF_JMP | BPF_K | BPF_JEQ, (uint32_t)abis[first].arch, 1, 0);
+		seccomp_put(g, BPF_JMP | BPF_JA, (uint32_t)(next - g->at), 0, 0);
+		next = seccomp_put(g, BPF_JMP | BPF_K | BPF_JEQ, (uint32_t)abis[first].arch, 1, 0);
 	}
 	load(g, offsetof(struct seccomp_data, arch));
 }
@@ -535,10 +593,33 @@ compose(struct program *g, const uint8_t what[CALLS], uint8_t others)
 /* ---- doors ------------------------------------------------------------------------------ */
 
 #ifdef NO_TABLE
-enum { TABLE = false };
+enum { TABLE_HERE = false };
 #else
-enum { TABLE = WITH_SECCOMP };
+enum { TABLE_HERE = true };
 #endif
+enum { TABLE = TABLE_HERE && WITH_SECCOMP };
+
+size_t
+seccomp_calls(const char **list)
+{
+	const char *name = names;
+	size_t i;
+
+	for (i = 0; list && i < CALLS; i++, name += strlen(name) + 1)
+		list[i] = name;
+	return TABLE_HERE ? CALLS : 0;
+}
+
+int
+seccomp_abi(const char *scmp)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(abis); i++)
+		if (streq(abis[i].scmp, scmp))
+			return (int)i;
+	return -1;
+}
 
 void
 seccomp_list(const char *option)
@@ -570,7 +651,7 @@ seccomp_list(const char *option)
 void
 seccomp_check(const struct plan *p)
 {
-	uint8_t what[CALLS];
+	uint16_t what[CALLS];
 
 	if (!TABLE) {
 		if (asked(p))
@@ -590,10 +671,11 @@ void
 seccomp_prepare(const struct plan *p, struct run *r)
 {
 	static void *at;
-	struct program *g = scratch_room(&at, sizeof(*g));
+	struct own_program *own = scratch_room(&at, sizeof(*own));
 	static struct filter filter;
-	uint8_t what[CALLS];
-	bool list = WITH_DEFAULT_FILTER;
+	struct choice c = { .abis = ~0u, .foreign = NOT_THERE, .skip = ALLOW };
+	uint16_t what[CALLS];
+	bool list = WITH_DEFAULT_FILTER && !rescue(p);
 
 	/* the original's word for a start without any filter */
 	if (parse_bool(getenv("SYSTEMD_SECCOMP") ? getenv("SYSTEMD_SECCOMP") : "") == 0) {
@@ -603,19 +685,24 @@ seccomp_prepare(const struct plan *p, struct run *r)
 	}
 	if (!TABLE || (!list && !asked(p)))
 		return;
-	g->at = ROOM;
-	g->sockets = parse_families(p);
+	own->g = (struct program){ own->code, FILTER_MOST, own->block, block, 0, "--system-call-filter: too many lists" };
+	own->sockets = parse_families(p);
 	decide(p, r->keep, list, what);
-	look_closer(p, &g->sockets, list, what);
-	compose(g, what, list ? NOT_THERE : ALLOW);
-	filter.program = (struct sock_fprog){ (unsigned short)(ROOM - g->at), g->code + g->at };
+	memset(own->closed, 0, sizeof(own->closed));
+	if (p->system_call_filter)
+		close_gates(what, own->closed);
+	look_closer(p, &own->sockets, list, what);
+	c.what = what;
+	c.others = c.beyond = list ? NOT_THERE : ALLOW;
+	seccomp_compose(&own->g, &c, ACTIONS);
+	filter.program = (struct sock_fprog){ (unsigned short)(FILTER_MOST - own->g.at), own->code + own->g.at };
 	r->filter = &filter;
 }
 
 void
 seccomp_load(const struct plan *p, struct run *r)
 {
-	if (!r->filter || sys_seccomp(&r->filter->program) == 0)
+	if (!r->filter || sys_seccomp(&r->filter->program, SECCOMP_SPEC_ALLOW) == 0)
 		return;
 	if (errno != EINVAL)
 		die("load the filter of system calls:");

@@ -75,6 +75,8 @@ settings_open(struct settings *s, const char *path, bool link, bool trusted, voi
 	ssize_t n;
 	int fd;
 
+	if (!WITH_SETTINGS)
+		return;
 	*s = (struct settings){ .path = path, .trusted = trusted, .check = check, .rest = "" };
 	/* looked at before it is opened: opening a device does things */
 	if (fstatat(AT_FDCWD, path, &st, link ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
@@ -167,6 +169,8 @@ settings_next(struct settings *s)
 {
 	char *line, *equals, *name;
 
+	if (!WITH_SETTINGS)
+		return false;
 	while ((line = whole_line(s))) {
 		line = trimmed(line);
 		if (!*line)
@@ -351,13 +355,13 @@ take_value(struct settings *s, const struct key *k)
 		else
 			remember(s, k, NULL);
 	}
-	if (!k->option && k->help && yes != 0)
-		warn("%s:%d: %s= is not built yet: %s", s->path, s->line, s->name, k->help);
 }
 
 void
 settings_take(struct settings *s, const struct key *k)
 {
+	if (!WITH_SETTINGS)
+		return;
 	if (!k->name) {
 		skip(s, fmt("no key %s= is known in [%s]", shown(s->name), s->section));
 		return;
@@ -386,6 +390,8 @@ settings_words(struct settings *s)
 	const struct setting *a;
 	size_t i;
 
+	if (!WITH_SETTINGS)
+		return NULL;
 	for (i = 0; i < s->nsaid; i++) {
 		a = &s->said[i];
 		users |= streq(a->key, "Exec.PrivateUsers");
@@ -425,5 +431,6 @@ settings_look(const struct plan *p, struct run *r)
 		return;
 	path = settings_find(name, r->root, &trusted);
 	if (path)
-		warn("%s is not read; say --settings=yes or =override, or =no, which hushes this", path);
+		warn(WITH_SETTINGS ? "%s is not read; say --settings=yes or =override, or =no, which hushes this"
+		                   : "%s is not read: this build reads none (WITH_SETTINGS)", path);
 }

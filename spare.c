@@ -28,7 +28,6 @@
 #include <linux/veth.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 #define FRESH "new"  /* one that is not ready */
 
@@ -124,7 +123,7 @@ shelf(void)
 static int
 open_shelf(void)
 {
-	return openat(AT_FDCWD, shelf(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return sys_open_dir(AT_FDCWD, shelf());
 }
 
 void

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /*
  * Who starts a machine holds the read end of a pipe, and its supervisor has the other one as standard error: reasons go
@@ -226,7 +225,7 @@ static void
 look_for_circle(const char *name, const struct plan *p, const struct ask *a, const char *way, int depth)
 {
 	enum { DEEPEST = 64 };
-	const char *next, *first = way ? fmt("%.*s", (int)strcspn(way, " "), way) : name;
+	const char *next, *first = way ? xstrndup(way, strcspn(way, " ")) : name;
 	struct plan other;
 	char **w;
 
@@ -269,8 +268,7 @@ become_supervisor(const char *name, struct ask *a)
 	grow(&argv, "run");
 	for (w = plan_words(&p); w && *w; w++)
 		grow(&argv, *w);
-	execv("/proc/self/exe", argv);
-	execv((const char *)getauxval(AT_EXECFN), argv);
+	seal_again(argv);
 	die("start ourselves anew:");
 }
 
@@ -314,7 +312,7 @@ detach(int out)
 		_exit(FAIL);
 	null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
-		die("open /dev/null:");
+		die("open /dev/null (which mknod /dev/null c 1 3 makes):");
 	sys_close_but(3, NULL, 0);
 }
 

@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 /* FS_IMMUTABLE_FL, RENAME_EXCHANGE; inode of each subvolume's root */
 enum { IMMUTABLE = 0x10, EXCHANGE = 2, SUBVOLUME_INO = 256 };
@@ -27,8 +27,9 @@ const char *const image_kinds[IMAGE_KINDS] = {
 };
 static const char *const ends[IMAGE_KINDS] = { "", "", ".overlay", ".raw", ".squashfs", ".erofs", "" };
 
-/* files that belong to NAME */
-static const char *const auxiliary[] = { ".nspawn", ".roothash", ".roothash.p7s", ".verity" };
+/* files that belong to NAME; from BORN_WITH on to what has it, and not to what gets it next */
+enum { BORN_WITH = 4 };
+static const char *const auxiliary[] = { ".nspawn", ".roothash", ".roothash.p7s", ".verity", STORE_CONFIG, STORE_LAYERS };
 
 /*
  * What is not an image yet, or no more: ".#FILE", one of these, 16 hex digits. All but FOLLOW are locked while somebody
@@ -48,9 +49,9 @@ stem(const char *file, size_t len)
 	for (i = 0; i < IMAGE_KINDS; i++) {
 		n = strlen(ends[i]);
 		if (n && len > n && memcmp(file + len - n, ends[i], n) == 0)
-			return fmt("%.*s", (int)(len - n), file);
+			return xstrndup(file, (size_t)(len - n));
 	}
-	return fmt("%.*s", (int)len, file);
+	return xstrndup(file, len);
 }
 
 static char *
@@ -81,7 +82,7 @@ read_mark(const char *entry, char **file)
 		n = strlen(marks[i]);
 		if (len <= 18 + n || memcmp(entry + len - 16 - n, marks[i], n) != 0)
 			continue;
-		*file = fmt("%.*s", (int)(len - 18 - n), entry + 2);
+		*file = xstrndup(entry + 2, (size_t)(len - 18 - n));
 		return i;
 	}
 	return -1;
@@ -120,7 +121,7 @@ dir_name(const char *path)
 		return xstrdup(".");
 	while (n > 1 && path[n - 1] == '/')
 		n--;
-	return fmt("%.*s", (int)n, path);
+	return xstrndup(path, n);
 }
 
 static char *
@@ -178,7 +179,7 @@ store_dir(const char *root)
 
 	while (n > 1 && root[n - 1] == '/')
 		n--;
-	return root ? fmt("%.*s", (int)n, root) : run_path(STORE_DIR);
+	return root ? xstrndup(root, n) : run_path(STORE_DIR);
 }
 
 /* ---- what is there ---------------------------------------------------------- */
@@ -203,9 +204,9 @@ examine_directory(int dir, const char *file, uint64_t ino, struct image *i)
 	size_t len = strlen(file), n = strlen(ends[IMAGE_OVERLAY]);
 	int fd;
 
-	if (len > n && streq(file + len - n, ends[IMAGE_OVERLAY]) && faccessat(dir, fmt("%s/lower", file), F_OK, 0) == 0) {
+	if (len > n && streq(file + len - n, ends[IMAGE_OVERLAY]) && sys_access(dir, fmt("%s/lower", file), F_OK) == 0) {
 		i->kind = IMAGE_OVERLAY;
-		i->read_only |= faccessat(dir, fmt("%s/ro", file), F_OK, 0) == 0;
+		i->read_only |= sys_access(dir, fmt("%s/ro", file), F_OK) == 0;
 		return;
 	}
 	if (ino != SUBVOLUME_INO)
@@ -240,7 +241,7 @@ examine(int dir, const char *file, const char *path, struct image *i)
 	i->created = l.born;
 	i->vendor = after(path, run_path("/usr/"));
 	/* root may write all but what the file system, the subvolume or the immutable flag keeps from it */
-	i->read_only = i->vendor || (faccessat(dir, file, W_OK, 0) < 0 && (errno == EROFS || errno == EPERM));
+	i->read_only = i->vendor || (sys_access(dir, file, W_OK) < 0 && (errno == EROFS || errno == EPERM));
 	i->name = stem(base_name(path), strlen(base_name(path)));
 	if (S_ISDIR(l.mode)) {
 		i->kind = IMAGE_DIRECTORY;
@@ -248,6 +249,10 @@ examine(int dir, const char *file, const char *path, struct image *i)
 		if (i->kind != IMAGE_OVERLAY)
 			i->name = xstrdup(base_name(path));
 		return true;
+	}
+	if (!WITH_IMAGES && !WITH_DISK) {
+		errno = ENOTDIR;
+		return false;
 	}
 	if (S_ISBLK(l.mode)) {
 		i->kind = IMAGE_BLOCK;
@@ -446,12 +451,37 @@ read_lower(const char *clone, char text[PATH_MAX])
 	return (ssize_t)strlen(text);
 }
 
+/* names in LAYERS_DIR, one a line, of a file that begins with that: next_line takes them, until the next call; NULL: errno is 0 if it was read, and is none */
+static char *
+read_layers(int dir, const char *file)
+{
+	static char text[LAYERS_MOST * LAYER_NAME + sizeof(LAYERS_DIR)];
+	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read_all(fd, text, sizeof(text));
+
+	if (n >= 0)
+		errno = 0;
+	drop(fd);
+	return n > 0 && after(text, LAYERS_DIR "\n") ? text + sizeof(LAYERS_DIR) : NULL;
+}
+
+char **
+store_layers(const struct image *i)
+{
+	char *text = WITH_OCI && i->kind == IMAGE_OVERLAY ? read_layers(AT_FDCWD, fmt("%s/lower", i->path)) : NULL, *line, **list = NULL;
+
+	while (text && (line = next_line(&text)))
+		if (*line && !strchr(line, '/') && *line != '.')
+			grow(&list, fmt("%s/" LAYERS_DIR "/%s", dir_name(i->path), line));
+	return list;
+}
+
 char *
 store_base(const struct image *i)
 {
 	char text[PATH_MAX];
 
-	if (read_lower(i->path, text) < 0)
+	if (read_lower(i->path, text) < 0 || streq(text, LAYERS_DIR))
 		return NULL;
 	if (*text == '/')
 		return xstrdup(text);
@@ -779,7 +809,7 @@ sweep_stuck(int dir, const char *entry, const char *file)
 
 	target[n > 0 ? n : 0] = 0;
 	for (i = 0; i < 2; i++) {
-		fd = openat(dir, names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = sys_open_dir(dir, names[i]);
 		if (fd >= 0 && streq(entry, marked(file, STUCK, identity(fd, ""))))
 			set_immutable(fd, true);
 		drop(fd);
@@ -787,9 +817,8 @@ sweep_stuck(int dir, const char *entry, const char *file)
 	unlinkat(dir, entry, 0);
 }
 
-/* whatever it is. -1 with errno, and *where as of remove_tree */
-static int
-erase(int dir, const char *name, char **where)
+int
+store_erase(int dir, const char *name, char **where)
 {
 	int fd;
 
@@ -848,7 +877,7 @@ sweep_with(int dir, const char *path, const char *entry, const char *file)
 
 	for (i = 0; i < LEN(auxiliary); i++) {
 		n = strlen(auxiliary[i]);
-		if (len > n && streq(file + len - n, auxiliary[i]) && find_in(path, fmt("%.*s", (int)(len - n), file), &of)
+		if (len > n && streq(file + len - n, auxiliary[i]) && find_in(path, xstrndup(file, (size_t)(len - n)), &of)
 		    && streq(entry, marked(file, WITH, identity(AT_FDCWD, of.path))) && renameat(dir, entry, dir, file) == 0)
 			return;
 	}
@@ -883,10 +912,95 @@ sweep_mark(int dir, const char *path, const char *entry, int mark, const char *f
 		} else {
 			if (mark == GONE && strlen(file) < MARKED && !find_in(path, name, &i))
 				(void)follow(fmt("%s/%s", path, name), NULL, false);  /* it was said before */
-			erase(dir, entry, &where);
+			store_erase(dir, entry, &where);
 		}
 	}
 	drop(fd);
+}
+
+/* ---- layers that images lie on, or were made of ------------------------------------------------ */
+
+struct used { char name[LAYER_NAME]; bool used; };
+
+/* false: nobody can say */
+static bool
+mark_used(struct used *u, size_t n, int dir, const char *file)
+{
+	char *text = read_layers(dir, file), *line;
+	size_t i;
+
+	if (!text && errno && errno != ENOENT && errno != ENOTDIR)
+		return false;
+	while (text && (line = next_line(&text)))
+		for (i = 0; i < n; i++)
+			u[i].used |= streq(u[i].name, line);
+	return true;
+}
+
+/* a whole one that no image names waits a while for who tries again, what failed behind it */
+static bool
+is_fresh(int fd)
+{
+	enum { SECONDS = 3600 };
+	time_t now = time(NULL);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ctime <= now && now - st.st_ctime < SECONDS;
+}
+
+/* those that no image names, and nobody holds: half-made ones, too, which none does. Whole ones when they are old, or all */
+static void
+sweep_layers(int dir, bool all_of_them)
+{
+	int layers = !WITH_OCI ? -1 : sys_open_dir(dir, LAYERS_DIR), fd;
+	DIR *d = layers < 0 ? NULL : fdopendir(layers), *all;
+	size_t n = 0, i, len, end;
+	struct used *u = NULL, *more;
+	struct dirent *e;
+	bool known = true;
+	char *where;
+
+	while (d && (e = readdir(d))) {
+		if (strlen(e->d_name) >= sizeof(u->name))
+			continue;
+		more = realloc(u, (n + 1) * sizeof(*u));
+		if (!more)
+			die("sweep " LAYERS_DIR ":");
+		u = more;
+		u[n].used = *e->d_name == '.';
+		strcpy(u[n++].name, e->d_name);
+	}
+	fd = n ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	all = fd < 0 ? NULL : fdopendir(fd);
+	while (all && known && (errno = 0, e = readdir(all))) {
+		len = strlen(e->d_name);
+		end = strlen(ends[IMAGE_OVERLAY]);
+		if (len > end && streq(e->d_name + len - end, ends[IMAGE_OVERLAY]))
+			known = mark_used(u, n, dir, fmt("%s/lower", e->d_name));
+		end = strlen(STORE_LAYERS);
+		if (len > end && streq(e->d_name + len - end, STORE_LAYERS))
+			known = mark_used(u, n, dir, e->d_name);
+	}
+	known &= all && !errno;
+	for (i = 0; known && i < n && !halted; i++) {
+		len = strlen(u[i].name);
+		fd = u[i].used ? -1 : openat(layers, u[i].name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		/* where there are no locks nobody has one */
+		if (fd >= 0 && (all_of_them || (len != 64 && len != 64 + strlen(".tree")) || !is_fresh(fd))
+		    && (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)) {
+			/* a subvolume in a half-made one by its name: before 5.8 it would be taken for a mount */
+			store_erase(fd, "upper", &where);
+			store_erase(layers, u[i].name, &where);
+		}
+		drop(fd);
+	}
+	if (all)
+		closedir(all);
+	if (n == 2 && flock(layers, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(dir, LAYERS_DIR, AT_REMOVEDIR);
+	if (d)
+		closedir(d);
+	free(u);
 }
 
 /* under the store's lock */
@@ -907,15 +1021,16 @@ sweep(int dir, const char *path)
 		if (mark >= 0)
 			sweep_mark(dir, path, e->d_name, mark, file);
 		else if (len > 9 && streq(e->d_name + len - 7, ".clones"))
-			sweep_pins(dir, path, e->d_name, fmt("%.*s", (int)(len - 9), e->d_name + 2));
+			sweep_pins(dir, path, e->d_name, xstrndup(e->d_name + 2, (size_t)(len - 9)));
 	}
 	if (d)
 		closedir(d);
+	sweep_layers(dir, false);
 }
 
 /* where there are no locks nobody has one */
-static void
-lock_store(int dir)
+void
+store_turn(int dir)
 {
 	while (!halted && flock(dir, LOCK_EX) < 0 && errno == EINTR)
 		;
@@ -931,7 +1046,7 @@ enter(const char *path)
 
 	if (dir < 0)
 		return -1;
-	lock_store(dir);
+	store_turn(dir);
 	sweep(dir, path);
 	return dir;
 }
@@ -949,9 +1064,13 @@ store_check_pool(const char *root)
 }
 
 void
-store_sweep(const char *root)
+store_sweep(const char *root, bool layers)
 {
-	drop(enter(store_dir(root)));
+	int dir = enter(store_dir(root));
+
+	if (dir >= 0 && layers)
+		sweep_layers(dir, true);
+	drop(dir);
 }
 
 /* ---- made beside, and named at once ---------------------------------------------------------- */
@@ -982,9 +1101,9 @@ begin(struct making *m, int kind, const struct image *snapshot)
 	int made = -1;
 	size_t i;
 
-	lock_store(m->dir);
+	store_turn(m->dir);
 	m->fd = drop(m->fd);
-	erase(m->dir, half(m), &where);
+	store_erase(m->dir, half(m), &where);
 	if (snapshot && btrfs_snapshot(snapshot->fd, m->dir, half(m), false) < 0)
 		goto out;
 	m->kind = kind;
@@ -1009,13 +1128,19 @@ out:
 
 /*
  * What is in a directory that ends in .overlay says what else is mounted: only who makes clones writes that, and no
- * archive. The other ends would make it two images of one name
+ * archive. The other ends would make it two images of one name, or a file that goes with another one
  */
 static void
 check_name(const char *name)
 {
-	const char *base = stem(name, strlen(name));
+	size_t i, end, n = strlen(name);
+	const char *base = stem(name, n);
 
+	for (i = 0; i < LEN(auxiliary); i++) {
+		end = strlen(auxiliary[i]);
+		if (n > end && streq(name + n - end, auxiliary[i]))
+			die("Image name '%s' is invalid: '%s' is of a file that belongs to '%.*s'", name, auxiliary[i], (int)(n - end), name);
+	}
 	if (!streq(base, name))
 		die("Image name '%s' is invalid: '%s' says what kind of image it is; say '%s'", name, name + strlen(base), base);
 }
@@ -1053,7 +1178,7 @@ store_beside(struct making *m, const char *suffix, const char *data, size_t len)
 	int fd;
 
 	/* in one step for who sweeps */
-	lock_store(m->dir);
+	store_turn(m->dir);
 	fd = openat(m->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd >= 0)
 		flock(fd, LOCK_EX | LOCK_NB);
@@ -1066,15 +1191,52 @@ store_beside(struct making *m, const char *suffix, const char *data, size_t len)
 	/* it stays open, for its lock, until we end */
 }
 
+/* what was there may have files that were born with it: no others come in their place, but an empty one hides each */
+static void
+hide_born_with(struct making *m)
+{
+	char **w, *file;
+	size_t i;
+	bool has;
+
+	for (i = BORN_WITH; i < LEN(auxiliary); i++) {
+		for (has = false, w = m->with; w && *w; w++)
+			has |= read_mark(*w, &file) == WITH && streq(file + strlen(m->name), auxiliary[i]);
+		if (!has && sys_access(m->dir, fmt("%s%s", m->name, auxiliary[i]), F_OK) == 0)
+			store_beside(m, auxiliary[i], "", 0);
+	}
+}
+
+/* under the store's lock: what is kept keeps them */
+static void
+keep_born_with(const struct making *m)
+{
+	char *name;
+	size_t i;
+
+	for (i = BORN_WITH; i < LEN(auxiliary); i++) {
+		name = fmt("%s.old%s", m->name, auxiliary[i]);
+		unlinkat(m->dir, name, 0);
+		if (linkat(m->dir, fmt("%s%s", m->name, auxiliary[i]), m->dir, name, 0) < 0 && errno != ENOENT)
+			die("name %s/%s:", m->store, name);
+	}
+}
+
 /* under the store's lock, once the image has its name */
 static void
 put_beside(const struct making *m)
 {
 	char **w, *file;
+	struct stat st;
 
-	for (w = m->with; w && *w; w++)
-		if (read_mark(*w, &file) == WITH && renameat(m->dir, *w, m->dir, file) < 0)
+	for (w = m->with; w && *w; w++) {
+		if (read_mark(*w, &file) != WITH)
+			continue;
+		if (renameat(m->dir, *w, m->dir, file) < 0)
 			die("name %s/%s:", m->store, file);
+		if (fstatat(m->dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0)
+			unlinkat(m->dir, file, 0);
+	}
 }
 
 void
@@ -1090,7 +1252,7 @@ store_abandon(struct making *m)
 		unlinkat(m->dir, *w, 0);
 	/* it is for the signal that came that this is done; another one ends it */
 	halted = 0;
-	erase(m->dir, half(m), &where);
+	store_erase(m->dir, half(m), &where);
 	halted = halted ? halted : was;
 	m->fd = drop(m->fd);
 	m->dir = drop(m->dir);
@@ -1165,7 +1327,7 @@ replace(const struct making *m, const struct image *old, const char *kept)
 			rename_or_die(m->dir, aside, kept);
 	}
 	fsync(m->dir);
-	if (!kept && erase(m->dir, aside, &where) < 0)
+	if (!kept && store_erase(m->dir, aside, &where) < 0)
 		warn("remove what %s was before: %s:", m->path, where);
 }
 
@@ -1192,7 +1354,7 @@ take_place(struct making *m, int how, struct image *old, char **loose)
 	while (find_in(m->store, name, &kept)) {  /* another may come meanwhile */
 		flock(m->dir, LOCK_UN);
 		store_remove(&kept, false);
-		lock_store(m->dir);
+		store_turn(m->dir);
 	}
 	return fmt("%s%s", name, ends[old->kind]);
 }
@@ -1201,7 +1363,7 @@ void
 store_commit(struct making *m, int how, bool read_only, bool sync)
 {
 	struct image i = { .kind = m->kind, .fd = m->fd }, old;
-	char *kept, *below, *base = NULL, *mark = NULL, *from = NULL, *loose = NULL, *stuck = NULL;
+	char *kept, *below, *base = NULL, *mark = NULL, *from = NULL, *loose = NULL, *stuck = NULL, **lower;
 	bool all = true;
 
 	if (halted)
@@ -1210,11 +1372,20 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 		die("%s cannot be made read-only on %s:", m->name, place_type(m->fd));
 	if (sync && !m->synced && (m->kind > IMAGE_OVERLAY ? fsync(m->fd) : syncfs(m->dir)) < 0)
 		die("write %s:", m->path);
-	lock_store(m->dir);
+	if (WITH_OCI)
+		hide_born_with(m);
+	store_turn(m->dir);
 	kept = take_place(m, how, &old, &loose);
 	if (m->kind == IMAGE_OVERLAY) {
 		i.path = m->temporary;
 		base = store_base(&i);
+		lower = store_layers(&i);
+		if (base)
+			grow(&lower, base);
+		/* it may have gone with what this is a clone of, which was in use, and which nobody held when it was not */
+		for (; lower && *lower; lower++)
+			if (access(*lower, F_OK) < 0)
+				die("%s lies on %s, which is gone", m->name, *lower);
 		if (base && pin(base, m->path, sync) < 0)
 			die("pin %s:", base);
 	}
@@ -1227,6 +1398,8 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 	}
 	if (read_only && m->kind == IMAGE_DIRECTORY)
 		stuck = will_stick(m->dir, m->fd, base_name(m->path), base_name(m->path));
+	if (WITH_OCI && kept)
+		keep_born_with(m);
 	if (old.name)
 		replace(m, &old, kept);
 	else
@@ -1247,8 +1420,8 @@ store_commit(struct making *m, int how, bool read_only, bool sync)
 	}
 	drop(old.name ? old.fd : -1);
 	m->from.fd = m->from.name ? drop(m->from.fd) : -1;
-	if (old.name && old.kind == IMAGE_OVERLAY)
-		sweep(m->dir, m->store);  /* its pin */
+	if (old.name && (old.kind == IMAGE_OVERLAY || m->with))
+		sweep(m->dir, m->store), sweep_layers(m->dir, true);  /* its pin, and its layers */
 	m->fd = drop(m->fd);
 	m->dir = drop(m->dir);
 	if (!all)
@@ -1326,7 +1499,7 @@ overlay(struct making *m, const struct image *from)
 	begin(m, IMAGE_OVERLAY, NULL);
 	if (!can_overlay(m, from))
 		return false;
-	upper = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	upper = sys_open_dir(m->fd, "upper");
 	if (upper < 0 || (from->kind <= IMAGE_SUBVOLUME && copy_attributes(from->fd, upper) < 0)
 	    || write_at(m->fd, "lower", 0644, fmt("%s\n", lower)) < 0)
 		cannot(NULL);
@@ -1348,14 +1521,18 @@ copy_to(const struct making *m, int from, bool apart)
 static void
 clone_overlay(struct making *m, const struct image *from)
 {
-	char *base = store_base(from), *where = NULL;
+	char *base = WITH_OCI ? read_layers(from->fd, "lower") : NULL, *where = NULL;
 	int old, new;
 
 	begin(m, IMAGE_OVERLAY, NULL);
+	if (base)  /* it is in the same store */
+		base = fmt(LAYERS_DIR "\n%.*s", (int)strlen(base) - 1, base);
+	else
+		base = store_base(from);
 	if (base && streq(dir_name(base), m->store))
 		base = xstrdup(base_name(base));
-	old = openat(from->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	new = openat(m->fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	old = sys_open_dir(from->fd, "upper");
+	new = sys_open_dir(m->fd, "upper");
 	if (!base)
 		die("Could not clone image: %s is no overlay clone: its file \"lower\" does not say what it lies on", from->path);
 	if (old < 0 || new < 0 || write_at(m->fd, "lower", 0644, fmt("%s\n", base)) < 0)
@@ -1446,9 +1623,10 @@ take_away(struct image *i)
 		why = "not all files that belong to it are gone: the next command tries again";
 		goto out;
 	}
+	sweep_layers(dir, true);
 	fsync(dir);
 	flock(dir, LOCK_UN);
-	if (erase(dir, gone, &where) < 0)
+	if (store_erase(dir, gone, &where) < 0)
 		why = halted ? fmt("%s: interrupted; the next verb that changes images goes on", i->name)
 		             : fmt("%s/%s/%s: %s", path, gone, where, strerror(errno));
 out:

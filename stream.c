@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -85,14 +84,6 @@ struct source
 source_fd(int fd)
 {
 	return (struct source){ .read = read_fd, .fd = fd };
-}
-
-static bool
-second_cpu(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1;
 }
 
 static void *
@@ -231,7 +222,7 @@ static bool
 filter_open(struct filter *f, int pack, int to, int level, char *why)
 {
 	static const struct { const char *suffix, *unpack[4], *pack[4]; } filters[] = { FILTERS };
-	char *argv[6] = { NULL }, number[4];
+	char *argv[6] = { NULL }, number[8];
 	int p[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	size_t i, k = 0, n = 0;
 
@@ -409,6 +400,7 @@ struct stream {
 	sem_t full, empty;
 	size_t take, at;
 	bool held, ended;
+	struct sha256 *sum;   /* of all that comes out; or NULL */
 	const char *trouble;  /* as the reader knows it */
 };
 
@@ -678,7 +670,7 @@ stream_open(struct source *from)
 		s->trouble = s->why;
 		return s;
 	}
-	s->n = second_cpu() ? BUFFERS : 1;
+	s->n = sys_has_threads() ? BUFFERS : 1;
 	s->room = room_for(s->n * ROOM);
 	if (s->n > 1) {
 		sem_init(&s->full, 0, 0);
@@ -734,7 +726,15 @@ more(struct stream *s)
 		s->trouble = s->why;
 	else if (s->ended && s->garbage)
 		warn("ignored what follows the gzip data: it is none");
+	if (s->sum && !s->trouble)
+		sha256_add(s->sum, s->room + s->take * ROOM, s->len[s->take]);
 	return !s->trouble;
+}
+
+void
+stream_sum(struct stream *s, struct sha256 *sum)
+{
+	s->sum = sum;
 }
 
 ssize_t
@@ -1004,7 +1004,7 @@ deflate_begin(struct sink *s, int level)
 	const uint8_t head[10] = { 0x1f, 0x8b, 8, [8] = level == 9 ? 2 : level == 1 ? 4 : 0, 3 };
 	size_t i;
 
-	s->blocks = second_cpu() ? BLOCKS : 1;
+	s->blocks = sys_has_threads() ? BLOCKS : 1;
 	for (i = 0; i < (s->blocks > 1 ? 2 : 1); i++)
 		if (deflateInit2(&s->z[i], level ? level : GZIP_LEVEL, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 			die("out of memory");

@@ -4,22 +4,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <net/if.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 
@@ -71,6 +77,30 @@ static bool
 missing(const char *call)
 {
 	return sys_denied(call) || sys_denied("new");
+}
+
+bool
+sys_has(const char *call)
+{
+	static const struct { const char *name; int nr; } calls[] = {
+		{ "statx", SYS_statx }, { "open_tree", NR_open_tree }, { "openat2", NR_openat2 }, { "close_range", NR_close_range },
+		{ "mount_setattr", NR_mount_setattr },
+	};
+	size_t i = 0;
+
+	while (!streq(calls[i].name, call))
+		i++;
+	return !missing(call) && (syscall(calls[i].nr, -1, -1, -1, -1, -1) >= 0 || errno != ENOSYS);
+}
+
+bool
+sys_has_threads(void)
+{
+	cpu_set_t set;
+	int nobody = 0;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1
+	       && syscall(SYS_futex, &nobody, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0) == 0;
 }
 
 /* ---- opening below a tree that we do not trust ------------------------ */
@@ -199,6 +229,12 @@ open_in(int dir, const char *path, int flags)
 }
 
 int
+sys_open_dir(int dir, const char *name)
+{
+	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int
 sys_open_in(int dir, const char *path, int flags, int kind)
 {
 	char self[32];
@@ -259,7 +295,8 @@ struct statx_words {
 int
 sys_look(int dir, const char *name, struct look *l)
 {
-	enum { BASIC = 0x7ff, BORN = 0x800, MOUNT = 0x1000, NO_AUTOMOUNT = 0x800 };  /* STATX_BASIC_STATS, _BTIME, _MNT_ID */
+	/* STATX_BASIC_STATS, _BTIME, _MNT_ID, and STATX_ATTR_MOUNT_ROOT */
+	enum { BASIC = 0x7ff, BORN = 0x800, MOUNT = 0x1000, NO_AUTOMOUNT = 0x800, ATTR_TOP = 0x2000 };
 	int flags = AT_SYMLINK_NOFOLLOW | NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
 	struct statx_words x = { 0 };
 	struct stat st;
@@ -268,7 +305,7 @@ sys_look(int dir, const char *name, struct look *l)
 		*l = (struct look){ .dev = (uint64_t)x.dev_major << 32 | x.dev_minor, .ino = x.ino, .size = x.size,
 			.blocks = x.blocks, .rdev = makedev(x.rdev_major, x.rdev_minor), .nlink = x.nlink,
 			.sec = x.mtime.sec, .nsec = x.mtime.nsec, .read_sec = x.atime.sec, .read_nsec = x.atime.nsec,
-			.mode = x.mode, .uid = x.uid, .gid = x.gid };
+			.mode = x.mode, .uid = x.uid, .gid = x.gid, .below = x.attributes_mask & ~x.attributes & ATTR_TOP };
 		l->born = x.mask & BORN ? x.btime.sec * 1000000 + x.btime.nsec / 1000 : 0;
 		l->mount = x.mask & MOUNT ? x.mount : mount_of(dir, name);
 		return 0;
@@ -316,8 +353,9 @@ close_ranges(int low, const int *keep, size_t n)
 void
 sys_close_but(int low, const int *keep, size_t n)
 {
+	struct rlimit most = { 1024, 0 };
 	struct dirent *e;
-	long fd, top;
+	long fd;
 	DIR *d;
 
 	if (!missing("close_range") && close_ranges(low, keep, n))
@@ -332,10 +370,26 @@ sys_close_but(int low, const int *keep, size_t n)
 		closedir(d);
 		return;
 	}
-	top = sysconf(_SC_OPEN_MAX);
-	for (fd = low; fd < (top > 0 ? top : 1024); fd++)
+	prlimit(0, RLIMIT_NOFILE, NULL, &most);
+	for (fd = low; fd < INT_MAX && (rlim_t)fd < most.rlim_cur; fd++)
 		if (!in((int)fd, keep, n))
 			close((int)fd);
+}
+
+int
+sys_named_socket(int type, const char *path, bool make)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	int dir = openat(AT_FDCWD, slash ? fmt("%.*s/", (int)(slash - path), path) : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir < 0 ? -1 : socket(AF_UNIX, type | SOCK_CLOEXEC, 0), ret = -1;
+
+	if (snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir, name) >= (int)sizeof(a.sun_path))
+		errno = ENAMETOOLONG;
+	else if (fd >= 0)
+		ret = (make ? bind : connect)(fd, (struct sockaddr *)&a, sizeof(a));
+	drop(dir);
+	return ret < 0 ? drop(fd) : fd;
 }
 
 ssize_t
@@ -407,6 +461,12 @@ sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender)
 /* ---- mounts ----------------------------------------------------------- */
 
 int
+sys_access(int dir, const char *path, int mode)
+{
+	return (int)syscall(SYS_faccessat, dir, path, mode);
+}
+
+int
 sys_pivot_root(const char *new_root, const char *put_old)
 {
 	return sys_denied("pivot_root") ? -1 : (int)syscall(SYS_pivot_root, new_root, put_old);
@@ -424,14 +484,26 @@ sys_move_mount(int from, const char *fromname, int to, const char *toname, unsig
 	return missing("move_mount") ? -1 : (int)syscall(NR_move_mount, from, fromname, to, toname, flags);
 }
 
-int
-sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear)
+static int
+set_mount(int dir, const char *path, uint64_t set, uint64_t clear, uint64_t propagation)
 {
-	struct { uint64_t set, clr, propagation, userns; } attr = { set, clear, 0, 0 };
+	struct { uint64_t set, clr, propagation, userns; } attr = { set, clear, propagation, 0 };
 
 	if (missing("mount_setattr"))
 		return -1;
 	return (int)syscall(NR_mount_setattr, dir, path, 0x8000 /* AT_RECURSIVE */ | AT_EMPTY_PATH, &attr, sizeof(attr));
+}
+
+int
+sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear)
+{
+	return set_mount(dir, path, set, clear, 0);
+}
+
+int
+sys_mount_apart(int fd)
+{
+	return set_mount(fd, "", ATTR_RDONLY, 0, MS_PRIVATE);
 }
 
 int
@@ -510,6 +582,15 @@ sys_userns(const char *uid_map, const char *gid_map)
 	return fd;
 }
 
+bool
+sys_within_users(void)
+{
+	enum { INITIAL = 0xeffffffd };  /* inode of the first user namespace, on every kernel: linux/proc_ns.h */
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && (uint32_t)st.st_ino != (uint32_t)INITIAL;
+}
+
 struct private_mount { const char *type, *options; int fd; };
 
 /* our mounts are a copy that goes with us; the fd, in a table shared with who made us, stays */
@@ -545,6 +626,20 @@ sys_mount_private(const char *type, const char *options)
 		;
 	errno = saved;
 	return m.fd;
+}
+
+int
+sys_mount_memory(const char *place, unsigned long flags, const char *options)
+{
+	char mode[16];
+
+	if (mount("tmpfs", place, "tmpfs", flags, options) == 0)
+		return 0;
+	/* invalid: it is there, for the kernel's own use */
+	if (errno != ENODEV && errno != EINVAL)
+		return -1;
+	snprintf(mode, sizeof(mode), "%.*s", (int)strcspn(options, ","), options);
+	return mount("ramfs", place, "ramfs", flags, mode) < 0 ? -1 : 1;
 }
 
 /* ---- control groups ----------------------------------------------------- */
@@ -586,6 +681,31 @@ sys_device_attach(int group, int program)
 
 /* ---- credentials ------------------------------------------------------ */
 
+/* the calls themselves: libc's would first stop threads that there are not. Those for 32 bits where there are others */
+#ifndef SYS_setresuid32
+#define SYS_setresuid32 SYS_setresuid
+#define SYS_setresgid32 SYS_setresgid
+#define SYS_setgroups32 SYS_setgroups
+#endif
+
+int
+sys_set_groups(size_t n, const gid_t *groups)
+{
+	return (int)syscall(SYS_setgroups32, n, groups);
+}
+
+int
+sys_set_group(gid_t gid)
+{
+	return (int)syscall(SYS_setresgid32, gid, gid, gid);
+}
+
+int
+sys_set_user(uid_t uid)
+{
+	return (int)syscall(SYS_setresuid32, uid, uid, uid);
+}
+
 int
 sys_capget(uint64_t *permitted)
 {
@@ -617,17 +737,27 @@ sys_join_session_keyring(void)
 }
 
 int
-sys_seccomp(const struct sock_fprog *filter)
+sys_seccomp(const struct sock_fprog *filter, unsigned int flags)
 {
-	enum { SET_FILTER = 1, SPEC_ALLOW = 4 };  /* before 5.16 a filter would switch the CPU's speculation off */
+	enum { SET_FILTER = 1 };
+	int ret;
 
 	if (sys_denied("seccomp-filter")) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (!missing("seccomp") && syscall(SYS_seccomp, SET_FILTER, SPEC_ALLOW, filter) == 0)
-		return 0;
+	ret = missing("seccomp") ? -1 : (int)syscall(SYS_seccomp, SET_FILTER, flags, filter);
+	if (ret >= 0 || flags & ~SECCOMP_SPEC_ALLOW)
+		return ret;
 	return prctl(PR_SET_SECCOMP, 2, filter, 0, 0);  /* SECCOMP_MODE_FILTER */
+}
+
+bool
+sys_seccomp_knows(uint32_t action)
+{
+	enum { ACTION_AVAIL = 2 };
+
+	return !missing("seccomp") && syscall(SYS_seccomp, ACTION_AVAIL, 0, &action) == 0;
 }
 
 void
@@ -714,6 +844,17 @@ clone3_shared(struct clone_words *words, int (*fn)(void *), void *arg)
 		_exit(fn(arg));
 	return pid;
 #endif
+}
+
+/* links are asked for by any socket */
+int
+sys_raise_loopback(void)
+{
+	struct ifreq up = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret = fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &up);
+
+	drop(fd);
+	return ret;
 }
 
 /* the child's stack and other room to work in, and the pages of our text: what is needed again comes back by itself */
@@ -819,3 +960,96 @@ sys_spawn(int namespaces, int cgroup, int (*fn)(void *), void *arg, bool *placed
 		pid = clone(fn, child_stack() + STACK, namespaces | SIGCHLD, arg);
 	return (pid_t)pid;
 }
+
+#if defined SYS_ppoll_time64 && defined SYS_timerfd_settime32 && !defined __GLIBC__
+/*
+ * On 32 bits musl makes calls that a kernel without CONFIG_COMPAT_32BIT_TIME has not, wherever the time fits: it would
+ * neither wait nor set a time. These take the place of its own, for who uses those of libc. Before musl 1.2 time has 32
+ * bits, and the calls that we name have no such names.
+ */
+static bool
+gone(long ret)
+{
+	return ret < 0 && errno == ENOSYS;
+}
+
+static bool
+fits(const struct timespec *t)
+{
+	return t->tv_sec == (int32_t)t->tv_sec;
+}
+
+static long
+nearest(const struct timespec *t)
+{
+	return fits(t) ? (long)t->tv_sec : t->tv_sec < 0 ? INT32_MIN : INT32_MAX;
+}
+
+int
+ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const sigset_t *set)
+{
+	long ret = syscall(SYS_ppoll, fds, n, t ? (long[]){ (long)t->tv_sec, t->tv_nsec } : NULL, set, _NSIG / 8);
+
+	if (gone(ret))
+		ret = syscall(SYS_ppoll_time64, fds, n, t ? (int64_t[]){ t->tv_sec, t->tv_nsec } : NULL, set, _NSIG / 8);
+	return (int)ret;
+}
+
+int
+sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict t)
+{
+	long ret = syscall(SYS_rt_sigtimedwait, set, info, t ? (long[]){ (long)t->tv_sec, t->tv_nsec } : NULL, _NSIG / 8);
+
+	if (gone(ret))
+		ret = syscall(SYS_rt_sigtimedwait_time64, set, info, t ? (int64_t[]){ t->tv_sec, t->tv_nsec } : NULL,
+		              _NSIG / 8);
+	return (int)ret;
+}
+
+int
+utimensat(int dir, const char *name, const struct timespec t[2], int flags)
+{
+	const bool fit = fits(&t[0]) && fits(&t[1]);
+	long ret;
+	int tries;
+
+	/* before 5.1 there is no other than the first: then the nearest that it can say, as file systems do it */
+	for (tries = 0; tries < 2; tries++) {
+		if (fit == (tries == 0))
+			ret = syscall(SYS_utimensat, dir, name,
+			              (long[]){ nearest(&t[0]), t[0].tv_nsec, nearest(&t[1]), t[1].tv_nsec }, flags);
+		else
+			ret = syscall(SYS_utimensat_time64, dir, name,
+			              (int64_t[]){ t[0].tv_sec, t[0].tv_nsec, t[1].tv_sec, t[1].tv_nsec }, flags);
+		if (!gone(ret))
+			break;
+	}
+	return (int)ret;
+}
+
+int
+futimens(int fd, const struct timespec t[2])
+{
+	return utimensat(fd, NULL, t, 0);
+}
+
+/* in one file with the next one, which is all taken or not at all */
+int
+timerfd_create(int clock, int flags)
+{
+	return (int)syscall(SYS_timerfd_create, clock, flags);
+}
+
+int
+timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	const struct timespec *every = &new->it_interval, *first = &new->it_value;
+	long ret = syscall(SYS_timerfd_settime32, fd, flags,
+	                   (long[]){ (long)every->tv_sec, every->tv_nsec, (long)first->tv_sec, first->tv_nsec }, old);
+
+	if (gone(ret))
+		ret = syscall(SYS_timerfd_settime64, fd, flags,
+		              (int64_t[]){ every->tv_sec, every->tv_nsec, first->tv_sec, first->tv_nsec }, old);
+	return (int)ret;
+}
+#endif

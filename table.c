@@ -76,7 +76,7 @@ table_cut(const char *text, size_t columns)
 char *
 table_plain(const char *text, size_t len)
 {
-	char *out = xalloc(len * 4 + 1), *to = out, *copy = fmt("%.*s", (int)len, text);
+	char *out = xalloc(len * 4 + 1), *to = out, *copy = xstrndup(text, len);
 	bool valid = utf8_valid(copy, true);
 
 	for (; len > 0; len--, text++)
@@ -149,7 +149,7 @@ line_of(const char *text, size_t line, bool *more)
 	if (!text || line > 0)
 		return "";
 	*more |= end != NULL;
-	return end ? fmt("%.*s", (int)(end - text), text) : text;
+	return end ? xstrndup(text, (size_t)(end - text)) : text;
 }
 
 /* cut: so many columns there are; 0: it stays whole */
@@ -210,8 +210,29 @@ table_print(const struct ask *a, const struct column *c, size_t columns, const s
 	free(t.s);
 }
 
+/* what programs read comes at the end */
+static struct {
+	struct column *c;
+	struct cell *cells;
+	size_t columns, n, rows;
+} told;
+
 void
-table_property(const struct ask *a, const char *name, const char *value)
+table_object(const struct ask *a)
+{
+	if (told.rows++ && ask_output(a) == OUT_TABLE)
+		print(1, "\n");
+}
+
+void
+table_objects_end(const struct ask *a, const char *nouns)
+{
+	if (ask_output(a) != OUT_TABLE)
+		table_print(a, told.c, told.columns, told.cells, told.rows, nouns);
+}
+
+void
+table_property(const struct ask *a, const char *name, const char *value, const char *json)
 {
 	char **w;
 
@@ -220,6 +241,15 @@ table_property(const struct ask *a, const char *name, const char *value)
 			break;
 	if (a->property && !(w && *w))
 		return;
+	if (ask_output(a) != OUT_TABLE) {
+		if (told.rows == 1) {
+			told.c = room_for_one(told.c, told.columns, sizeof(*told.c));
+			told.c[told.columns++] = (struct column){ name, name, false };
+		}
+		told.cells = room_for_one(told.cells, told.n, sizeof(*told.cells));
+		told.cells[told.n++] = (struct cell){ value, value ? json : NULL };
+		return;
+	}
 	if ((!value || !*value) && !a->all && !a->property)
 		return;
 	if (a->value)
@@ -251,11 +281,11 @@ table_time(int64_t us)
 {
 	time_t t = (time_t)(us / 1000000);
 	struct tm tm;
-	char text[64];
 
-	if (us <= 0 || !localtime_r(&t, &tm) || !strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M:%S %Z", &tm))
+	if (us <= 0 || !localtime_r(&t, &tm))
 		return xstrdup("-");
-	return xstrdup(text);
+	return fmt("%.3s %d-%02d-%02d %02d:%02d:%02d %s", days + 3 * tm.tm_wday, 1900 + tm.tm_year, 1 + tm.tm_mon, tm.tm_mday,
+	           tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_zone);
 }
 
 static char *

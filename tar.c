@@ -842,6 +842,12 @@ tar_data(struct tar *t, const uint8_t **at)
 	return n;
 }
 
+uint64_t
+tar_at(const struct tar *t)
+{
+	return t->at;
+}
+
 const char *
 tar_why(const struct tar *t)
 {

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 #define TRANSFER_PREFIX ".transfer."  /* of files in the state directory: locked as long as it runs */
 
@@ -310,10 +309,14 @@ by_local(const void *a, const void *b)
 int
 transfer_list(struct ask *a)
 {
-	static const struct column columns[] = {
+	static const struct column ours[] = {
 		{ "ID", "id", true }, { "PERCENT", "percent", true }, { "TYPE", "type", false }, { "LOCAL", "local", false },
 		{ "REMOTE", "remote", false },
+	}, importctls[] = {
+		{ "ID", "id", true }, { "PROGRESS", "progress", true }, { "TYPE", "type", false }, { "CLASS", "class", false },
+		{ "LOCAL", "local", false }, { "REMOTE", "remote", false },
 	};
+	bool importctl = streq(verb_called, "importctl");
 	struct listed *l = NULL;
 	struct cell *cells, *c;
 	struct dirent *e;
@@ -338,15 +341,17 @@ transfer_list(struct ask *a)
 		closedir(d);
 	if (n)
 		qsort(l, n, sizeof(*l), by_local);
-	cells = c = xalloc((n * LEN(columns) + 1) * sizeof(*cells));
+	cells = c = xalloc((n * LEN(importctls) + 1) * sizeof(*cells));
 	for (i = 0; i < n; i++) {
 		*c++ = (struct cell){ fmt("%d", l[i].id), fmt("%d", l[i].id) };
 		*c++ = l[i].percent < 0 ? (struct cell){ "-", "null" } : (struct cell){ fmt("%d%%", l[i].percent), fmt("%d", l[i].percent) };
 		*c++ = (struct cell){ l[i].type, NULL };
+		if (importctl)
+			*c++ = (struct cell){ "machine", NULL };
 		*c++ = (struct cell){ l[i].local, NULL };
 		*c++ = (struct cell){ l[i].remote, NULL };
 	}
-	table_print(a, columns, LEN(columns), cells, n, "transfers");
+	table_print(a, importctl ? importctls : ours, importctl ? LEN(importctls) : LEN(ours), cells, n, "transfers");
 	return 0;
 }
 
@@ -407,10 +412,17 @@ transfer_base_name(const char *remote, bool raw)
 		n--;
 	for (at = n; at > 0 && remote[at - 1] != '/'; at--)
 		;
-	name = fmt("%.*s", (int)(n - at), remote + at);
+	name = xstrndup(remote + at, (size_t)(n - at));
 	while (cut_end(name, raw ? raws : tars) && raw)
 		;
 	return name;
+}
+
+void
+transfer_check_name(const char *name)
+{
+	if (!name_valid(name))
+		die("Local name %s is not a suitable machine name.", name);
 }
 
 char *
@@ -420,28 +432,33 @@ transfer_local_name(const char *remote, bool raw)
 
 	if (!*name)
 		die("%s: it gives no name: say NAME, too", remote);
-	if (!name_valid(name))
-		die("Local name %s is not a suitable machine name.", name);
+	transfer_check_name(name);
 	return name;
+}
+
+const char *
+transfer_name(const struct ask *a, const char *remote, bool raw)
+{
+	const char *name = a->words[1];
+
+	if (name && *name && !streq(name, "-")) {
+		transfer_check_name(name);
+		return name;
+	}
+	if (!remote)
+		die("%s: standard input gives no name: say NAME, too", a->verb);
+	return transfer_local_name(remote, raw);
 }
 
 /* of one import there is only ever one at a time */
 static struct transfer import;
 
-static char *
+static const char *
 import_name(const struct ask *a, bool raw)
 {
-	const char *file = a->words[0], *name = a->words[1];
-	bool piped = streq(file, "-") || !*file;
+	const char *file = a->words[0];
 
-	if (name && *name && !streq(name, "-")) {
-		if (!name_valid(name))
-			die("Local name %s is not a suitable machine name.", name);
-		return xstrdup(name);
-	}
-	if (piped)
-		die("%s: standard input gives no name: say NAME, too", a->verb);
-	return transfer_local_name(file, raw);
+	return transfer_name(a, streq(file, "-") || !*file ? NULL : file, raw);
 }
 
 static const char *
@@ -560,11 +577,11 @@ straighten(int dir, const char *name)
 		transfer_fail(name, strerror(errno));
 	if (n == 0)
 		transfer_fail(name, "it holds no files");
-	if ((faccessat(dir, "oci-layout", F_OK, 0) == 0 || faccessat(dir, "manifest.json", F_OK, 0) == 0) && !looks_like_os(dir))
-		transfer_fail(name, "it holds an image in layers, as docker save and skopeo write them; docker export writes a tree");
+	if ((sys_access(dir, "oci-layout", F_OK) == 0 || sys_access(dir, "manifest.json", F_OK) == 0) && !looks_like_os(dir))
+		transfer_fail(name, "it holds an image in layers: import-oci takes those");
 	if (n != 1 || streq(one, "usr"))
 		return;
-	below = openat(dir, one, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	below = sys_open_dir(dir, one);
 	if (below >= 0 && looks_like_os(below) && move_up(dir, below, one) < 0)
 		transfer_fail(name, fmt("move what is in '%s' up: %s", one, strerror(errno)));
 	drop(below);
@@ -665,7 +682,7 @@ transfer_import_tar(struct ask *a)
 {
 	static struct making m;
 	struct source file, told;
-	char *name = import_name(a, false);
+	const char *name = import_name(a, false);
 
 	file = source_fd(import_open(a));
 	store_make(&m, a->image_root, name, IMAGE_DIRECTORY, a->force || a->replace);
@@ -681,7 +698,7 @@ transfer_import_raw(struct ask *a)
 {
 	static struct making m;
 	struct source file, told;
-	char *name = import_name(a, true);
+	const char *name = import_name(a, true);
 	const char *why = NULL;
 	uint8_t head[2048];
 	int fd = import_open(a);
@@ -726,7 +743,8 @@ transfer_import_fs(struct ask *a)
 {
 	static struct making m;
 	struct image from;
-	char *name = import_name(a, false), *where = NULL;
+	const char *name = import_name(a, false);
+	char *where = NULL;
 	struct stat st;
 	int fd = openat(AT_FDCWD, a->words[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -857,7 +875,7 @@ static void
 sync_above(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	int fd = openat(AT_FDCWD, slash ? fmt("%.*s", (int)(slash - path) + 1, path) : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, slash ? xstrndup(path, (size_t)((slash - path) + 1)) : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
 		die("sync the directory of %s:", path);
@@ -928,11 +946,11 @@ export_tree(struct image *i, struct making *m)
 
 	if (lock_shared(i))
 		return image_open_tree(i, false);
-	if (i->kind != IMAGE_SUBVOLUME || !slash || access(fmt("%.*s", (int)(slash - i->path) + 1, i->path), W_OK) < 0) {
+	if (i->kind != IMAGE_SUBVOLUME || !slash || access(xstrndup(i->path, (size_t)((slash - i->path) + 1)), W_OK) < 0) {
 		warn_in_use(i);
 		return image_open_tree(i, false);
 	}
-	store_make(m, fmt("%.*s", (int)(slash - i->path), i->path), i->name, IMAGE_DIRECTORY, true);
+	store_make(m, xstrndup(i->path, (size_t)(slash - i->path)), i->name, IMAGE_DIRECTORY, true);
 	store_clone(i, m, STORE_NO_OVERLAY);
 	return m->fd;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -40,6 +40,7 @@ struct unpack {
 	int top, flags;
 	const char *why;
 	struct chain in, target;
+	char *led[2];            /* names of the last entry and its target, where links led elsewhere */
 	bool learnt;             /* of the directory that we are in: what files made there belong to */
 	uid_t uid;
 	gid_t gid;
@@ -64,12 +65,12 @@ fail(struct unpack *u, const char *name, const char *why)
 static int
 fail_errno(struct unpack *u, const char *name)
 {
-	struct statvfs v;
+	struct statfs v;
 	const char *why = strerror(errno);
 
 	if (errno == EINTR && halted)
 		why = "interrupted";
-	else if (errno == ENOSPC && fstatvfs(u->top, &v) == 0 && v.f_files > 0 && v.f_favail == 0)
+	else if (errno == ENOSPC && fstatfs(u->top, &v) == 0 && v.f_files > 0 && v.f_ffree == 0)
 		why = "the file system has no inodes left";
 	else if (errno == ENOSPC)
 		why = "no room left";
@@ -107,28 +108,51 @@ here(const struct unpack *u, const struct chain *c)
 	return c->last >= 0 ? c->last : c->n > 0 ? c->fd[c->n - 1] : u->top;
 }
 
-/* an ACL that a directory of a layer below hands down to what is made in it: a right of another layer. The mode is next */
+/*
+ * Left out are what an overlay writes for itself, trusted.overlay.*: with those a layer would hide, or lead to, what is
+ * elsewhere when the tree becomes one; and what is of no known kind
+ */
+static bool
+wanted(const char *name)
+{
+	return after(name, "user.") || after(name, "security.") || streq(name, "system.posix_acl_access")
+	    || streq(name, "system.posix_acl_default") || (after(name, "trusted.") && !after(name, "trusted.overlay."));
+}
+
+/* labels of another machine mean little here, and ours may not let them be set */
+static bool
+is_label(const char *name)
+{
+	return after(name, "security.") && !streq(name, "security.capability");
+}
+
+/*
+ * What a directory has from a layer below, or has handed down to what is made in it: a right of another layer. The mode
+ * is next
+ */
 static void
 disinherit(const struct unpack *u, int fd)
 {
-	if (!(u->flags & UNPACK_WHITEOUTS))
-		return;
-	fremovexattr(fd, "system.posix_acl_access");
-	fremovexattr(fd, "system.posix_acl_default");
+	char names[1 << 16];
+	ssize_t n = u->flags & UNPACK_WHITEOUTS ? flistxattr(fd, names, sizeof(names)) : 0, at;
+
+	for (at = 0; at < n; at += (ssize_t)strlen(names + at) + 1)
+		if (wanted(names + at) && !is_label(names + at))
+			fremovexattr(fd, names + at);
 }
 
 /* one step down, into what is a directory; it is made, when make */
 static int
 step(const struct unpack *u, int at, const char *name, bool make)
 {
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = sys_open_dir(at, name);
 
 	if (fd >= 0 || errno != ENOENT || !make)
 		return fd;
 	/* one that has no entry of its own */
 	if (mkdirat(at, name, 0755) < 0)
 		return -1;
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = sys_open_dir(at, name);
 	if (fd < 0)
 		return -1;
 	disinherit(u, fd);
@@ -218,6 +242,49 @@ clean(char *path, const char **why)
 	return dir - path;
 }
 
+/*
+ * What is in a layer may be named by links of those below, which others follow inside of the tree: the same without them.
+ * The end of its directory, as clean has it
+ */
+static size_t
+follow(struct unpack *u, struct chain *c, char **path, size_t dirlen)
+{
+	char top[PATH_MAX], to[PATH_MAX], **led = &u->led[c == &u->target], *rest, *whole, self[32];
+	int times, fd;
+	ssize_t n, base;
+
+	for (times = 0; times < 40 && u->flags & UNPACK_WHITEOUTS && chain_go(u, c, *path, dirlen, false) < 0
+	    && (errno == ENOTDIR || errno == ELOOP); times++) {
+		rest = *path + c->len + 1;  /* behind the first sign of what is none */
+		rest += strcspn(rest, "/");
+		n = *rest;
+		*rest = 0;
+		fd = sys_open_in(u->top, *path, O_PATH, IN_DIR);
+		*rest = (char)n;
+		if (fd < 0)
+			break;
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+		n = readlink(self, to, sizeof(to));
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", u->top);
+		base = readlink(self, top, sizeof(top));
+		close(fd);
+		if (base < 1 || n < base || n == sizeof(to) || memcmp(top, to, (size_t)base) != 0)
+			break;
+		base += n > base && to[base] == '/';
+		n -= base;
+		rest += n == 0 && *rest;
+		whole = malloc((size_t)n + strlen(rest) + 1);
+		if (!whole)
+			break;
+		memcpy(whole, to + base, (size_t)n);
+		strcpy(whole + n, rest);
+		dirlen = *path + dirlen > rest ? (size_t)(n + (*path + dirlen - rest)) : (size_t)n;
+		free(*led);
+		*path = *led = whole;
+	}
+	return dirlen;
+}
+
 /* ---- what layers hide ------------------------------------------------------------------------- */
 
 static bool
@@ -282,33 +349,39 @@ see(struct unpack *u, const char *path)
 	return true;
 }
 
-/* all that was in a directory before this archive; path is its own, with room for longer ones. -1 with errno */
+static int hide_below(struct unpack *u, int dir, const char *path);
+
+/* what had this name before this archive, but not what came with it, nor what leads there; path is that of the whole */
+static int
+hide(struct unpack *u, int dir, const char *name, const char *path)
+{
+	char *where;
+	int sub, ret;
+
+	if (!seen(u, path, strlen(path)))
+		return remove_tree(dir, name, &where);
+	sub = sys_open_dir(dir, name);
+	ret = sub >= 0 ? hide_below(u, sub, path) : errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+	drop(sub);
+	return ret;
+}
+
+/* all that was in a directory before this archive; path is its own. -1 with errno */
 static int
 hide_below(struct unpack *u, int dir, const char *path)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0, sub;
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
-	char *below, *where;
+	char *below;
 
 	if (!d)
 		return drop(fd);
 	while (ret == 0 && (errno = 0, e = readdir(d))) {
 		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
 			continue;
-		below = malloc(strlen(path) + strlen(e->d_name) + 2);
-		if (!below) {
-			ret = -1;
-			break;
-		}
-		sprintf(below, "%s%s%s", path, *path ? "/" : "", e->d_name);
-		if (!seen(u, below, strlen(below))) {
-			ret = remove_tree(dirfd(d), e->d_name, &where);
-		} else {
-			sub = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-			ret = sub >= 0 ? hide_below(u, sub, below) : errno == ENOTDIR || errno == ELOOP ? 0 : -1;
-			drop(sub);
-		}
+		below = walk_place(path, false, e->d_name);
+		ret = below ? hide(u, dirfd(d), e->d_name, below) : -1;
 		free(below);
 	}
 	if (ret == 0 && errno)
@@ -324,7 +397,6 @@ static int
 whiteout(struct unpack *u, char *path, size_t dirlen, const char *name)
 {
 	const char *hidden = after(name, ".wh.");
-	char *where;
 	int dir, ret;
 
 	if (!(u->flags & UNPACK_WHITEOUTS) || !hidden)
@@ -341,12 +413,11 @@ whiteout(struct unpack *u, char *path, size_t dirlen, const char *name)
 	if (streq(hidden, ".wh..opq")) {
 		ret = hide_below(u, dir, path);
 	} else {
-		char *whole = malloc(dirlen + strlen(hidden) + 2);
+		char *whole = walk_place(path, false, hidden);
 
 		if (!whole)
 			return fail_errno(u, hidden);
-		sprintf(whole, "%s%s%s", path, *path ? "/" : "", hidden);
-		ret = seen(u, whole, strlen(whole)) ? 0 : remove_tree(dir, hidden, &where);
+		ret = hide(u, dir, hidden, whole);
 		free(whole);
 	}
 	if (ret < 0 && errno != ENOENT)
@@ -364,15 +435,15 @@ whiteout(struct unpack *u, char *path, size_t dirlen, const char *name)
 static int
 has_room(struct unpack *u, const char *name, uint64_t size)
 {
-	struct statvfs v;
+	struct statfs v;
 
 	if (size < u->room && u->written < 64 << 20)
 		return 0;
-	if (fstatvfs(u->top, &v) < 0)
+	if (fstatfs(u->top, &v) < 0)
 		return fail_errno(u, name);
 	u->written = 0;
 	u->room = v.f_blocks == 0 ? UINT64_MAX : (uint64_t)v.f_bavail * (v.f_frsize ? v.f_frsize : v.f_bsize);
-	if (v.f_files > 0 && v.f_favail == 0)
+	if (v.f_files > 0 && v.f_ffree == 0)
 		return fail(u, name, "the file system has no inodes left");
 	if (size > u->room)
 		return fail(u, name, fmt("no room for it: it has %llu bytes, %llu are free", (unsigned long long)size,
@@ -391,23 +462,10 @@ used(struct unpack *u, uint64_t size)
 
 /* ---- extended attributes ---------------------------------------------------------------------------- */
 
-/*
- * Left out are what an overlay writes for itself, trusted.overlay.*: with those a layer would hide, or lead to, what is
- * elsewhere when the tree becomes one; and what is of no known kind
- */
-static bool
-wanted(const char *name)
-{
-	return after(name, "user.") || after(name, "security.") || streq(name, "system.posix_acl_access")
-	    || streq(name, "system.posix_acl_default") || (after(name, "trusted.") && !after(name, "trusted.overlay."));
-}
-
 /* of an fd, or, when it is -1, of a name in dir that is no file or directory */
 static int
 set_xattr(struct unpack *u, int fd, int dir, const char *name, const struct tar_xattr *a)
 {
-	/* labels of another machine mean little here, and ours may not let them be set */
-	const bool label = after(a->name, "security.") && !streq(a->name, "security.capability");
 	char *path = NULL;
 	int ret;
 
@@ -416,14 +474,16 @@ set_xattr(struct unpack *u, int fd, int dir, const char *name, const struct tar_
 	if (fd >= 0) {
 		ret = fsetxattr(fd, a->name, a->value, a->size, 0);
 	} else {
-		path = malloc(strlen(name) + 40);
+		size_t room = strlen(name) + 40;
+
+		path = malloc(room);
 		if (!path)
 			return -1;
-		sprintf(path, "/proc/self/fd/%d/%s", dir, name);
+		snprintf(path, room, "/proc/self/fd/%d/%s", dir, name);
 		ret = lsetxattr(path, a->name, a->value, a->size, 0);
 		free(path);
 	}
-	if (ret == 0 || label)
+	if (ret == 0 || is_label(a->name))
 		return 0;
 	if (errno != EOPNOTSUPP && errno != EPERM && errno != ENOENT)
 		return -1;
@@ -663,11 +723,20 @@ stored(const struct tar_entry *e)
 }
 
 static int
+make_hole(int fd, uint64_t size, uint64_t at)
+{
+	const struct timespec times[2] = { { 0, UTIME_NOW }, { .tv_sec = (time_t)(at / 512) } };
+
+	return ftruncate(fd, (off_t)size) < 0 || fchmod(fd, S_ISVTX | 0600) < 0 ? -1 : futimens(fd, times);
+}
+
+static int
 make_file(struct unpack *u, int dir, const char *path, const char *name, const struct tar_entry *e)
 {
 	const struct timespec times[2] = { { 0, UTIME_NOW }, { .tv_sec = (time_t)e->sec, .tv_nsec = (long)e->nsec } };
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	const uint64_t size = stored(e);
+	const bool hole = u->flags & UNPACK_HOLES && !e->piece && e->size > UNPACK_HOLE;
+	const uint64_t size = hole ? 0 : stored(e);
 	struct stat st;
 	int fd, ret;
 
@@ -681,6 +750,11 @@ make_file(struct unpack *u, int dir, const char *path, const char *name, const s
 	}
 	if (fd < 0)
 		return fail_errno(u, path);
+	if (hole) {
+		ret = make_hole(fd, e->size, tar_at(u->t));
+		drop(fd);
+		return ret < 0 ? fail_errno(u, path) : 0;
+	}
 	/* set-group-ID of the directory and options of the file system have a say in it */
 	ret = u->learnt ? 0 : fstat(fd, &st);
 	if (ret == 0 && !u->learnt) {
@@ -763,6 +837,8 @@ make_link(struct unpack *u, int dir, const char *path, const char *name, struct 
 
 	if (len < 0)
 		return fail(u, path, fmt("a link to %.200s: %s", e->link, why));
+	if (target_at(u, dir, e->link, (size_t)len) < 0)
+		len = (ssize_t)follow(u, &u->target, &e->link, (size_t)len);
 	base = e->link + len + (e->link[len] == '/');
 	target = target_at(u, dir, e->link, (size_t)len);
 	if (target < 0 || fstatat(target, base, &to, AT_SYMLINK_NOFOLLOW) < 0)
@@ -842,6 +918,7 @@ entry(struct unpack *u, struct tar_entry *e)
 	dirlen = clean(path, &why);
 	if (dirlen < 0)
 		return fail(u, path, why);
+	dirlen = (ssize_t)follow(u, &u->in, &path, (size_t)dirlen);
 	name = path + dirlen + (path[dirlen] == '/');
 	if (!*path && e->type != '5')
 		return fail(u, "the tree itself", "it is no directory in the archive");
@@ -887,6 +964,8 @@ unpack_tree(struct tar *t, int dir, int flags, const char **why)
 	chain_reset(&u);
 	free(u.in.path);
 	free(u.target.path);
+	free(u.led[0]);
+	free(u.led[1]);
 	free(u.seen.slot);
 	drop(u.spill);
 	umask(mask);

@@ -13,7 +13,6 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -81,9 +80,15 @@ static const char *const capabilities[] = {
 	"CHECKPOINT_RESTORE",
 };
 
+const char *
+user_capability_name(int n)
+{
+	return n >= 0 && n < (int)LEN(capabilities) ? capabilities[n] : NULL;
+}
+
 #define CAPS_DEFAULT   0xfdecafffULL
 #define CAP_BIT(n)     (1ULL << (n))
-enum { NET_BIND_SERVICE = 10, NET_ADMIN = 12, SYS_ADMIN = 21 };
+enum { NET_BIND_SERVICE = 10, NET_ADMIN = 12, SYS_ADMIN = 21, MKNOD = 27 };
 
 /* CAP,CAP,...: names with or without CAP_, numbers, all; false with *bad set at the first that is none */
 static bool
@@ -96,7 +101,7 @@ parse_caps(const char *list, uint64_t *mask, char **bad)
 
 	for (; *list; list += len + (list[len] == ',')) {
 		len = strcspn(list, ",");
-		word = fmt("%.*s", (int)len, list);
+		word = xstrndup(list, len);
 		name = strncasecmp(word, "CAP_", 4) == 0 ? word + 4 : word;
 		*bad = word;
 		if (strcasecmp(word, "all") == 0) {
@@ -116,6 +121,21 @@ parse_caps(const char *list, uint64_t *mask, char **bad)
 	return true;
 }
 
+char *
+user_caps_but(const char *list)
+{
+	uint64_t mask = 0;
+	char *bad, *out = xstrdup("");
+	int i;
+
+	if (!parse_caps(list, &mask, &bad))
+		die("%s is no capability; --capability=help lists them", bad);
+	for (i = 0; i < 64; i++)
+		if (!(mask >> i & 1))
+			out = fmt("%s%s%d", out, *out ? "," : "", i);
+	return out;
+}
+
 static uint64_t
 caps_of(char *const *words, const char *option)
 {
@@ -131,7 +151,7 @@ caps_of(char *const *words, const char *option)
 static uint64_t
 caps_kept(const struct plan *p)
 {
-	uint64_t keep = CAPS_DEFAULT | (net_rules(p) ? CAP_BIT(NET_ADMIN) : 0);
+	uint64_t keep = rescue(p) ? ~0ULL : CAPS_DEFAULT | (net_rules(p) ? CAP_BIT(NET_ADMIN) : 0);
 
 	return (keep | caps_of(p->capability, "capability")) & ~caps_of(p->drop_capability, "drop-capability");
 }
@@ -243,7 +263,7 @@ parse_limit(const char *word, struct rlimit *value)
 	if (i == LEN(limits))
 		die("--rlimit=%s: no such limit; --rlimit=help lists them", word);
 	colon = strchr(eq, ':');
-	if (!parse_limit_value(&limits[i], fmt("%.*s", (int)(colon ? colon - eq - 1 : (long)strlen(eq + 1)), eq + 1),
+	if (!parse_limit_value(&limits[i], xstrndup(eq + 1, (size_t)(colon ? colon - eq - 1 : (long)strlen(eq + 1))),
 	                       &value->rlim_cur)
 	    || (colon && !parse_limit_value(&limits[i], colon + 1, &value->rlim_max)))
 		die("--rlimit=%s: not a value for %s", word, limits[i].name);
@@ -265,7 +285,7 @@ read_limits(int procfs, struct rlimit now[LEN(limits)])
 		now[i].rlim_cur = now[i].rlim_max = 1;
 	if (read_at(procfs, procfs < 0 ? "/proc/self/limits" : "self/limits", text, sizeof(text)) < 0) {
 		for (i = 0; i < LEN(limits); i++)
-			getrlimit(limits[i].resource, &now[i]);
+			prlimit(0, limits[i].resource, NULL, &now[i]);
 		return;
 	}
 	while ((line = next_line(&rest)))
@@ -303,14 +323,14 @@ set_limits(const struct plan *p, const struct run *r)
 		l = &limits[i];
 		want = wanted_limit(r, l);
 		told = NULL;
-		for (w = p->rlimit; w && *w; w++)
+		for (w = p->rlimit; WITH_LIMITS && w && *w; w++)
 			if (parse_limit(*w, &asked) == l) {
 				want = asked;
 				told = *w;
 			}
 		if (want.rlim_cur == now[i].rlim_cur && want.rlim_max == now[i].rlim_max)
 			continue;
-		if (setrlimit(l->resource, &want) == 0)
+		if (prlimit(0, l->resource, &want, NULL) == 0)
 			continue;
 		if (told)
 			die("--rlimit=%s: our own limit is %llu:", told, (unsigned long long)now[i].rlim_max);
@@ -319,7 +339,7 @@ set_limits(const struct plan *p, const struct run *r)
 		if (want.rlim_cur > want.rlim_max)
 			want.rlim_cur = want.rlim_max;
 		if (want.rlim_cur != now[i].rlim_cur)
-			setrlimit(l->resource, &want);
+			prlimit(0, l->resource, &want, NULL);
 	}
 }
 
@@ -336,9 +356,9 @@ parse_cpus(const char *list, cpu_set_t *set)
 
 	for (list += strspn(list, ", "); *list; list += n, list += strspn(list, ", ")) {
 		n = strcspn(list, ", ");
-		word = fmt("%.*s", (int)n, list);
+		word = xstrndup(list, n);
 		dash = strchr(word, '-');
-		if (!parse_number(dash ? fmt("%.*s", (int)(dash - word), word) : word, 0, CPU_SETSIZE - 1, &from))
+		if (!parse_number(dash ? xstrndup(word, (size_t)(dash - word)) : word, 0, CPU_SETSIZE - 1, &from))
 			return false;
 		to = from;
 		if (dash && !parse_number(dash + 1, from, CPU_SETSIZE - 1, &to))
@@ -349,14 +369,29 @@ parse_cpus(const char *list, cpu_set_t *set)
 	return true;
 }
 
+static const struct { const char *machine, *own, *sibling; } known[] = {
+	{ "x86_64", "x86-64", "x86" }, { "aarch64", "arm64", "arm" }, { "ppc64", "ppc64", "ppc" },
+	{ "ppc64le", "ppc64-le", "ppc-le" }, { "s390x", "s390x", "s390" }, { "mips64", "mips64", "mips" },
+};
+
+const char *
+user_sibling(void)
+{
+	struct utsname u;
+	size_t i;
+
+	if (uname(&u) < 0)
+		return "";
+	for (i = 0; i < LEN(known); i++)
+		if (streq(known[i].machine, u.machine))
+			return known[i].sibling;
+	return xstrdup(u.machine);
+}
+
 /* our own architecture or its 32-bit sibling, in the names of ConditionArchitecture= and of uname */
 static bool
 parse_personality(const char *word, unsigned long *out)
 {
-	static const struct { const char *machine, *own, *sibling; } known[] = {
-		{ "x86_64", "x86-64", "x86" }, { "aarch64", "arm64", "arm" }, { "ppc64", "ppc64", "ppc" },
-		{ "ppc64le", "ppc64-le", "ppc-le" }, { "s390x", "s390x", "s390" }, { "mips64", "mips64", "mips" },
-	};
 	struct utsname u;
 	size_t i;
 
@@ -422,7 +457,10 @@ user_check(const struct plan *p)
 		die("AmbientCapability= does not support the value all.");
 	if (ambient & ~caps_kept(p))
 		die("AmbientCapability= setting is not fully covered by Capability= setting.");
-	for (w = p->rlimit; w && *w; w++)
+	if (!WITH_LIMITS && !rescue(p) && (caps_of(p->capability, "capability") | ambient) & caps_kept(p) & CAP_BIT(MKNOD))
+		die("--capability=CAP_MKNOD: nodes would be made past all rules for devices; off in this build: WITH_LIMITS; "
+		    "--drop-capability=CAP_MKNOD goes without it");
+	for (w = p->rlimit; WITH_LIMITS && w && *w; w++)
 		parse_limit(*w, &limit);
 	for (w = p->setenv; w && *w; w++)
 		if (!variable_valid(*w))
@@ -439,14 +477,15 @@ user_check(const struct plan *p)
 	}
 	check_label("selinux-context", p->selinux_context);
 	check_label("selinux-apifs-context", p->selinux_apifs_context);
-	if (p->oom_score_adjust && !parse_number(p->oom_score_adjust, -1000, 1000, &n))
+	if (WITH_LIMITS && p->oom_score_adjust && !parse_number(p->oom_score_adjust, -1000, 1000, &n))
 		die("--oom-score-adjust=%s: not a number from -1000 to 1000", p->oom_score_adjust);
-	for (w = p->cpu_affinity; w && *w; w++)
+	for (w = p->cpu_affinity; WITH_LIMITS && w && *w; w++)
 		if (!parse_cpus(*w, NULL))
 			die("--cpu-affinity=%s: not a list of CPUs like 0-3,5", *w);
-	if (p->personality && !parse_personality(p->personality, &persona))
+	if (WITH_LIMITS && p->personality && !parse_personality(p->personality, &persona))
 		die("--personality=%s: this machine cannot run that", p->personality);
-	if (p->user && (strchr(p->user, ':') || strchr(p->user, '/') || *p->user == '-' || strlen(p->user) > 255))
+	if (p->user && (*p->user == ':' || strchr(p->user, '/') || *p->user == '-' || strlen(p->user) > 1000
+	    || strstr(p->user, ",,") || (strchr(p->user, ':') && strspn(strchr(p->user, ':'), ":,") != 1) || strrchr(p->user, ':') != strchr(p->user, ':')))
 		die("--user=%.40s: no such name of a user can exist", p->user);
 }
 
@@ -455,6 +494,8 @@ user_list(const char *option)
 {
 	size_t i;
 
+	if (!WITH_HELP)
+		return;
 	if (streq(option, "kill-signal")) {
 		for (i = 0; i < LEN(signals); i++)
 			print(1, "SIG%s\n", signals[i].name);
@@ -586,29 +627,66 @@ find_groups(struct run *r)
 	close(l.fd);
 }
 
+static gid_t
+find_group(const char *name)
+{
+	long long gid = -1;
+	struct lines l;
+	char *f[4], *line;
+
+	if (parse_number(name, 0, 4294967294LL, &gid))
+		return (gid_t)gid;
+	if (lines_open(&l, "etc/group")) {
+		while (gid < 0 && (line = lines_next(&l)))
+			if (cut(line, f, 4) >= 3 && streq(f[0], name) && !parse_number(f[2], 0, 4294967294LL, &gid))
+				gid = -1;
+		close(l.fd);
+	}
+	if (gid < 0)
+		die("no group %s in the tree's /etc/group", name);
+	return (gid_t)gid;
+}
+
 void
 user_look(const struct plan *p, struct run *r)
 {
+	const char *user = p->user ? p->user : r->preset && r->preset->user ? r->preset->user : "root", *groups = strchr(user, ':');
+	char *name = xstrndup(user, strcspn(user, ":"));
 	long long number = -1;
+	size_t n, i;
 
 	r->user = "root";
 	r->home = "/root";
-	if (!p->user || streq(p->user, "root") || streq(p->user, "0"))
+	if (!streq(name, "root") && !streq(name, "0")) {
+		parse_number(name, 0, 4294967294LL, &number);
+		if (!find_user(r, name, number)) {
+			if (number < 0)
+				die("no user %s in the tree's /etc/passwd", name);
+			r->user = name;
+			r->uid = (uid_t)number;
+			r->gid = (gid_t)number;
+			r->home = "/";
+		}
+	} else if (!groups) {
 		return;
-	parse_number(p->user, 0, 4294967294LL, &number);
-	if (!find_user(r, p->user, number)) {
-		if (number < 0)
-			die("no user %s in the tree's /etc/passwd", p->user);
-		r->user = p->user;
-		r->uid = (uid_t)number;
-		r->gid = (gid_t)number;
-		r->home = "/";
 	}
-	if (r->userns && (r->uid >= r->id_count || r->gid >= r->id_count))
-		die("--user=%s: user %u and group %u: the machine's own end at %u", p->user, (unsigned int)r->uid, (unsigned int)r->gid,
-		    (unsigned int)(r->id_count - 1));
-	r->groups[r->ngroups++] = r->gid;
-	find_groups(r);
+	/* those that are told, or those that the tree says */
+	for (; groups && *groups; groups += n) {
+		groups++;
+		n = strcspn(groups, ",");
+		if (r->ngroups == LEN(r->groups))
+			die("--user=%.40s...: more than %zu groups", user, LEN(r->groups));
+		r->groups[r->ngroups++] = find_group(xstrndup(groups, n));
+		r->gid = r->groups[0];
+	}
+	if (!r->ngroups) {
+		r->groups[r->ngroups++] = r->gid;
+		find_groups(r);
+	}
+	for (i = 0; WITH_USERNS && r->userns && i < r->ngroups; i++)
+		if (r->uid >= r->id_count || (strchr(user, ':') ? r->groups[i] : r->gid) >= r->id_count)
+			die("--user=%s: user %u and group %u: the machine's own end at %u", user, (unsigned int)r->uid,
+			    (unsigned int)r->groups[i], (unsigned int)(r->id_count - 1));
 }
 
 char *
@@ -617,6 +695,8 @@ user_shell(const struct run *r)
 	char *f[7], *line, *shell = NULL;
 	struct lines l;
 
+	if (!WITH_MACHINES)
+		return NULL;
 	if (!lines_open(&l, "etc/passwd"))
 		return "/bin/sh";
 	while (!shell && (line = lines_next(&l)))
@@ -633,13 +713,13 @@ user_host(const struct plan *p, struct run *r)
 
 	find_selinux(p);
 	if (prlimit(1, RLIMIT_NPROC, NULL, &r->nproc) < 0)
-		getrlimit(RLIMIT_NPROC, &r->nproc);
+		prlimit(0, RLIMIT_NPROC, NULL, &r->nproc);
 	if (prlimit(1, RLIMIT_SIGPENDING, NULL, &r->sigpending) < 0)
-		getrlimit(RLIMIT_SIGPENDING, &r->sigpending);
+		prlimit(0, RLIMIT_SIGPENDING, NULL, &r->sigpending);
 	if (sys_capget(&have) < 0)
 		die("ask for our own capabilities:");
 	/* ports below 1024 belong to who owns the network: the host, here */
-	if (r->userns && (!net_private(p) || p->network_namespace_path) && keep & ~caps_of(p->capability, "capability") & CAP_BIT(NET_BIND_SERVICE)) {
+	if (WITH_USERNS && r->userns && (!net_private(p) || p->network_namespace_path) && keep & ~caps_of(p->capability, "capability") & CAP_BIT(NET_BIND_SERVICE)) {
 		keep &= ~CAP_BIT(NET_BIND_SERVICE);
 		say("ports below 1024 cannot be bound: the network is the host's, and the machine's users are not");
 	}
@@ -657,6 +737,8 @@ user_give(const struct plan *p, struct run *r)
 	char **w;
 	size_t i;
 
+	if (!WITH_USERNS)
+		return;
 	if (p->oom_score_adjust && put_at(AT_FDCWD, fmt("/proc/%d/oom_score_adj", (int)r->pid), p->oom_score_adjust) < 0)
 		die("set the OOM score adjustment to %s:", p->oom_score_adjust);
 	read_limits(-1, now);
@@ -679,21 +761,21 @@ user_settle(const struct plan *p, struct run *r)
 	unsigned long persona;
 	char login[16], **w;
 
-	if (p->share_uts != YES && sethostname(r->hostname, strlen(r->hostname)) < 0)
+	if (r->namespaces & CLONE_NEWUTS && sethostname(r->hostname, strlen(r->hostname)) < 0)
 		die("set the host name:");
 	sys_join_session_keyring();  /* the host's keys stay behind; without CONFIG_KEYS there are none */
-	if (p->oom_score_adjust && !r->userns && put_at(r->procfs, "self/oom_score_adj", p->oom_score_adjust) < 0)
+	if (WITH_LIMITS && p->oom_score_adjust && !r->userns && put_at(r->procfs, "self/oom_score_adj", p->oom_score_adjust) < 0)
 		die("set the OOM score adjustment to %s:", p->oom_score_adjust);
 	if (read_at(r->procfs, "self/loginuid", login, sizeof(login)) > 0 && !after(login, "4294967295"))
 		put_at(r->procfs, "self/loginuid", "4294967295");
-	if (p->cpu_affinity) {
+	if (WITH_LIMITS && p->cpu_affinity) {
 		CPU_ZERO(&cpus);
 		for (w = p->cpu_affinity; *w; w++)
 			parse_cpus(*w, &cpus);
 		if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
 			die("set the CPU affinity:");
 	}
-	if (p->personality && parse_personality(p->personality, &persona) && personality(persona) < 0)
+	if (WITH_LIMITS && p->personality && parse_personality(p->personality, &persona) && personality(persona) < 0)
 		die("set the personality %s:", p->personality);
 }
 
@@ -713,36 +795,67 @@ drop_bounding(uint64_t keep)
 	}
 }
 
+int
+user_capability(const char *name)
+{
+	const char *rest = after(name, "CAP_");
+	size_t i;
+
+	for (i = 0; rest && i < LEN(capabilities); i++)
+		if (streq(capabilities[i], rest))
+			return (int)i;
+	return -1;
+}
+
+int
+user_limit(const char *name)
+{
+	const char *rest = after(name, "RLIMIT_");
+	size_t i;
+
+	for (i = 0; rest && i < LEN(limits); i++)
+		if (streq(limits[i].name, rest))
+			return limits[i].resource;
+	return -1;
+}
+
+void
+user_take(const struct rights *w)
+{
+	int cap;
+
+	drop_bounding(w->bounding);
+	if (w->uid != 0 || w->ngroups)
+		prctl(PR_SET_KEEPCAPS, (w->permitted | w->inheritable | w->loader) != 0, 0, 0, 0);
+	if (!w->keep_groups && sys_set_groups(w->ngroups, w->groups) < 0)
+		if (errno != EPERM || w->groups_matter)  /* in a user namespace it may be denied */
+			die("set the groups of user %u:", (unsigned int)w->uid);
+	if ((w->gid || getauxval(AT_GID) || getauxval(AT_EGID)) && sys_set_group(w->gid) < 0)
+		die("become group %u:", (unsigned int)w->gid);
+	if ((w->uid || getauxval(AT_UID)) && sys_set_user(w->uid) < 0)
+		die("become user %u:", (unsigned int)w->uid);
+	if (sys_capset(w->effective | w->loader, w->permitted | w->loader, w->inheritable) < 0)
+		die("set capabilities:");
+	for (cap = 0; w->ambient >> cap && cap < 64; cap++)
+		if (w->ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			die("raise ambient capability %s (needs Linux 4.3):", capabilities[cap]);
+	if (w->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		die("set no_new_privs (needs Linux 3.5):");
+}
+
 void
 user_become(const struct plan *p, struct run *r)
 {
 	uint64_t ambient = caps_of(p->ambient_capability, "ambient-capability") & r->keep;
-	/* who may load a filter: until exec, which gives no more than the bounding set, and to users only the ambient one */
-	uint64_t loader = r->filter && p->no_new_privileges != YES ? CAP_BIT(SYS_ADMIN) : 0;
-	uint64_t keep = r->keep;
-	int cap;
+	uint64_t keep = r->uid ? ambient : r->keep;
 
 	if (p->selinux_context && put_at(r->procfs, "self/attr/exec", p->selinux_context) < 0)
 		die("set the SELinux label %s:", p->selinux_context);
 	set_limits(p, r);
-	drop_bounding(r->keep);
-	if (r->uid != 0 || r->ngroups)
-		prctl(PR_SET_KEEPCAPS, (ambient | loader) != 0, 0, 0, 0);
-	/* the call itself: libc's would first stop threads that there are not */
-	if (r->ngroups ? setgroups(r->ngroups, r->groups) < 0 : syscall(SYS_setgroups, 0, NULL) < 0)
-		if (errno != EPERM)  /* in a user namespace it may be denied */
-			die("set the groups of %s:", r->user);
-	if ((r->gid || getauxval(AT_GID) || getauxval(AT_EGID)) && setresgid(r->gid, r->gid, r->gid) < 0)
-		die("become group %u:", (unsigned int)r->gid);
-	if ((r->uid || getauxval(AT_UID)) && setresuid(r->uid, r->uid, r->uid) < 0)
-		die("become user %s:", r->user);
-	if (r->uid)
-		keep = ambient;
-	if (sys_capset(keep | loader, keep | loader, keep) < 0)
-		die("set capabilities:");
-	for (cap = 0; ambient >> cap && cap < 64; cap++)
-		if (ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
-			die("raise ambient capability %s (needs Linux 4.3):", capabilities[cap]);
-	if (p->no_new_privileges == YES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		die("set no_new_privs (needs Linux 3.5):");
+	user_take(&(struct rights){
+		.uid = r->uid, .gid = r->gid, .groups = r->groups, .ngroups = r->ngroups,
+		.bounding = r->keep, .effective = keep, .permitted = keep, .inheritable = keep, .ambient = ambient,
+		.loader = (r->filter || r->profile) && p->no_new_privileges != YES ? CAP_BIT(SYS_ADMIN) : 0,
+		.no_new_privileges = p->no_new_privileges == YES,
+	});
 }

@@ -60,7 +60,7 @@ parse(const char *word, uint32_t *base, uint32_t *n)
 		return -1;
 	if (colon)
 		*n = (uint32_t)number;
-	if (!parse_number(colon ? fmt("%.*s", (int)(colon - word), word) : word, 0, UINT32_MAX, &number))
+	if (!parse_number(colon ? xstrndup(word, (size_t)(colon - word)) : word, 0, UINT32_MAX, &number))
 		return -1;
 	*base = (uint32_t)number;
 	return (uint64_t)*base + *n > UINT32_MAX ? -1 : USERS_BASE;  /* the last id means none: chown(2) */
@@ -300,10 +300,8 @@ map_tree(struct run *r, bool loud)
 static const char *
 why_unmapped(const struct run *r)
 {
-	struct statfs fs;
-
 	return errno == ENOSYS ? "Linux 5.12 is needed" : errno == EPERM ? "only who owns the file system may"
-	    : fmt("its file system does not take them, type %#lx", fstatfs(r->tree, &fs) == 0 ? (unsigned long)fs.f_type : 0UL);
+	    : fmt("%s does not take them", place_type(r->tree));
 }
 
 /*
@@ -558,7 +556,7 @@ userns_receive(const struct plan *p, struct run *r)
 	ssize_t got;
 
 	/* a link of the tree may lead to any fd of ours: from here on none leads to the host */
-	const int keep[] = { wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->exe, r->hand[1] };
+	const int keep[] = { wirefd, r->notify, r->relay[0], r->relay[1], r->relay[2], r->hand[1] };
 
 	if (!r->userns)
 		return;
@@ -574,7 +572,7 @@ userns_receive(const struct plan *p, struct run *r)
 	if (got < 0 || sys_recv(r->hand[1], note, 1, &r->procfs, NULL) != 1 || sys_recv(r->hand[1], note, 1, NULL, NULL) != 0)
 		die("wait for the mounts:");
 	close(r->hand[1]);
-	if (syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+	if (sys_set_groups(0, NULL) < 0 || sys_set_group(0) < 0 || sys_set_user(0) < 0)
 		die("become the machine's root:");
 	if (setns(mounts, CLONE_NEWNS) < 0 || chdir("/") < 0)
 		die("enter the mounts:");

@@ -17,8 +17,10 @@
 #include "util.h"
 
 const char *speaker = "nspawn-lite: ";
+const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec", days[] = "SunMonTueWedThuFriSat";
 bool verbose, mute;
 int wirefd = -1;
+bool (*overheard)(int kind, const char *text);
 
 static void
 put(int fd, const char *s, size_t len)
@@ -90,8 +92,10 @@ vsay(int kind, int status, const char *text, va_list ap)
 		if (send(wirefd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && (errno == EPERM || errno == ENOSYS))
 			(void)!write(wirefd, line, len);
 	} else {
-		line[len++] = '\n';
-		put(2, line, len);
+		if (!overheard || !overheard(kind, line + head)) {
+			line[len++] = '\n';
+			put(2, line, len);
+		}
 	}
 	errno = saved;
 }
@@ -124,6 +128,12 @@ die_with(int status, const char *text, ...)
 	vsay(NOTE_DEATH, status, text, ap);
 	va_end(ap);
 	leave(status);
+}
+
+char *
+lacks(const char *what, const char *option)
+{
+	return fmt("this kernel has no %s (CONFIG_%s)", what, option);
 }
 
 void
@@ -232,20 +242,37 @@ xstrdup(const char *s)
 }
 
 char *
+xstrndup(const char *s, size_t n)
+{
+	n = strnlen(s, n);
+	return memcpy(xalloc(n + 1), s, n);
+}
+
+char *
+vfmt(const char *text, va_list ap)
+{
+	va_list again;
+	char *s;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, text, again);
+	va_end(again);
+	if (n < 0)
+		die("format:");
+	s = xalloc((size_t)n + 1);
+	vsnprintf(s, (size_t)n + 1, text, ap);
+	return s;
+}
+
+char *
 fmt(const char *text, ...)
 {
 	va_list ap;
 	char *s;
-	int n;
 
 	va_start(ap, text);
-	n = vsnprintf(NULL, 0, text, ap);
-	va_end(ap);
-	if (n < 0)
-		die("format:");
-	s = xalloc((size_t)n + 1);
-	va_start(ap, text);
-	vsnprintf(s, (size_t)n + 1, text, ap);
+	s = vfmt(text, ap);
 	va_end(ap);
 	return s;
 }
@@ -286,6 +313,12 @@ grow(char ***list, const char *word)
 	}
 	(*list)[n] = (char *)(uintptr_t)word;
 	(*list)[n + 1] = NULL;
+}
+
+const char *
+behind(const char *word)
+{
+	return word + strlen(word) + 1;
 }
 
 bool
@@ -497,6 +530,26 @@ read_all(int fd, char *buf, size_t size)
 	}
 	buf[got] = 0;
 	return (ssize_t)got;
+}
+
+char *
+read_whole(int fd, size_t most, size_t *len)
+{
+	size_t room = most + 2;
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	/* of pipes, which "-" and "/dev/stdin" may be, nobody knows it */
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size <= most)
+		room = (size_t)st.st_size + 2;
+	text = xalloc(room);
+	n = read_all(fd, text, room);
+	errno = n > (ssize_t)most ? EFBIG : errno;
+	*len = (size_t)n;
+	return n < 0 || n > (ssize_t)most ? NULL : text;
 }
 
 ssize_t

@@ -9,9 +9,20 @@
 
 /* of what most commands, and those that stay, never touch: it lies apart, see own_ldflags */
 #define APART __attribute__((aligned(64)))
+#define ALONE __attribute__((noinline))  /* it is larger where gcc puts it into who calls it */
 #define LEN(a)    (sizeof(a) / sizeof((a)[0]))
 #define VERSION   "0.1"
+extern const char months[], days[];  /* "JanFeb...", "SunMon...": three letters each */
 #define PRINTF(n) __attribute__((format(printf, n, n + 1)))
+/* rows of a table that stand there if a switch of config.h is 1, or 0 */
+#define IF(with, ...)     IF_IS(with, __VA_ARGS__)
+#define IF_NOT(with, ...) IF_NOT_IS(with, __VA_ARGS__)
+#define IF_IS(with, ...)     IF_##with(__VA_ARGS__)
+#define IF_NOT_IS(with, ...) IF_NOT_##with(__VA_ARGS__)
+#define IF_0(...)
+#define IF_1(...) __VA_ARGS__
+#define IF_NOT_0(...) __VA_ARGS__
+#define IF_NOT_1(...)
 
 /* exit statuses of our own; see env(1) for the last two */
 enum { FAIL = 1, CANNOT_EXEC = 126, NOT_FOUND = 127 };
@@ -44,23 +55,28 @@ void warn(const char *fmt, ...) PRINTF(1);  /* say it and go on; quiet does not 
 void say(const char *fmt, ...) PRINTF(1);   /* only with -v */
 void print(int fd, const char *fmt, ...) PRINTF(2);  /* whole, or not at all */
 void tame(char *s);  /* no control characters, in place */
+char *lacks(const char *what, const char *option);  /* fresh: "this kernel has no WHAT (CONFIG_OPTION)" */
 void vsay(int kind, int status, const char *fmt, va_list ap);
+extern bool (*overheard)(int kind, const char *text);  /* who is told what is said here; true: that was enough */
 
 /* memory is never freed: planning ends with exec or exit; both die when there is none */
 void *xalloc(size_t size);  /* zeroed */
 char *xstrdup(const char *s);
+char *xstrndup(const char *s, size_t n);
 /*
  * Room to work in until a machine runs, the same for each call with a place, which is NULL at first: zeroed, and 0 again
  * after sys_slim, where it takes no memory until it is written to again
  */
 void *scratch_room(void **place, size_t size);
 void scratch_empty(void);
+char *vfmt(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 char *fmt(const char *fmt, ...) PRINTF(1);
 void *room_for_one(void *array, size_t n, size_t size);  /* where an array of n is that gets one more; it gets no other way */
 void grow(char ***list, const char *word);  /* append to a NULL-ended list; word is not copied */
 size_t count(char *const *list);
 
 bool streq(const char *a, const char *b);
+const char *behind(const char *word);  /* the next, where there is a 0 between them */
 const char *after(const char *s, const char *prefix);  /* rest of s behind prefix, or NULL */
 int parse_bool(const char *s);  /* 1, 0, or -1 */
 bool parse_number(const char *s, long long min, long long max, long long *out);  /* decimal, all of s */
@@ -77,6 +93,7 @@ bool utf8_clean(const char *s);  /* valid UTF-8 without control characters */
 int drop(int fd);
 /* bytes read until the end or size - 1, ended with 0; -1 with errno */
 ssize_t read_all(int fd, char *buf, size_t size);
+char *read_whole(int fd, size_t most, size_t *len);  /* ended with 0; NULL with errno, EFBIG: it has more bytes */
 ssize_t read_at(int dir, const char *path, char *buf, size_t size);  /* a small file: in one read */
 /* write a whole file; made with mode if missing, never through a symlink; -1 with errno */
 int write_at(int dir, const char *path, mode_t mode, const char *text);
@@ -100,19 +117,36 @@ void format_id128(const uint8_t id[16], char out[33]);
 /* calls to take for missing, by name, comma separated: tests set it from NSPAWN_LITE_DENY */
 void sys_deny(const char *names);
 bool sys_denied(const char *name);  /* one of those by its own name? errno is ENOSYS then */
+bool sys_has(const char *call);  /* those that check names */
 
+int sys_open_dir(int dir, const char *name);  /* to read, if it is one, and no link */
 enum { IN_DIR = 1, IN_REGULAR = 2 };
 /* open below dir as if dir were /: no link leads out, no FIFO blocks; kind is checked. 5.6, else by hand */
 int sys_open_in(int dir, const char *path, int flags, int kind);
 /* close all fds from low on but those of keep (-1 is none). 5.9, else through /proc/self/fd, else one by one */
 void sys_close_but(int low, const int *keep, size_t n);
+int sys_access(int dir, const char *path, int mode);  /* faccessat(2) without flags, for which libc makes processes */
 int sys_pivot_root(const char *new_root, const char *put_old);
+/*
+ * An empty tmpfs; options begin with mode=. Where there is none, ramfs, which every kernel has, and which knows of no
+ * other option: then 1. -1 with errno
+ */
+int sys_mount_memory(const char *place, unsigned long flags, const char *options);
+int sys_set_groups(size_t n, const gid_t *groups);  /* of a process without threads, as the two below */
+int sys_set_group(gid_t gid);  /* real, effective and saved */
+int sys_set_user(uid_t uid);
 int sys_capget(uint64_t *permitted);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int sys_join_session_keyring(void);
-/* filter the calls of this process and what it becomes; EINVAL: the kernel cannot. 3.5, without a slower CPU 4.17 */
+/*
+ * Filter the calls of this process and what it becomes; EINVAL: the kernel cannot. 3.5, with most flags 3.17 or later;
+ * before 5.16 one without SPEC_ALLOW, which is done without before 4.17, would switch the CPU's speculation off. The
+ * listener, if that is asked for
+ */
+enum { SECCOMP_TSYNC = 1, SECCOMP_LOG = 2, SECCOMP_SPEC_ALLOW = 4, SECCOMP_LISTENER = 8, SECCOMP_WAIT_KILLABLE = 32 };
 struct sock_fprog;
-int sys_seccomp(const struct sock_fprog *filter);
+int sys_seccomp(const struct sock_fprog *filter, unsigned int flags);
+bool sys_seccomp_knows(uint32_t action);  /* SECCOMP_RET_*, newer than 4.13 */
 void sys_default_signal(int sig);  /* any, those too that libc keeps for itself */
 /* what a name in dir is, or dir itself when it is ""; no link is followed and nothing mounted for it. 4.11, else by other calls */
 struct look {
@@ -122,6 +156,7 @@ struct look {
 	dev_t rdev;
 	int64_t sec, read_sec;  /* last modified, last read */
 	uint32_t nsec, read_nsec, mode, uid, gid, nlink;
+	bool below;       /* it is not the top of its mount, for sure (5.8) */
 };
 int sys_look(int dir, const char *name, struct look *l);
 /*
@@ -139,6 +174,7 @@ int sys_move_mount(int from, const char *fromname, int to, const char *toname, u
 int sys_fsmount(const char *type, const char *options, unsigned int attributes);
 /* set or clear MOUNT_ATTR_* below path with all under it. 5.12 */
 int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
+int sys_mount_apart(int fd);  /* what sys_open_tree gave: read-only, and no mount of others' comes or goes there. 5.12 */
 /*
  * A child in new namespaces (CLONE_NEW*), in cgroup (fd, or -1), running fn, which must not return.
  * It may share our memory, and we then sleep until it has exec'd or ended: so it tells us all it
@@ -162,8 +198,16 @@ int sys_mount_private(const char *type, const char *options);
 /* a BPF program of n instructions that decides on devices, as an fd; attach it to a group of cgroup2. 4.15 */
 int sys_device_program(const void *code, size_t n);
 int sys_device_attach(int group, int program);
+/*
+ * A second thread gains something: there is another processor, and a wait that sleeps. libc's spin for ever where there
+ * is no futex: without CONFIG_FUTEX, and on 32 bits without CONFIG_COMPAT_32BIT_TIME
+ */
+bool sys_has_threads(void);
+int sys_raise_loopback(void);  /* of our network namespace; -1 with errno */
 /* give back what a waiting supervisor does not need */
 void sys_slim(void);
+/* a new socket of AF_UNIX, connected to a path, or bound to it, however long that is. -1 with errno */
+int sys_named_socket(int type, const char *path, bool make);
 /* send data with an fd (or -1); receive the same. -1 with errno */
 ssize_t sys_send(int sock, const void *data, size_t len, int fd);
 ssize_t sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender);
@@ -173,6 +217,7 @@ ssize_t sys_recv(int sock, void *data, size_t len, int *fd, pid_t *sender);
  * lives as long as the fd, a process in it, or a mount that is idmapped by it. -1 with errno.
  */
 int sys_userns(const char *uid_map, const char *gid_map);
+bool sys_within_users(void);  /* our own is not the first one: no node of a device can be made */
 /* show a copy of a mount (sys_open_tree) with the ids of a user namespace. 5.12, and the file system must agree */
 int sys_mount_idmap(int tree, int userns, bool recursive);
 
@@ -182,6 +227,8 @@ struct sha256 { uint32_t state[8]; uint64_t length; uint8_t block[64]; };
 void sha256_begin(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t len);
 void sha256_end(struct sha256 *s, uint8_t digest[32]);
+void sha256_name(struct sha256 *s, char name[72]);  /* the same as "sha256:" and hex digits */
+void sha256_text(const void *data, size_t len, char name[72]);  /* of all of it */
 
 /* ---- walk.c: the way through a tree ---------------------------------------- */
 
@@ -209,6 +256,7 @@ int walk_up(struct walk *w, int *left);
 const struct walk_entry *walk_next(struct walk *w, bool *failed);  /* NULL at the end of where we are, or failed with errno */
 struct walk_open *walk_at(struct walk *w, size_t depth);  /* depth - 1: where we are; the same place for each WALK_WINDOW */
 bool walk_is_mount(const struct walk *w, const struct look *l);  /* of what is where we are; of a file, any thread may ask */
+bool walk_mounted(const char *path, bool below);  /* is a mount at a path without links, or below it */
 char *walk_place(const char *path, bool beyond, const char *name);  /* fresh, for people: ".", "a/b", of what is deep ".../b" */
 int walk_source(int dir, const char *name, int flags);  /* to read; that does not change when it was read, where we may have it so */
 int walk_above(int fd, uint64_t dev, uint64_t ino);  /* the directory above, which must be this; dev may be WALK_ANY */
@@ -322,6 +370,7 @@ ssize_t stream_get(struct stream *s, const uint8_t **at, size_t most);
 ssize_t stream_peek(struct stream *s, const uint8_t **at);  /* the same, all that is there, and takes nothing */
 ssize_t stream_read(struct stream *s, void *buf, size_t n);  /* n bytes, fewer only at the end */
 const char *stream_why(const struct stream *s);   /* a sentence without a name: "it ends in the middle of ..." */
+void stream_sum(struct stream *s, struct sha256 *sum);  /* just opened: add all that comes out, as it is taken */
 void stream_close(struct stream *s);              /* ends its thread and filters, at any moment */
 
 /* the other way: pack what is put, and write it to an fd that stays the caller's */
@@ -364,6 +413,7 @@ struct tar *tar_open(struct stream *s);
 int tar_next(struct tar *t, struct tar_entry **e);  /* 1; 0 at the end; -1: see tar_why. The entry stays until the next call */
 /* of the file's data, as it stands there (of a sparse one its pieces), until 0; what is not taken is passed over */
 ssize_t tar_data(struct tar *t, const uint8_t **at);
+uint64_t tar_at(const struct tar *t);               /* the data of an entry that is not sparse begin there, in multiples of 512 */
 const char *tar_why(const struct tar *t);
 void tar_close(struct tar *t);
 int tar_put(struct sink *s, const struct tar_entry *e);  /* its header, pax where ustar does not do; size bytes of data (or of pieces) follow */
@@ -372,8 +422,12 @@ int tar_finish(struct sink *s);                     /* the end of the archive */
 
 /* ---- unpack.c: an archive becomes a tree --------------------------------------- */
 
-/* it is a layer of an OCI image: .wh.NAME and .wh..wh..opq take away what is there, and default ACLs there hand nothing down */
-enum { UNPACK_WHITEOUTS = 1 };
+/*
+ * UNPACK_WHITEOUTS: it is a layer of an OCI image: .wh.NAME and .wh..wh..opq take away what is there, and default ACLs
+ * there hand nothing down. UNPACK_HOLES: of files larger than UNPACK_HOLE nothing is written: each is a hole that is sticky,
+ * and its mtime counts blocks of 512 bytes to where it begins in the archive
+ */
+enum { UNPACK_WHITEOUTS = 1, UNPACK_HOLES = 2, UNPACK_HOLE = 4 << 20 };
 /*
  * All of it below dir, an open directory, from where nothing leads out whatever it says. -1: *why is a sentence that names
  * the entry. Free space and inodes are looked at on the way.
@@ -420,7 +474,8 @@ enum { IS_TAR = 1, IS_DISK = 2, IS_QCOW2 = 4, IS_PACKED = 8, IS_NOTHING = 16 };
 const char *disk_alien(const uint8_t *head, size_t len, int taken);
 /*
  * A loop device for a part of a file or block device, which goes with its last user; an fd of it. *path is for mount(2): its
- * node, or /proc/self/fd/N where there is none. size 0: all. -1 with errno; ENODEV, ENXIO: the kernel has no loop devices
+ * node, or /proc/self/fd/N where there is none. size 0: all; UINT64_MAX: as a disk with partitions. -1 with errno; ENODEV,
+ * ENXIO: the kernel has no loop devices
  */
 int disk_loop(int fd, uint64_t offset, uint64_t size, bool read_only, char **path);
 
@@ -436,7 +491,8 @@ struct fetch {
 	bool stay;               /* follow no redirect: location says where to */
 	/* answered; until fetch_close; NULL: not said */
 	int status;              /* 200, 206, 304, 404, ... */
-	char *etag, *last_modified, *type, *location, *authenticate, *docker_digest;
+	char *etag, *last_modified, *type, *location, *docker_digest;
+	char *authenticate;      /* all of them, with commas between; "": said by a program that tells of a status only */
 	int64_t modified;        /* seconds since 1970; -1: not said */
 	uint64_t length;         /* of what follows; UINT64_MAX: not said */
 	char *final_url;         /* after redirects */
@@ -448,6 +504,7 @@ struct fetch {
 bool fetch_valid(const char *url);
 /* a valid URL as it may be shown and kept: with a path, and without "name:password@", which its server gets from now on */
 const char *fetch_login(const char *url);
+char *fetch_basic(const char *login);  /* a header: login is "name:password" as a URL has it */
 int fetch_open(struct fetch *f);     /* 0 once the answer's head is there, whatever status; -1: f->why */
 void fetch_close(struct fetch *f);
 /* a whole small file, ended with 0; -1: *why, status 0 or what it is. Nothing else than 200 is a success */
@@ -463,6 +520,29 @@ bool sums_signed(const char *list);  /* its signature is in it */
  * it is not; -1: nobody can say, *why. said: gpgv's own words, or NULL
  */
 int sums_verify(char *list, const char *signature, size_t len, const char *keyring, const char **why, char **said);
+
+/* ---- json.c: JSON (RFC 8259), of strangers -------------------------------------------- */
+
+enum { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+struct json {
+	uint8_t kind;
+	const char *name;        /* of a member of an object; else NULL */
+	const char *text;        /* of a string: UTF-8 without 0; of a number: as it stands there */
+	struct json *first, *next;  /* of what is in an array or object; what follows it there */
+};
+/*
+ * An object or array, which must be all of text. That is changed, and stays the caller's, as long as there are values. At
+ * most 64 deep and 131072 values. NULL: *why is a sentence without a name
+ */
+const struct json *json_parse(char *text, size_t len, const char **why);
+/* all of these take NULL for what they look in, and take null for what is not there; a path is "linux.resources" */
+const struct json *json_member(const struct json *in, const char *name);  /* whose name may have dots in it */
+const struct json *json_get(const struct json *in, const char *path);     /* "": in itself */
+const char *json_string(const struct json *in, const char *path);         /* NULL: no string */
+bool json_true(const struct json *in, const char *path);
+bool json_number(const struct json *in, const char *path, long long min, long long max, long long *out);  /* whole ones */
+bool json_u64(const struct json *in, const char *path, uint64_t *out);
+const struct json *json_first(const struct json *in, const char *path);   /* of an array or object; NULL: empty, or none */
 
 /* ---- netlink.c: netlink(7), rtnetlink(7) -------------------------------------- */
 
@@ -528,7 +608,6 @@ int nl_find_link(struct nl *nl, const char *name, int index, struct nl_link *l);
 int nl_delete_link(struct nl *nl, int index);
 int nl_raise(struct nl *nl, int index);
 bool nl_permanent_mac(const char *name, uint8_t mac[6]);  /* that of the hardware, by ethtool */
-int nl_raise_loopback(void);  /* in our network namespace; -1 with errno */
 /* RTM_NEWADDR (again: no error) or RTM_DELADDR; addresses in the order of the wire */
 int nl_address(struct nl *nl, int type, int index, int family, const void *address, int prefix);
 /*

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "nspawn-lite.h"
-#include CONFIG
 
 #define FLAG(f)   A_FLAG, offsetof(struct ask, f), NULL
 #define STR(f, arg)  A_STR, offsetof(struct ask, f), arg
@@ -12,6 +11,14 @@
 #define WORD(f, words) A_WORD, offsetof(struct ask, f), words
 #define IGNORED(arg) A_IGNORED, 0, arg
 #define REFUSED(arg) A_REFUSED, 0, arg
+
+enum { ASKED = WITH_MACHINES || WITH_IMAGES || WITH_LIMITS };  /* there are verbs with options */
+
+#if WITH_HELP
+#define H(text) text
+#else
+#define H(text) NULL
+#endif
 
 static const struct option {
 	const char *name;
@@ -21,58 +28,67 @@ static const struct option {
 	const char *arg;  /* what its argument is; of A_WORD its words */
 	const char *help; /* NULL: not told */
 } options[] = {
-	{ "help",            'h', FLAG(help),                "show this text" },
-	{ "version",          0,  FLAG(version),             "show the version" },
-	{ "quiet",           'q', FLAG(quiet),               "say nothing about our own doings" },
-	{ "all",             'a', FLAG(all),                 "hidden and empty too; start, stop, clean: all" },
-	{ "full",            'l', FLAG(full),                "shorten nothing" },
-	{ "no-legend",        0,  FLAG(no_legend),           "no header and no footer" },
-	{ "output",          'o', STR(output, "MODE"),       "table, json or json-pretty" },
-	{ "json",             0,  WORD(json_mode, "off|short|pretty"), "the same: off, short or pretty" },
-	{ NULL,              'j', FLAG(json),                "short for --output=json" },
-	{ "property",        'p', LIST(property, "NAME"),    "show only this one" },
-	{ NULL,              'P', STR(only, "NAME"),         "show only its value" },
-	{ "value",            0,  FLAG(value),               "values without NAME=" },
-	{ "image-root",       0,  STR(image_root, "DIR"),    "the images of DIR only" },
-	{ "force",            0,  FLAG(force),               "in place of what is there" },
-	{ "replace",          0,  FLAG(replace),             "the same, and keep that as NAME.old" },
-	{ "read-only",        0,  FLAG(read_only),           "make it read-only" },
-	{ "copy",             0,  FLAG(copy),                "clone: a copy that shares nothing" },
+	{ "help",            'h', FLAG(help),                H("show this text") },
+	{ "version",          0,  FLAG(version),             H("show the version") },
+	{ "quiet",           'q', FLAG(quiet),               H("say nothing about our own doings") },
+	{ "all",             'a', FLAG(all),                 H("hidden and empty too; start, stop, clean: all") },
+	{ "full",            'l', FLAG(full),                H("shorten nothing") },
+	{ "no-legend",        0,  FLAG(no_legend),           H("no header and no footer") },
+	{ "output",          'o', STR(output, "MODE"),       H("table, json or json-pretty") },
+	{ "json",             0,  WORD(json_mode, "off|short|pretty"), H("the same: off, short or pretty") },
+	{ NULL,              'j', FLAG(json),                H("short for --output=json") },
+	{ "property",        'p', LIST(property, "NAME"),    H("show only this one") },
+	{ NULL,              'P', STR(only, "NAME"),         H("show only its value") },
+	{ "value",            0,  FLAG(value),               H("values without NAME=") },
+	{ "image-root",       0,  STR(image_root, "DIR"),    H("the images of DIR only") },
+	{ "force",            0,  FLAG(force),               H("in place of what is there") },
+	{ "replace",          0,  FLAG(replace),             H("the same, and keep that as NAME.old") },
+	{ "read-only",        0,  FLAG(read_only),           H("make it read-only") },
+	{ "copy",             0,  FLAG(copy),                H("clone: a copy that shares nothing") },
 #if WITH_IMPORT
-	{ "format",           0,  STR(format, "FORMAT"),     "export: uncompressed, gzip, xz, bzip2 or zstd" },
-	{ "level",            0,  STR(level, "N"),           "export: of gzip, 1 (fast) to 9 (small)" },
+	{ "format",           0,  STR(format, "FORMAT"),     H("export: uncompressed, gzip, xz, bzip2 or zstd") },
+	{ "level",            0,  STR(level, "N"),           H("export: of gzip, 1 (fast) to 9 (small)") },
 #if WITH_PULL
-	{ "verify",           0,  WORD(verify, "no|checksum|signature"), "pull: what is checked (signature)" },
-	{ "keep-download",    0,  WORD(keep_download, "yes|no"), "pull: keep what was fetched, hidden, too" },
+	{ "verify",           0,  WORD(verify, "no|checksum|signature"), H("pull: what is checked (signature)") },
+	{ "keep-download",    0,  WORD(keep_download, "yes|no"), H("pull: keep what was fetched, hidden, too") },
+	{ NULL,              'N', FLAG(no_download),         H("--keep-download=no") },
+#if WITH_OCI
+	{ "platform",         0,  STR(platform, "ARCH"),     H("import-oci, pull-oci: such as arm/v7 (the host's)") },
+	{ "dkr-index-url",    0,  STR(index_url, "URL"),     H("pull-oci: the registry of a REF that names none") },
 #endif
-	{ "progress",         0,  STR(progress, "yes|no|auto"), "progress on stderr; auto: at a terminal" },
 #endif
-	{ "no-sync",          0,  FLAG(no_sync),             "do not wait until all is on the disk" },
+	{ "progress",         0,  STR(progress, "yes|no|auto"), H("progress on stderr; auto: at a terminal") },
+#endif
+	{ "no-sync",          0,  FLAG(no_sync),             H("do not wait until all is on the disk") },
 #if WITH_MACHINES
-	{ "max-addresses",    0,  STR(max_addresses, "N|all"), "list, status: at most so many addresses" },
-	{ "lines",           'n', STR(lines, "N"),           "the last N lines (status: 10)" },
-	{ "follow",          'f', FLAG(follow),              "logs: go on with what comes" },
-	{ "signal",          's', STR(signal, "SIGNAL"),     "kill: this one (TERM)" },
-	{ "kill-whom",        0,  STR(kill_whom, "leader|all"), "kill: PID 1, or all processes (all)" },
+	{ "max-addresses",    0,  STR(max_addresses, "N|all"), H("list, status: at most so many addresses") },
+	{ "lines",           'n', STR(lines, "N"),           H("the last N lines (status: 10)") },
+	{ "follow",          'f', FLAG(follow),              H("logs: go on with what comes") },
+	{ "signal",          's', STR(signal, "SIGNAL"),     H("kill: this one (TERM)") },
+	{ "kill-whom",        0,  STR(kill_whom, "leader|all"), H("kill: PID 1, or all processes (all)") },
 	{ "kill-who",         0,  STR(kill_whom, "leader|all"), NULL },
-	{ "uid",              0,  STR(uid, "USER"),          "shell, exec: as this user (root)" },
+	{ "uid",              0,  STR(uid, "USER"),          H("shell, exec: as this user (root)") },
 	{ "user",            'u', STR(uid, "USER"),          NULL },
-	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), "shell, exec: set a variable" },
-	{ "chdir",            0,  STR(chdir, "PATH"),        "exec: start in PATH" },
-	{ "tty",             't', FLAG(tty),                 "exec: with a terminal of the machine's own" },
-	{ "mkdir",            0,  FLAG(mkdir),               "bind: make the place" },
-	{ "now",              0,  FLAG(now),                 "enable, disable: start or stop it, too" },
-	{ "foreground",      'F', FLAG(foreground),          "start: stay until it has ended" },
-	{ "notify-fd",        0,  STR(notify_fd, "N"),       "start -F: write a line to it when it is ready" },
-	{ "no-block",         0,  FLAG(no_block),            "stop: do not wait until it has ended" },
-	{ "timeout",          0,  STR(timeout, "SECONDS"),   "stop, wait: at most so long" },
+	{ "setenv",          'E', LIST(setenv, "NAME[=VALUE]"), H("shell, exec: set a variable") },
+	{ "chdir",            0,  STR(chdir, "PATH"),        H("exec: start in PATH") },
+	{ "tty",             't', FLAG(tty),                 H("exec: with a terminal of the machine's own") },
+	{ "mkdir",            0,  FLAG(mkdir),               H("bind: make the place") },
+	{ "now",              0,  FLAG(now),                 H("enable, disable: start or stop it, too") },
+#if WITH_SETTINGS
+	{ "settings",         0,  STR(settings, "MODE"),     H("start: read .nspawn files") },
 #endif
-	{ "runner",           0,  STR(runner, "nspawn"),     NULL },
-	{ "class",            0,  STR(class, "machine"),     "machine is the only class there is" },
+	{ "foreground",      'F', FLAG(foreground),          H("start: stay until it has ended") },
+	{ "notify-fd",        0,  STR(notify_fd, "N"),       H("start -F: write a line to it when it is ready") },
+	{ "no-block",         0,  FLAG(no_block),            H("stop: do not wait until it has ended") },
+	{ "timeout",          0,  STR(timeout, "SECONDS"),   H("stop, wait: at most so long") },
+#endif
+	{ "runner",           0,  WORD(runner, "nspawn"),    NULL },
+	{ "class",            0,  STR(class, "machine"),     H("machine is the only class there is") },
 	{ NULL,              'm', IGNORED(NULL),             NULL },
 	{ "no-pager",         0,  IGNORED(NULL),             NULL },
 	{ "no-ask-password",  0,  IGNORED(NULL),             NULL },
 	{ "system",           0,  IGNORED(NULL),             NULL },
+	{ NULL,              'V', REFUSED(NULL),             "nspawn is the only runner" },
 	{ "host",            'H', REFUSED("HOST"),           "log in there, and call it there" },
 	{ "machine",         'M', REFUSED("NAME"),           "there is no manager inside to ask" },
 };
@@ -164,6 +180,8 @@ parse_long(struct ask *a, char ***words)
 	const struct option *o = find(word, len);
 
 	value = word[len] ? word + len + 1 : NULL;
+	if (!*speaker && !value && streq(o->name, "user"))  /* as the original has it since 259; --uid is the other */
+		die("--user: there is one manager only, the system's");
 	if (value && !takes_argument(o))
 		verb_misuse(fmt("option '--%s' doesn't allow an argument", o->name));
 	if (!value && takes_argument(o)) {
@@ -181,6 +199,8 @@ parse_short(struct ask *a, char ***words)
 	const struct option *o;
 
 	for (; *c; c++) {
+		if (streq(verb_called, "importctl") && strchr("PSC", *c))
+			die("--class=%s: there are images of machines only", (char[]){ *c, 0 });
 		o = find_letter(*c);
 		if (!takes_argument(o)) {
 			set(a, o, NULL);
@@ -197,6 +217,8 @@ parse_short(struct ask *a, char ***words)
 void
 ask_parse(struct ask *a, char **words, bool front)
 {
+	if (!ASKED)
+		return;
 	a->words = xalloc(4 * sizeof(*a->words));  /* as grow begins one */
 	for (; *words; words++) {
 		if (front && (**words != '-' || !(*words)[1] || streq(*words, "--"))) {
@@ -209,7 +231,7 @@ ask_parse(struct ask *a, char **words, bool front)
 				grow(&a->words, *words);
 			break;
 		}
-		if (**words != '-' || !(*words)[1])
+		if (**words != '-' || !(*words)[1] || (*words)[1] == ':')  /* -:TAG: standard input */
 			grow(&a->words, *words);
 		else if ((*words)[1] == '-')
 			parse_long(a, &words);
@@ -220,6 +242,8 @@ ask_parse(struct ask *a, char **words, bool front)
 		grow(&a->property, a->only);
 		a->value = true;
 	}
+	if (a->no_download)
+		a->keep_download = NO;
 	if (a->class && !streq(a->class, "machine"))
 		die("--class=%s: there are images of machines only", a->class);
 	if (a->image_root && !*a->image_root)
@@ -230,13 +254,15 @@ ask_parse(struct ask *a, char **words, bool front)
 int
 ask_output(const struct ask *a)
 {
+	if (!ASKED)
+		return -1;
 	/* and those of journalctl(1), which say nothing of a table */
 	static const char modes[] = "table|json|json-pretty|short|short-full|short-iso|short-iso-precise|short-precise|"
 	                            "short-monotonic|short-delta|short-unix|verbose|export|cat|with-unit|json-sse|json-seq";
 	int mode = a->output ? word_index(modes, a->output) : OUT_TABLE;
 
 	if (mode < 0 && streq(a->output, "help")) {
-		print(1, "table\njson\njson-pretty\n");
+		print(1, "%s\n", modes);
 		exit(0);
 	}
 	if (mode < 0)
@@ -256,6 +282,8 @@ ask_help(void)
 	const struct option *o;
 	char *left;
 
+	if (!ASKED)
+		return;
 	for (o = options; o < options + LEN(options); o++) {
 		if (!o->help)
 			continue;
@@ -273,6 +301,8 @@ ask_completion(void)
 {
 	const struct option *o;
 
+	if (!ASKED)
+		return;
 	for (o = options; o < options + LEN(options); o++)
 		if (o->help) {
 			if (o->letter)
@@ -288,6 +318,8 @@ ask_manual(void)
 {
 	const struct option *o;
 
+	if (!ASKED)
+		return;
 	print(1, ".Ss Options of verbs\n.Bl -tag -width indent\n");
 	for (o = options; o < options + LEN(options); o++) {
 		if (!o->help)

@@ -152,12 +152,48 @@ walk_is_mount(const struct walk *w, const struct look *l)
 	return S_ISDIR(l->mode) && w->depth && l->dev != w->level[w->depth - 1].dev && l->ino != SUBVOLUME;
 }
 
+bool
+walk_mounted(const char *path, bool below)
+{
+	enum { WHERE = 4 };  /* the field of mountinfo in proc(5): spaces and the like are \040 there */
+	int fd = openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), field = 0, octal = 0, byte = 0;
+	const char *same = path;  /* as much as is the same; NULL: another path */
+	char buf[4096], *c;
+	bool found = false;
+	ssize_t n;
+
+	while (!found && (n = read(fd, buf, sizeof(buf))) > 0)
+		for (c = buf; c < buf + n && !found; c++) {
+			if (*c == '\n') {
+				field = 0;
+				same = path;
+			} else if (*c == ' ') {
+				found = field++ == WHERE && same && !*same;
+			} else if (field != WHERE || !same) {
+				continue;
+			} else if (*c == '\\') {
+				octal = 3;
+				byte = 0;
+			} else {
+				byte = octal ? byte * 8 + *c - '0' : (unsigned char)*c;
+				if (octal && --octal)
+					continue;
+				found = below && !*same && byte == '/';
+				same = (unsigned char)*same == byte ? same + 1 : NULL;
+			}
+		}
+	drop(fd);
+	return found;
+}
+
 char *
 walk_place(const char *path, bool beyond, const char *name)
 {
-	char *s;
-	int n = asprintf(&s, "%s%s%s", beyond ? "..." : path, (*path || beyond) && *name ? "/" : "",
-	                 *name || *path || beyond ? name : ".");
+	size_t room = strlen(path) + strlen(name) + sizeof(".../.");
+	char *s = malloc(room);
 
-	return n < 0 ? NULL : s;
+	if (s)
+		snprintf(s, room, "%s%s%s", beyond ? "..." : path, (*path || beyond) && *name ? "/" : "",
+		         *name || *path || beyond ? name : ".");
+	return s;
 }

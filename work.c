@@ -22,7 +22,7 @@ work_name(const char *upper)
 int
 work_open(int above, const char *name, uid_t owner)
 {
-	int fd = openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = sys_open_dir(above, name);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -38,7 +38,7 @@ work_open(int above, const char *name, uid_t owner)
 static void
 empty(int above, const char *name, int depth)
 {
-	int fd = openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), most = 10000;
+	int fd = sys_open_dir(above, name), most = 10000;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
 
@@ -112,7 +112,7 @@ work_sweep(const char *note, int held)
 	above = open_straight(path);
 	if (above < 0)
 		return;
-	lock = openat(above, inside ? "." : fmt("%.*s", (int)(n - end), upper),
+	lock = openat(above, inside ? "." : xstrndup(upper, (size_t)(n - end)),
 	              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0 && !same_directory(lock, held)) {
 		close(above);
