@@ -138,6 +138,27 @@ else
 	apart=''
 fi
 
+# ---- what is installed --------------------------------------------------------------
+
+# what apt-get enables, and that an init script is disabled
+mkdir "$T/fake"
+cat >"$T/fake/apt-get" <<-'END'
+	#!/bin/sh
+	ln -sf new /etc/systemd/system/a.wants/new.service
+	ln -sf new /etc/rc2.d/S01new
+	mv /etc/rc2.d/S01old /etc/rc2.d/S02old
+END
+printf '#!/bin/sh\necho "$*" >>"%s"\n' "$T/fake/done" >"$T/fake/update-rc.d"
+chmod 755 "$T/fake/apt-get" "$T/fake/update-rc.d"
+# shellcheck disable=SC2016 # for the shell in there
+run unshare -m --propagation private sh -c 'mount -t tmpfs none /etc/systemd && mount -t tmpfs none /etc/rc2.d || exit 9
+	mkdir -p /etc/systemd/system/a.wants && ln -s old /etc/systemd/system/a.wants/old.service && ln -s old /etc/rc2.d/S01old
+	PATH=$1:$PATH "$2/lab/need" such:nosuchcommand && ls /etc/systemd/system/a.wants' sh "$T/fake" "$TESTDIR"
+case $rc in
+9)	skip "no daemon that is installed begins with the host, but those that did" "no tmpfs on /etc/systemd: $err" ;;
+*)	is "no daemon that is installed begins with the host, but those that did" "0 old.service new disable" "$rc $out $(cat "$T/fake/done")" ;;
+esac
+
 # ---- the pty driver ---------------------------------------------------------------
 
 run "$PTY" -e 'wait name? ' -e 'send you\r' -e 'wait hello you' -e 'exit 4' -- \

@@ -50,14 +50,27 @@ if command -v bash >/dev/null; then
 	mkdir "$tmp/state" "$tmp/state/.logs"
 	touch "$tmp/state/runs"
 	sed "s,ls /etc/machines ,ls $tmp/store ,; s,ls /run/nspawn-lite ,ls $tmp/state ," "$tmp/completion" >"$tmp/completion-here"
-	while read -r want line; do
+	# completed LINE : what it may go on with; a blank at its end begins a word
+	completed() {
 		# shellcheck disable=SC2016
-		is "after '$line' come" "${want#-}" "$(bash -c '. "$1"
+		bash -c 'compopt() { :; }; . "$1"
 			read -r -a COMP_WORDS <<<"$2"
 			[[ $2 != *" " ]] || COMP_WORDS+=("")
 			COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 			_nspawn_lite "${COMP_WORDS[0]}"
-			echo "${COMPREPLY[*]}"' bash "$tmp/completion-here" "$line " 2>&1 | tr ' ' '\n' | sort | paste -sd ,)"
+			echo "${COMPREPLY[*]}"' bash "$tmp/completion-here" "$1" 2>&1 | tr ' ' '\n' | sort | paste -sd ,
+	}
+	while read -r want line; do
+		is "'$line' is completed with what its name has" "$want" "$(completed "$line")"
+	done <<-'END'
+	--forward-journal= systemd-nspawn --fo
+	--forward-journal= nspawn-lite --fo
+	--forward-journal= nspawn-lite run --fo
+	--follow,--force,--foreground,--format= machinectl --fo
+	--follow,--force,--foreground,--format= nspawn-lite start --fo
+	END
+	while read -r want line; do
+		is "after '$line' come" "${want#-}" "$(completed "$line ")"
 	done <<-'END'
 	dns,sd,web nspawn-lite clone
 	dns,sd,web machinectl --quiet export-tar
@@ -82,6 +95,8 @@ if command -v mandoc >/dev/null; then
 else
 	skip 'mandoc finds no fault' 'no mandoc'
 fi
+# Those of the verb oci are its own
+"$nl" oci help | grep -oE -e '--[a-z-]+' >>"$tmp/table"
 is 'the manual names no option that is not there' '' "$(grep -v '^\.\\"' "$page" |
 	sed 's/Fl \\-/--/g; s/Fl \([A-Za-z]\) *$/-\1/; s/Fl \([A-Za-z]\) /-\1 /g' |
 	grep -oE '(^|[^A-Za-z0-9-])-(-[a-z][a-z0-9-]*|[A-Za-z]\>)' | sed 's/^[^-]*//' | lacking "$tmp/table")"

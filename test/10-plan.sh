@@ -82,6 +82,9 @@ gives '-j is a try-guest' '--link-journal=try-guest' -j
 gives '-P is a pipe' '--console=pipe' -P
 gives '--uid is another name of --user' '--user=me' --uid=me
 gives 'an empty -M takes the name back' '--directory=/a' -M x -D /a -M ''
+gives 'an empty list of capabilities or calls adds nothing, as in the original' '--drop-capability=CAP_KILL' \
+	--capability= --drop-capability=CAP_KILL --drop-capability= --ambient-capability= --system-call-filter=
+gives 'an empty host name takes it back' '' --hostname=x --hostname=
 gives 'volatile needs no value' '--volatile=yes' --volatile
 gives 'volatile takes no value from the next word' '--volatile=yes -- state' --volatile state
 gives 'volatile takes a value behind =' '--volatile=state' --volatile=state
@@ -254,6 +257,7 @@ variable SYSTEMD_NSPAWN_LOCK 0 --lock=no
 variable SYSTEMD_SUPPRESS_SYNC 1 --suppress-sync=yes
 variable SYSTEMD_NSPAWN_CHECK_OS_RELEASE 0 --check-os-release=no
 variable SYSTEMD_LOG_LEVEL debug --verbose
+variable SYSTEMD_LOG_LEVEL 7 --verbose
 is 'SYSTEMD_NSPAWN_SHARE_SYSTEM shares all three' '--share-ipc=yes --share-pid=yes --share-uts=yes' \
 	"$(SYSTEMD_NSPAWN_SHARE_SYSTEM=1 "$OWN" plan)"
 is 'SYSTEMD_NSPAWN_SHARE_SYSTEM=0 shares nothing' '' "$(SYSTEMD_NSPAWN_SHARE_SYSTEM=0 "$OWN" plan)"
@@ -306,7 +310,7 @@ while read -r o; do
 		gives "$o says nothing" '' "$o" ;;
 	--forward-journal=|--background=)
 		gives "${o}x says nothing" '' "${o}x" ;;
-	--quiet|--verbose|--ephemeral|--read-only|--boot|--as-pid2|--keep-unit|--private-network|--network-veth)
+	--quiet|--verbose|--ephemeral|--read-only|--boot|--as-pid2|--keep-unit|--cleanup|--private-network|--network-veth|--rescue)
 		trip "$o" ;;
 	--network-bridge=)
 		trip "${o}br-lan" "${o}br0.1" ;;
@@ -447,6 +451,11 @@ while read -r o; do
 		trip "${o}id:/path" "${o}id:name" ;;
 	--api-vfs-writable=)
 		trip "${o}no" "${o}yes" "${o}network" ;;
+	--sysctl=)
+		trip "${o}kernel.shmmni=5" "${o}kernel/msgmax=1 2" ;;
+	--oci-seccomp=)
+		trip "${o}/bundle" ;;
+	--oci-bundle=) ;;	# see 27-oci-bundle
 	--container-service=)
 		trip "${o}lxc" "${o}a-b" ;;
 	-U) gives '-U is --private-users=auto' --private-users=auto -U ;;

@@ -230,7 +230,8 @@ is 'what PID 1 says of its state goes on' 1 \
 is 'what others say is not heard' 0 \
 	"$(hears good 'notify send STATUS=bad; exec notify send STATUS=good hold' | grep -c bad)"
 is 'READY of the guest is not asked for' 1 \
-	"$(hears over 'notify send READY=1; exec notify send "READY=1${nl}STATUS=over" hold' | grep -c '^READY=1')"
+	"$(hears over 'notify send READY=1; exec notify send "READY=1
+STATUS=over" hold' | grep -c '^READY=1')"
 is 'asked for, readiness is that of the guest' 'STATUS=Container running: early|READY=1|STATUS=Container running.|' \
 	"$(hears READY=1 'notify send READY=1; { echo; } >/dev/null; exec notify send "STATUS=early
 READY=1" hold' --notify-ready=yes | grep -v X_NSPAWN | tr '\n' '|')"

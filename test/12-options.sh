@@ -511,6 +511,8 @@ ends 'status 7 below -a' 7 "$failed 7." -a sh -c 'exit 7'
 ends 'a payload that is killed below -a' 137 "$failed 137." -a sh -c 'kill -9 $$'
 ends 'a payload that is terminated below -a' 143 "$failed 143." -a sh -c 'kill $$'
 stops 'a command that is not there' 127 nosuch nosuch
+like 'a verb behind its options is told where it was looked for' 'nspawn-lite: import-fs: *, which is where we are, for none was said; options of a verb stand behind it' \
+	"$(cd "$t" && timeout 20 "$NL" -q import-fs web 2>&1 </dev/null)"
 is 'nothing is said with -q' '' "$(guest sh -c 'exit 3' 2>&1)"
 is 'nothing is said with -P' '' "$(timeout 60 "$NL" -P -D "$t" true 2>&1 </dev/null)"
 is '-a reaps what is orphaned' 0 "$(guest -a sh -c '
@@ -532,10 +534,12 @@ signalled() {
 	{
 		read -r up
 		case $to in
-		us)	kill -s "$sig" $pid ;;
+		us)	wait_for grep -q '^STATE=running' "$NSPAWN_LITE_ROOT/run/nspawn-lite/options"
+			kill -s "$sig" $pid ;;
+		soon)	kill -s "$sig" $pid ;;
 		init) kill -s "$sig" "$(sed 's/ .*//' "/proc/$pid/task/$pid/children")" ;;
 		esac
-		left=$(cat)
+		left=$(timeout 60 cat) || kill -9 $pid
 	} <"$tmp/fifo"
 	wait $pid
 	echo "$? $up $left" | sed 's/ *$//'
@@ -563,6 +567,9 @@ else
 fi
 is 'SIGTERM to us kills a payload without -a' '137 up' "$(signalled TERM us sh -c "$sleeper")"
 is 'SIGINT to us, too' '137 up' "$(signalled INT us sh -c "$sleeper")"
+# what a shell starts in the background would ignore it. Just begun it may end us alone, and the payload with us
+is 'nor is SIGINT lost while it begins' '' "$(i=0; while [ $i -lt 40 ]; do
+	signalled INT soon sh -c "$sleeper" | grep -vx -e '137 up' -e '130 up'; i=$((i + 1)); done)"
 is 'SIGTERM to us is SIGTERM to the payload of -a' '8 up ended' "$(signalled TERM us -a sh -c "$sleeper")"
 is '--kill-signal says another' '9 up got' "$(signalled TERM us --kill-signal=SIGUSR1 sh -c "$sleeper")"
 is '--kill-signal by its number' '9 up got' "$(signalled TERM us --kill-signal=12 sh -c "$sleeper")"

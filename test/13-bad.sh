@@ -18,7 +18,7 @@ bad() {
 	want=$2
 	text=$3
 	shift 3
-	timeout 20 "$NL" "$@" </dev/null >"$tmp/out" 2>"$tmp/err"
+	timeout 60 "$NL" "$@" </dev/null >"$tmp/out" 2>"$tmp/err"
 	rc=$?
 	lines=$(wc -l <"$tmp/err")
 	got="status $rc, $((lines)) line"
@@ -53,11 +53,12 @@ while read -r o <&8; do
 	directory) where='' ;;
 	image-root|template) where='-M nosuch' ;;
 	esac
-	# Left out: -M '' derives the name; long values are what variables and credentials
+	# Left out: -M '' derives the name, and --hostname= with it; --host= is this one; empty lists add nothing; long values are what variables and credentials
 	# are for; a score may be negative; any short text may name the container's manager
 	for how in empty long negative broken; do
 		case $o/$how in
-		machine/empty|setenv/long|set-credential/long|oom-score-adjust/negative|container-service/negative) continue ;;
+		machine/empty|hostname/empty|host/empty|*capability/empty|system-call-filter/empty) continue ;;
+		setenv/long|set-credential/long|oom-score-adjust/negative|container-service/negative) continue ;;
 		*/empty) value='' ;;
 		*/long)	value=$long ;;
 		*/negative) value=-1 ;;
@@ -167,11 +168,11 @@ cp "$NL" "$T/nspawn-lite"
 chmod 755 "$T/nspawn-lite"
 if command -v setpriv >/dev/null && setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null; then
 	is 'who is not root is told so' "nspawn-lite: Need to be root.${nl}1" \
-		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 20 "$T/nspawn-lite" -D "$t" true 2>&1 </dev/null; echo $?)"
+		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$T/nspawn-lite" -D "$t" true 2>&1 </dev/null; echo $?)"
 	is 'who is not root may plan' "--boot${nl}0" \
-		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 20 "$T/nspawn-lite" plan -b 2>&1 </dev/null; echo $?)"
+		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$T/nspawn-lite" plan -b 2>&1 </dev/null; echo $?)"
 	is 'a mistake is told to who is not root' 1 \
-		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 20 "$T/nspawn-lite" --bogus 2>&1 </dev/null | grep -c "'--bogus'")"
+		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$T/nspawn-lite" --bogus 2>&1 </dev/null | grep -c "'--bogus'")"
 else
 	skip 'who is not root is told so' 'no setpriv'
 fi
@@ -264,5 +265,5 @@ is 'a full disk on stdout is an error' 1 "$("$NL" --version 2>/dev/null >/dev/fu
 is 'help into a closed pipe does not hang' 0 "$("$NL" --help | true; echo $?)"
 is 'no environment at all' 0 "$(env -i "$NL" -q -D "$t" /bin/true 2>&1 </dev/null; echo $?)"
 is 'nothing was started in all of this' absent "$([ -e "$started" ] || echo absent)"
-is 'the tree still runs' 0 "$(timeout 20 "$NL" -q -D "$t" /bin/true 2>&1 </dev/null; echo $?)"
+is 'the tree still runs' 0 "$(timeout 60 "$NL" -q -D "$t" /bin/true 2>&1 </dev/null; echo $?)"
 done_testing

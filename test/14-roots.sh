@@ -25,16 +25,16 @@ state() {
 state >"$tmp/before"
 
 # guest WORD... : with a safety net against hanging
-guest() { timeout 20 "$NL" -q -M roots "$@" </dev/null; }
+guest() { timeout 60 "$NL" -q -M roots "$@" </dev/null; }
 # apart COMMAND... : in a mount namespace of its own; $1 of sh -c
-apart() { timeout 20 unshare -m --propagation private "$@" </dev/null; }
+apart() { timeout 60 unshare -m --propagation private "$@" </dev/null; }
 
 # ---- nobody gets out ------------------------------------------------------------------
 
 for o in '' -a --read-only -x --volatile=overlay --volatile=state --private-network --capability=all \
 	--api-vfs-writable=yes --console=read-only --keep-unit; do
 	# shellcheck disable=SC2086 # words or none
-	is "root cannot get out${o:+ with $o}" '0 ways out of 10' \
+	is "root cannot get out${o:+ with $o}" '0 ways out of 21' \
 		"$(guest -D "$t" $o /bin/escape "$mark" | tr -d '\r')"
 done
 # It would be noticed: where the mark is inside, it is found
@@ -75,8 +75,35 @@ else
 	skip 'the root of the host with --volatile=yes' '/bin is no link'
 fi
 is 'the root of the host has its name' "$(hostname)" \
-	"$(timeout 20 "$NL" -q --volatile=yes -D / hostname </dev/null 2>/dev/null || hostname)"
+	"$(timeout 60 "$NL" -q --volatile=yes -D / hostname </dev/null 2>/dev/null || hostname)"
 is 'without them the root of the host is refused' 1 "$(guest -D / true 2>/dev/null; echo $?)"
+
+# the same path means another directory outside; both ways to get there, before and after Linux 5.2
+host=$tmp/host
+mkdir -p "$host/proc" "$host/dev" "$host/run" "$host/bin" "$host$tmp/data" "$tmp/data" "$host/srv"
+cp "$t/bin/busybox" "$host/bin/"
+ln -s busybox "$host/bin/sh"
+cp "$NL" "$host/bin/nl"
+cp -a "$t" "$host/tree"
+mknod -m 666 "$host/dev/null" c 1 3
+echo outside >"$tmp/data/f"
+echo inside >"$host$tmp/data/f"
+ln -s "$tmp/data" "$host/srv/link"
+for deny in '' open_tree; do
+	for path in "$tmp/data" /srv/link; do
+		is "of a chrooted host --bind shows its own $path${deny:+, without $deny}" inside "$(apart sh -c '
+			mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && unset NSPAWN_LITE_ROOT || exit
+			NSPAWN_LITE_DENY=$3 chroot "$1" /bin/nl -q -D /tree --bind="$2:/mnt" cat /mnt/f' sh "$host" "$path" "$deny" 2>&1)"
+	done
+done
+is 'and of one that is no mount, and that process 1 is in, too' inside "$(apart sh -c '
+	unset NSPAWN_LITE_ROOT
+	exec unshare -p -f chroot "$1" /bin/sh -c "busybox mount -t proc proc /proc && /bin/nl -q -D /tree --bind=\$1:/mnt cat /mnt/f" sh "$2"' \
+	sh "$host" "$tmp/data" 2>&1)"
+is 'and --rescue its own devices' 'null pts ' "$(apart sh -c '
+	mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && unset NSPAWN_LITE_ROOT || exit
+	chroot "$1" /bin/nl -q --rescue -D /tree ls /dev 2>/dev/null' sh "$host" | tr '\n' ' ')"
+rm -rf "$host" "$tmp/data"
 
 # ---- trees with mounts in them ---------------------------------------------------------------
 
@@ -91,7 +118,7 @@ if unshare -m --propagation private true 2>/dev/null; then
 			'cat /proc/1/comm | grep -cx sh; test -c /dev/null && test ! -e /dev/of-the-host && test ! -e /run/of-the-host && echo ok' |
 			tr '\n' ' ')"
 	is 'the payload of it is PID 1' 1 "$(apart sh -c "$mounts"'; exec "$@"' x "$t" "$NL" -q -D "$t" sh -c 'echo $$')"
-	is 'nobody gets out of it' '0 ways out of 10' \
+	is 'nobody gets out of it' '0 ways out of 21' \
 		"$(apart sh -c "$mounts"'; exec "$@"' x "$t" "$NL" -q -D "$t" /bin/escape "$mark")"
 	is 'a mount of the tree'"'"'s own is part of it' inner \
 		"$(mkdir -p "$t/mnt"; apart sh -c 'mount -t tmpfs x "$1/mnt" && echo inner >"$1/mnt/file" || exit 99; shift; exec "$@"' \
@@ -102,7 +129,7 @@ if unshare -m --propagation private true 2>/dev/null; then
 	is 'what is mounted inside stays inside' '' \
 		"$(guest -D "$t" sh -c 'mount -t tmpfs leaked /mnt'; grep leaked /proc/self/mountinfo)"
 	is 'what is mounted inside stays inside when the host shares its mounts' mounted \
-		"$(timeout 20 unshare -m --propagation shared sh -c '"$@"; grep leaked /proc/self/mountinfo' \
+		"$(timeout 60 unshare -m --propagation shared sh -c '"$@"; grep leaked /proc/self/mountinfo' \
 			x "$NL" -q -D "$t" sh -c 'mount -t tmpfs leaked /mnt && echo mounted' </dev/null)"
 
 	# ---- read-only trees
@@ -113,7 +140,7 @@ if unshare -m --propagation private true 2>/dev/null; then
 		"$(apart sh -c "$readonly_"'; exec "$@"' x "$t" "$NL" -q -D "$t" sh -c 'touch /tmp/x /run/x /dev/shm/x && echo ok')"
 	is 'a read-only tree can be ephemeral' ok \
 		"$(apart sh -c "$readonly_"'; exec "$@"' x "$t" "$NL" -q -x -D "$t" sh -c 'touch /x && echo ok')"
-	is 'nobody gets out of a read-only tree' '0 ways out of 10' \
+	is 'nobody gets out of a read-only tree' '0 ways out of 21' \
 		"$(apart sh -c "$readonly_"'; exec "$@"' x "$t" "$NL" -q -D "$t" /bin/escape "$mark")"
 	# without a single mount point
 	bare=$tmp/bare
@@ -125,7 +152,7 @@ if unshare -m --propagation private true 2>/dev/null; then
 			'test -c /dev/null && test -d /proc/self && echo "$$ ok"')"
 	is 'it keeps being read-only' ro \
 		"$(apart sh -c "$readonly_"'; exec "$@"' x "$bare" "$NL" -q -D "$bare" sh -c ': >/bin/x' 2>/dev/null || echo ro)"
-	is 'nobody gets out of it, either' '0 ways out of 10' \
+	is 'nobody gets out of it, either' '0 ways out of 21' \
 		"$(apart sh -c "$readonly_"'; exec "$@"' x "$bare" "$NL" -q -D "$bare" /bin/escape "$mark")"
 	is 'nothing was made in it' bin "$(ls -A "$bare")"
 else
@@ -198,7 +225,7 @@ attack() {
 	esac
 	for o; do
 		# shellcheck disable=SC2086 # words or none
-		timeout 20 "$NL" -q -M roots $o -D "$tmp/hostile" /bin/busybox true </dev/null >"$tmp/out" 2>"$tmp/err"
+		timeout 60 "$NL" -q -M roots $o -D "$tmp/hostile" /bin/busybox true </dev/null >"$tmp/out" 2>"$tmp/err"
 		case $? in
 		0|1|126|127)	# it runs, or says in one sentence why not
 			[ "$(wc -l <"$tmp/err")" -le 2 ] || echo "$o: $(wc -l <"$tmp/err") lines" ;;

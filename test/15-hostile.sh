@@ -27,7 +27,7 @@ for name in tmp run dev sys proc; do
 		cp -a "$t" "$t.link"
 		rm -rf "${t:?}.link/$name"
 		ln -s / "$t.link/$name"
-		out=$(NSPAWN_LITE_DENY=$way timeout 20 "$NL" -q -D "$t.link" sh -c "cat /..$mark /../../$mark /tmp/..$mark; ls /../vda" 2>/dev/null)
+		out=$(NSPAWN_LITE_DENY=$way timeout 60 "$NL" -q -D "$t.link" sh -c "cat /..$mark /../../$mark /tmp/..$mark; ls /../vda" 2>/dev/null)
 		is "/$name as a link to / leads nowhere (denied: ${way:-none})" '' "$out"
 		rm -rf "$t.link"
 	done
@@ -42,7 +42,7 @@ for way in '' open_tree new; do
 		cp -a "$t" "$t.link"
 		rm -rf "${t:?}.link/etc"
 		ln -s "$link" "$t.link/etc"
-		NSPAWN_LITE_DENY=$way timeout 20 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true >/dev/null 2>&1
+		NSPAWN_LITE_DENY=$way timeout 60 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true >/dev/null 2>&1
 		victim_is "/etc as a link to $link changes nothing of the host (denied: ${way:-none})"
 		rm -rf "$t.link"
 	done
@@ -59,7 +59,7 @@ for o in -U '-U -x' '-U --read-only' '-U --private-network' '--share-pid=yes' ''
 		for m in '--resolv-conf=replace-host --timezone=copy' '--resolv-conf=delete --timezone=delete' \
 			'--resolv-conf=bind-host --timezone=bind' '--resolv-conf=copy-host'; do
 			# shellcheck disable=SC2086 # words
-			timeout 20 "$NL" -q $o $m -D "$t.link" true >/dev/null 2>&1
+			timeout 60 "$NL" -q $o $m -D "$t.link" true >/dev/null 2>&1
 		done
 		[ "$(cat "$victim/resolv.conf" "$victim/localtime" 2>&1 | tr '\n' ' ')$(ls "$victim" | wc -l)" = 'own own 3' ] ||
 			is "/etc as a link to /proc/$host/$way changes nothing of the host ($o)" 'own own 3' "$(ls -ln "$victim")"
@@ -67,7 +67,7 @@ for o in -U '-U -x' '-U --read-only' '-U --private-network' '--share-pid=yes' ''
 			rm -rf "${t:?}.link/$d"
 			ln -s "${to%/victim}/made" "$t.link/$d"
 			# shellcheck disable=SC2086 # words
-			timeout 20 "$NL" -q $o --volatile=state -D "$t.link" true >/dev/null 2>&1
+			timeout 60 "$NL" -q $o --volatile=state -D "$t.link" true >/dev/null 2>&1
 			rm -f "$t.link/$d"
 			mkdir "$t.link/$d"
 		done
@@ -83,13 +83,13 @@ for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do
 	cp -a "$t" "$t.link"
 	rm -rf "${t:?}.link/etc"
 	ln -s "/proc/self/fd/$fd/$up$victim" "$t.link/etc"
-	timeout 20 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true >/dev/null 2>&1
+	timeout 60 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true >/dev/null 2>&1
 	rm -rf "$t.link"
 	cp -a "$t" "$t.link"
 	rm -rf "${t:?}.link/etc"
 	ln -s "/proc/self/fd/$fd" "$t.link/etc"
-	timeout 20 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true 9<"$victim" >/dev/null 2>&1
-	timeout 20 "$NL" -q -U -D "$t.link" --timezone=delete --resolv-conf=replace-host true 9<"$victim" >/dev/null 2>&1
+	timeout 60 "$NL" -q -D "$t.link" --timezone=delete --resolv-conf=replace-host true 9<"$victim" >/dev/null 2>&1
+	timeout 60 "$NL" -q -U -D "$t.link" --timezone=delete --resolv-conf=replace-host true 9<"$victim" >/dev/null 2>&1
 	rm -rf "$t.link"
 done
 victim_is 'nor does one through any of our fds, or of our caller'
@@ -100,7 +100,7 @@ for users in no 1000000 pick; do
 		ln -sf "/proc/self/fd/$fd/$up$victim/program" "$t/bin/out"
 		for o in '' -a; do
 			# shellcheck disable=SC2086 # none is no word
-			timeout 20 "$NL" -q --private-users=$users $o -D "$t" /bin/out 77 2>/dev/null
+			timeout 60 "$NL" -q --private-users=$users $o -D "$t" /bin/out 77 2>/dev/null
 			[ $? != 77 ] || echo "fd $fd $o"
 		done
 	done >"$T/out"
@@ -116,7 +116,7 @@ ln -s /proc/1/exe "$t/bin/one"
 chmod 755 "$t/bin/self" "$t/bin/self2"
 for c in self self2 mylink one; do
 	for users in no pick; do
-		run timeout 20 "$NL" -q --private-users=$users -D "$t" "/bin/$c" --version
+		run timeout 60 "$NL" -q --private-users=$users -D "$t" "/bin/$c" --version
 		is "our own program is not the guest's by way of $c (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
 	done
 done
@@ -127,7 +127,7 @@ chmod 755 "$t/bin/plain"
 cp -a "$t" "$t.sh"
 rm -f "$t.sh/bin/sh"
 ln -s /proc/self/exe "$t.sh/bin/sh"
-run timeout 20 "$NL" -q -D "$t.sh" /bin/plain
+run timeout 60 "$NL" -q -D "$t.sh" /bin/plain
 is "nor as the shell of a script that names none" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
 rm -rf "$t.sh"
 loader=$(head -c 4096 "$(command -v strace)" | tr '\0' '\n' | grep -a '^/lib.*/ld' | head -n 1)
@@ -137,7 +137,7 @@ if [ ${#loader} -ge 15 ]; then
 	LC_ALL=C sed "s|$loader|/proc/self/exe$(cat "$T/pad")|" "$(command -v strace)" | tr '\001' '\0' >"$t/bin/loaded" 2>/dev/null
 	chmod 755 "$t/bin/loaded"
 	for users in no pick; do
-		run timeout 20 "$NL" -q --private-users=$users -D "$t" /bin/loaded --version
+		run timeout 60 "$NL" -q --private-users=$users -D "$t" /bin/loaded --version
 		is "nor as the loader of a program (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
 	done
 else
@@ -158,7 +158,7 @@ cp -a "$t" "$t.decoy"
 )
 for users in no pick; do
 	is "masks are made in the real /proc, whatever is called that (users: $users)" '/proc is elsewhere, read-only' \
-		"$(timeout 20 "$NL" -q --private-users=$users --drop-capability=CAP_SYS_ADMIN -D "$t.decoy" sh -c '
+		"$(timeout 60 "$NL" -q --private-users=$users --drop-capability=CAP_SYS_ADMIN -D "$t.decoy" sh -c '
 			[ -d /a/p/1 ] && echo "/proc is elsewhere, $(
 				(echo "$(cat /a/p/sys/kernel/core_pattern)" >/a/p/sys/kernel/core_pattern) 2>&1 | grep -c Read-only
 			)"' 2>&1 | sed 's/ 1$/ read-only/')"

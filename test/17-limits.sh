@@ -1,52 +1,17 @@
 #!/bin/sh
 # shellcheck disable=SC2016,SC2317 # what is expanded is expanded inside; called by wait_for
-# Limits, devices and the freezer, each one that a guest runs into: share.sh,
-# here and on kernels with other hierarchies of control groups, by emulation. Then
-# what only a whole host can show.
-#	LAB='x86_64@bookworm'	which machines; '' for none
+# Limits, devices and the freezer, each one that a guest runs into: share.sh, here;
+# 17-limits-lab.sh has kernels with other hierarchies of control groups. Then what
+# only a whole host can show.
 # shellcheck source=test/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_root
 
-# import WHERE : the lines of another test
-import() {
-	while IFS= read -r line; do
-		case $line in
-		'ok '*) result ok "${line#*- } ($1)" ;;
-		'not ok '*) result 'not ok' "${line#*- } ($1)" ;;
-		1..*)	: >"$T/came" ;;
-		*)	note "$1: $line" ;;
-		esac
-	done
-	ok "it came to its end ($1)" [ -e "$T/came" ]
-	rm -f "$T/came"
-}
-
 leftovers_before
-sh "$TESTDIR/share.sh" "$NL" 2>&1 | import here
+sh "$TESTDIR/share.sh" "$NL" >"$T/share" 2>&1
+adopt "$T/share"
+ok 'it came to its end' grep -q '^1[.][.]' "$T/share"
 leftovers_after 'nothing is left here'
-
-# Beside all that follows, and looked at in the end
-lab=''
-emulated() {	# emulated NAME MACHINE KERNEL-WORDS HOW
-	"$TESTDIR/lab/boot" "$2" --time 200 ${3:+--append "$3"} --add "$bin/nspawn-lite:/bin/nspawn-lite" \
-		--add "$TESTDIR/share.sh:/root/share.sh" -- \
-		"mkdir -p /run /tmp; sh /root/share.sh nspawn-lite $4" >"$T/lab-$1" 2>&1
-}
-machine=${LAB-x86_64@bookworm}
-if [ -z "$machine" ] || ! command -v qemu-system-x86_64 >/dev/null 2>&1; then
-	skip 'other kernels' 'no emulation'
-else
-	bin=$TOP/build/${machine%@*}
-	if ok "nspawn-lite is built for $machine" make -s -C "$TOP" O="build/${machine%@*}" TARGET="${machine%@*}" all; then
-		{
-			emulated 'nothing mounted' "$machine" '' none
-			emulated 'no v1, and no memory controller' "$machine" 'cgroup_no_v1=all cgroup_disable=memory' none
-			emulated v1 "${machine%@*}@bullseye" '' v1
-		} &
-		lab=$!
-	fi
-fi
 
 # ---- io, on a disk that may be slow ----------------------------------------------------
 
@@ -199,12 +164,4 @@ is 'set-property moves all but what has ended' '' "$("$NL" set-property dead Tas
 kill $pid
 wait $pid 2>/dev/null
 
-# ---- what the emulated machines saw -------------------------------------------------------
-
-if [ "$lab" ]; then
-	wait "$lab"
-	for file in "$T"/lab-*; do
-		import "${file#"$T/lab-"}" <"$file"
-	done
-fi
 done_testing

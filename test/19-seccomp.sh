@@ -200,6 +200,9 @@ if [ -n "$x86" ] && "$(program calls)" i386/getpid | grep -q ' ok$'; then
 	is 'i386: socketcall makes none, and serves those there are' 'ENOSYS ENOSYS EFAULT EAFNOSUPPORT ' \
 		"$(answer --restrict-address-families=AF_UNIX -- i386/socketcall,1,0 i386/socketcall,8,0 i386/socketcall,2,1 \
 		i386/socket,2,1,0 | sed 's/.* //' | tr '\n' ' ')"
+	is 'i386: what a list refuses is refused behind socketcall and ipc, too' 'EPERM EFAULT EPERM EPERM ENOSYS ' \
+		"$(answer --system-call-filter=~bind --system-call-filter=~shmdt -- i386/socketcall,2,1 i386/socketcall,3,1 i386/ipc,22 i386/ipc,0x10016 i386/ipc,99 |
+		sed 's/.* //' | tr '\n' ' ')"
 	is 'i386: without limits socketcall is as ever' 'EFAULT' "$(answer -- i386/socketcall,1,1 | sed 's/.* //')"
 fi
 

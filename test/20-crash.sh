@@ -31,9 +31,9 @@ mv "$t/sbin/init.new" "$t/sbin/init"
 me=crash$$
 
 # state : what a machine might leave behind, but its log, quicker than leftovers_before. A start
-# may give the tree a zone and a resolver; in the cache others may be making trees
+# may give the tree a zone and a resolver; in the cache others may be making trees, and have mounts beside ours
 state() {
-	grep -v /trees/ /proc/self/mountinfo
+	sed -e '/\/trees\//d' -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" /proc/self/mountinfo
 	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -name .consoles ! -path '*/.logs*' ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
 	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
 	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
@@ -63,7 +63,7 @@ network_state() {
 }
 # same : prints what differs from the state before, once. Links go a moment after the network that they lead to
 same() {
-	tries=50
+	tries=500
 	while state >"$T/now"; ! cmp -s "$T/before$looks" "$T/now" && [ "$looks$where" != "-D $t" ] && [ $tries -gt 0 ]; do
 		tries=$((tries - 1))
 		sleep 0.02 2>/dev/null || sleep 1
@@ -185,7 +185,7 @@ read_words() {
 	done <"$T/err"
 	out=''
 	read -r out <"$T/out"
-	out=${out%"$cr"}
+	out=${out%%"$cr"*}  # two, where the terminal could not be set
 }
 cr=$(printf '\r')
 
@@ -271,8 +271,8 @@ if "$step" works 2>/dev/null; then
 		o=0
 		case $m in
 		# of hundreds of calls some; CRASH=all takes two minutes for each of the last, CRASH_OFFSET others
-		plain)	s=2 e=11 o=${CRASH_OFFSET:-0} ;;
-		late)	s=3 e=13 o=${CRASH_OFFSET:-0} ;;
+		plain)	s=3 e=17 o=${CRASH_OFFSET:-0} ;;
+		late)	s=5 e=17 o=${CRASH_OFFSET:-0} ;;
 		links|links-users) s=61 e=67 o=${CRASH_OFFSET:-0} ;;
 		disk|squashfs|clone|lent|zone-port|moved) s=67 e=71 o=${CRASH_OFFSET:-0} ;;
 		*)	s=17 e=29 o=${CRASH_OFFSET:-0} ;;

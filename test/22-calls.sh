@@ -21,7 +21,7 @@ at_most() {	# at_most NAME LIMIT NUMBER
 	ok "$1 takes at most $2 system calls" [ "$3" -le "$2" ]
 }
 
-at_most 'a plain start' 314 "$(calls --pipe)"
-at_most 'one with a private network' 345 "$(calls --pipe --private-network)"
-at_most 'one with a terminal' 329 "$(calls --console=read-only)"
+at_most 'a plain start' 332 "$(calls --pipe)"
+at_most 'one with a private network' 360 "$(calls --pipe --private-network)"
+at_most 'one with a terminal' 347 "$(calls --console=read-only)"
 done_testing

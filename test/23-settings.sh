@@ -233,10 +233,10 @@ is 'a folder is none' "nspawn-lite: $tmp: not a plain file, so no settings are r
 mkfifo "$tmp/fifo"
 is 'a FIFO is none, and does not hold us' \
 	"nspawn-lite: $tmp/fifo: not a plain file, so no settings are read from it; remove it" \
-	"$(timeout 20 "$NL" settings "$tmp/fifo" 2>&1)"
+	"$(timeout 60 "$NL" settings "$tmp/fifo" 2>&1)"
 for f in "$NL" "$T/root" /dev/zero /proc/self/mem; do
 	is "$f ends with one sentence, and no settings" "1 1 0" \
-		"$(timeout 20 "$NL" settings "$f" 2>"$tmp/err" >"$tmp/out"; echo $? $(($(wc -l <"$tmp/err"))) $(($(wc -c <"$tmp/out"))))"
+		"$(timeout 60 "$NL" settings "$f" 2>"$tmp/err" >"$tmp/out"; echo $? $(($(wc -l <"$tmp/err"))) $(($(wc -c <"$tmp/out"))))"
 done
 
 # ---- which file, and whether it is read --------------------------------------------------------
@@ -287,7 +287,7 @@ for kind in link fifo folder loop; do
 	for mode in yes override trusted; do
 		is "beside the image a $kind is no file ($mode)" \
 			'web.nspawn: not a plain file, so no settings are read from it; remove it' \
-			"$(timeout 20 "$NL" plan -M web --settings=$mode 2>&1 | said)"
+			"$(timeout 60 "$NL" plan -M web --settings=$mode 2>&1 | said)"
 	done
 done
 rm -rf "$store/web.nspawn" "$store/other.nspawn"
@@ -305,7 +305,18 @@ OOMScoreAdjust=2000|--oom-score-adjust=2000: *
 CPUAffinity=a|--cpu-affinity=a: *
 Hostname=a b|Invalid hostname: a b
 Environment=1=2|--setenv=1=2: *
-User=a:b|--user=a:b: *
+User=a/b|--user=a/b: *
+END
+while IFS='|' read -r section assignment text; do
+	put "$etc/web.nspawn" "[$section]\n$assignment\n"
+	like "$assignment is one, too" "nspawn-lite: $etc/web.nspawn:2: $text" "$("$NL" plan -M web --settings=yes 2>&1)"
+done <<'END'
+Exec|Capability=CAP_FOO|--capability=CAP_FOO: *
+Exec|DropCapability=x|--drop-capability=x: *
+Files|Bind=/a:b|--bind=/a:b: *
+Files|TemporaryFileSystem=/a:bogus|--tmpfs=/a:bogus: *
+Network|Zone=a/b|--network-zone=a/b: *
+Network|MACVLAN=a b/c|--network-macvlan=b/c: *
 END
 rm "$etc/web.nspawn"
 

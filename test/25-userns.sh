@@ -294,6 +294,16 @@ if command -v crun >/dev/null; then
 		"$(guest -U --private-network --nesting=yes -a crun --cgroup-manager=disabled run --bundle /bundle x 2>&1)"
 	is 'and with control groups' 'it runs' \
 		"$(guest -U --private-network --nesting=yes -a crun --cgroup-manager=cgroupfs run --bundle /bundle x 2>&1)"
+	cp "$NL" "$t/usr/bin/crun"
+	is 'and so does ours' 'it runs' \
+		"$(guest -U --private-network --nesting=yes -a /usr/bin/crun run --bundle /bundle x 2>&1)"
+	# there is one group alone
+	sed -i '/"gid=5"/d; s/"mode=0620",/"mode=0620"/' "$t/bundle/config.json"
+	is 'and for a user who is root of his own namespace' 'it runs' \
+		"$(guest --private-network --nesting=yes -a unshare -Urm /usr/bin/crun run --bundle /bundle x 2>/dev/null)"
+	like 'without --nesting it says what is in its way' '*--nesting=yes*' \
+		"$(guest -U --private-network -a /usr/bin/crun run --bundle /bundle x 2>&1)"
+	cp -L "$(command -v crun)" "$t/usr/bin/crun"
 	unlike 'without --nesting it does not' 'it runs' \
 		"$(guest -U --private-network -a crun --cgroup-manager=disabled run --bundle /bundle x 2>&1)"
 else

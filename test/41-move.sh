@@ -11,11 +11,12 @@ fi
 need_root
 [ -n "${MOVE_APART:-}" ] || skip_all 'no network namespaces'
 need ip
+# shellcheck source-path=SCRIPTDIR source=step.sh
+. "${0%/*}/step.sh"
 ip link add v0 type veth peer name v1 2>/dev/null || skip_all 'no veth'
 ip link set lo up
 ip link set v1 up
 t=$(tree busybox)
-step=$(program step)
 cp "$step" "$t/bin/step"
 pin=$T/root/run/nspawn-lite/.net.move
 
@@ -207,39 +208,28 @@ else
 	skip 'where nothing can be mounted, that is told, and it goes on' 'no strace'
 fi
 
-# at HOW K OPTION... : one start with that happening at the Kth call
-at() {
-	how=$1 k=$2
-	shift 2
-	"$step" "$how" "$k" "$T/hit" "$NL" -q -M move -D "$t" "$@" --network-interface=v0:in0 true </dev/null >/dev/null 2>"$T/err"
-	read -r hit call who _ <"$T/hit"
+check() {
+	said=$(next)
+	now=$(home v0)
+	if [ "$now" != "$before" ] || [ -n "$said" ] || [ -e "$pin" ]; then
+		echo "$now $said"
+	fi
 }
-# each HOW STRIDE OPTION... : prints what went wrong
-each() {
-	how=$1 stride=$2 k=$3
-	shift 3
-	[ "${CRASH:-}" != all ] || { stride=1; k=1; }
-	cases=0
-	while at "$how" "$k" "$@"; [ "$hit" != end ]; do
-		said=$(next)
-		now=$(home v0)
-		if [ "$now" != "$before" ] || [ -n "$said" ] || [ -e "$pin" ]; then
-			echo "$how at call $k, $call of the $who: $now $said" "$(cat "$T/err")"
-			ip link show v0 >/dev/null 2>&1 || break
-		fi
-		k=$((k + stride))
-		cases=$((cases + 1))
-	done
-	echo $cases >"$T/cases"
+# killed SENTENCE FIRST HOW STRIDE [OPTION...]
+killed() {
+	what=$1
+	first=$2
+	how=$3
+	stride=$4
+	shift 4
+	wrong=$(each "$how" "$stride" "$NL" -q -M move -D "$t" "$@" --network-interface=v0:in0 true)
+	is "$what ($(cat "$T/cases") calls)" '' "$wrong"
 }
-if "$step" works 2>/dev/null; then
+if stepping; then
 	leftovers_before
-	wrong=$(each kill 9 4)
-	is "killed at any call, the next start brings it back ($(cat "$T/cases") calls)" '' "$wrong"
-	wrong=$(each kill 23 7 -U)
-	is "the same with users of its own ($(cat "$T/cases") calls)" '' "$wrong"
-	wrong=$(each child 23 11)
-	is "a machine that is killed gives it back ($(cat "$T/cases") calls)" '' "$wrong"
+	killed 'killed at any call, the next start brings it back' 4 kill 9
+	killed 'the same with users of its own' 7 kill 23 -U
+	killed 'a machine that is killed gives it back' 11 child 23
 	leftovers_after 'nothing stays of that'
 else
 	skip 'killed at any call, the next start brings it back' 'stepping is for x86_64 and Linux 5.3'

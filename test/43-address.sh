@@ -200,6 +200,17 @@ is 'a zone made anew has the same addresses' "$a" "$(address a)"
 stop a
 ok 'a network that was said makes the zone' guest -M a --network-zone=y --network-address=10.77.0.9/16 sh -c 'ip -4 addr | grep -q 10.77.0.9/16'
 
+# who keeps the link layer's address of the one before asks nobody until that has timed out
+start a --network-zone=z
+start b --network-zone=z "--network-address=${a%.*}.88"
+of_a() { nsenter -t "$(sed -n 's/^LEADER=//p' "$state/a")" -n busybox ping -c 1 -W 10 "${a%.*}.88" >/dev/null; }
+ok 'the host reaches a machine of a zone' busybox ping -c 1 -W 10 "${a%.*}.88"
+ok 'and another machine does' of_a
+stop b
+start c --network-zone=z "--network-address=${a%.*}.88"
+ok 'one that has its address now is reached at once by the host' busybox ping -c 1 -W 10 "${a%.*}.88"
+ok 'and by the other' of_a
+stop a c
 start a --network-zone=f --network-address=10.77.0.2/30
 run guest -M b --network-zone=f true
 like 'a zone that is full says so, and how large it is' '1 *zone f is full: 10.77.0.0/30 has no address left*' "$rc $err"

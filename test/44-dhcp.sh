@@ -80,8 +80,8 @@ unreachable() { awk '/^Icmp:/ { if (n++) print $c; else for (i = 1; i <= NF; i++
 # ---- inside: the client that a small guest has ------------------------------------------
 
 start asks 'ip -o -4 addr show dev host0 scope global >/was; ip -4 route show default >/way; ip -4 addr flush dev host0
-	udhcpc -i host0 -q -n -s /said >/udhcpc 2>&1
-	udhcpc -i host0 -q -n -r 192.0.2.77 -s /said >>/udhcpc 2>&1' -n
+	udhcpc -i host0 -q -n -t 20 -T 3 -s /said >/udhcpc 2>&1
+	udhcpc -i host0 -q -n -t 20 -T 3 -r 192.0.2.77 -s /said >>/udhcpc 2>&1' -n
 was=$(awk '{ print $4 }' "$t/was")
 address=${was%/*}
 router=$(awk '{ print $3 }' "$t/way")
@@ -114,7 +114,7 @@ flush
 if command -v dhclient >/dev/null; then
 	: >"$SAID"
 	cat >"$T/dhclient.conf" <<-END
-	timeout 20;
+	timeout 60;
 	send dhcp-lease-time 10;
 	END
 	cat >"$T/leases" <<-END
@@ -145,7 +145,7 @@ fi
 apart() { inside unshare -m sh -c "mount -t tmpfs r /run && mount -t tmpfs v /var/lib && mkdir -p /var/lib/dhcpcd /run/dhcpcd && $1"; }
 if command -v dhcpcd >/dev/null; then
 	: >"$T/dhcpcd.conf"
-	apart "exec timeout 30 dhcpcd -4 -1 -B -L -f '$T/dhcpcd.conf' -c /bin/true host0" >"$T/dhcpcd" 2>&1
+	apart "exec timeout 100 dhcpcd -4 -1 -B -L -f '$T/dhcpcd.conf' -c /bin/true host0" >"$T/dhcpcd" 2>&1
 	like 'dhcpcd gets its address' "*leased $address for 3600 seconds*" "$(cat "$T/dhcpcd")"
 	is 'and sets it' "$was" "$(global -4)"
 	like 'with the way on' "default via $router *proto dhcp*" "$(inside "$ip_program" -4 route show default)"
@@ -191,7 +191,7 @@ if [ -n "$six" ]; then
 	fi
 	if command -v dhcpcd >/dev/null; then
 		printf 'noipv6rs\ninterface host0\nia_na 1\n' >"$T/dhcpcd.conf"
-		apart "exec timeout 40 dhcpcd -6 -1 -B -L -f '$T/dhcpcd.conf' -c /bin/true host0" >"$T/dhcpcd" 2>&1
+		apart "exec timeout 100 dhcpcd -6 -1 -B -L -f '$T/dhcpcd.conf' -c /bin/true host0" >"$T/dhcpcd" 2>&1
 		like 'dhcpcd gets it too' "*adding address ${six%/*}/*" "$(cat "$T/dhcpcd")"
 	else
 		skip 'dhcpcd -6 asks' 'it is not here'
@@ -212,8 +212,9 @@ if command -v tcpdump >/dev/null; then
 	inside "$ip_program" link set other up
 	: >"$SAID"
 	for link in other host0; do
+		case $link in other) wait=1 ;; *) wait=20 ;; esac
 		# shellcheck disable=SC2086 # words
-		inside $udhcpc -i $link -f -q -n -t 1 -T 1 -s "$t/said" </dev/null >"$T/udhcpc" 2>&1
+		inside $udhcpc -i $link -f -q -n -t 1 -T $wait -s "$t/said" </dev/null >"$T/udhcpc" 2>&1
 	done
 	# an offer and an acknowledgement
 	wait_for two_replies
@@ -250,7 +251,7 @@ if [ -e /proc/self/ns/user ]; then
 	rm -f "$t/told"
 	SAID=$T/told
 	start users 'ip -o -4 addr show dev host0 scope global >/was; ip -4 addr flush dev host0
-		udhcpc -i host0 -f -q -n -s /said >/udhcpc 2>&1' -n -U
+		udhcpc -i host0 -f -q -n -t 20 -T 3 -s /said >/udhcpc 2>&1' -n -U
 	like 'root of a machine with users of its own gets its address too' "bound $(awk '{ sub("/", " ", $4); print $4 }' "$t/was") *" \
 		"$(grep bound "$t/told")"
 	stop
@@ -274,7 +275,7 @@ for machine in "$one" "$t $supervisor $leader"; do
 	SAID=$T/said.$3
 	flush
 	# shellcheck disable=SC2086 # words
-	inside $udhcpc -i host0 -f -q -n -s "$t/said" </dev/null >"$T/udhcpc" 2>&1
+	inside $udhcpc -i host0 -f -q -n -t 20 -T 3 -s "$t/said" </dev/null >"$T/udhcpc" 2>&1
 	is "in a zone each gets its own address" "$was" "$(awk '/bound/ { print $2 "/" $3 }' "$SAID")"
 	others="${others:-} $was"
 done

@@ -7,11 +7,11 @@ need "${CLANG:-clang}"
 echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p, long n) { return !p && n; }' >"$T/try.c"
 "${CLANG:-clang}" -fsanitize=fuzzer,address,undefined -o "$T/try" "$T/try.c" 2>/dev/null || skip_all 'clang has no fuzzer here'
 
-# seconds TARGET : how long. In CI what images and archives are made of gets a minute each, which is not to be asked of
+# seconds TARGET : how long. In CI what images and archives are made of gets half a minute each, which is not to be asked of
 # who tests by hand; an hour is FUZZ_SECONDS=3600
 seconds() {
 	case ${FUZZ_SECONDS:-}${CI:+$1} in
-	tar|qcow2|table|sums) echo 60 ;;
+	tar|qcow2|table|sums|json|bundle) echo 30 ;;
 	*)	echo "${FUZZ_SECONDS:-5}" ;;
 	esac
 }

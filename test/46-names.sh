@@ -61,7 +61,7 @@ start_relay() {	# WORD...
 }
 
 ask() {
-	in_space guest dig +short +tries=1 +time=4 "$@" 2>&1
+	in_space guest dig +short +tries=1 +time=10 "$@" 2>&1
 }
 
 fds() {
@@ -147,7 +147,7 @@ ip -n guest addr add 10.99.0.2/24 dev host0
 ip route add 10.99.0.0/24 dev ve-guest
 like "nor the guest by an address that it was not given" '*timed out*' "$(ask +time=1 -b 10.99.0.2 @10.64.0.2 here.lan)"
 is "an opcode that is none of ours is refused" NOTIMP \
-	"$(in_space guest dig +tries=1 +time=2 +opcode=notify @10.64.0.2 here.lan 2>&1 | sed -n 's/.*status: \([A-Z]*\).*/\1/p')"
+	"$(in_space guest dig +tries=1 +time=10 +opcode=notify @10.64.0.2 here.lan 2>&1 | sed -n 's/.*status: \([A-Z]*\).*/\1/p')"
 
 # ---- a hostile guest ----------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ is "garbage does not hurt it" 192.0.2.7 "$(ask @10.64.0.2 here.lan)"
 is "what is too long for a question is a mistake" '\001\002\201\201' "$({
 	printf '\1\2\1\0\0\1\0\0\0\0\0\0\4here\3lan\0\0\1\0\1'
 	head -c 600 /dev/zero
-} | in_space guest socat -t 2 - UDP:10.64.0.2:53 | head -c 4 | od -An -b | tr -d '\n' | sed 's/ /\\/g')"
+} | in_space guest socat -t 10 - UDP:10.64.0.2:53 | head -c 4 | od -An -b | tr -d '\n' | sed 's/ /\\/g')"
 
 # connections that say nothing, more than there are places
 mkfifo "$T/silence"
@@ -200,6 +200,7 @@ done
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
 	cat "$T/flood"
 done | in_space guest socat -u -b 27 - UDP:10.64.0.2:53
+wait_for grep -q 'query.*flood.lan' "$T/lo.log"
 came=$(grep -c 'query.*flood.lan' "$T/lo.log")
 ok "of 65536 questions at once a few are passed on: $came" test "$came" -gt 0 -a "$came" -lt 6500
 answered() { [ "$(ask +time=1 @10.64.0.2 here.lan)" = 192.0.2.7 ]; }
@@ -278,7 +279,7 @@ start_relay ve-guest 10.64.0.2 10.64.0.3 28 10.64.0.1
 is "or is relayed to" 192.0.2.7 "$(ask @10.64.0.2 here.lan)"
 stop "$lo"
 is "when none answers that is said" SERVFAIL \
-	"$(in_space guest dig +tries=1 +time=4 @10.64.0.2 here.lan 2>&1 | sed -n 's/.*status: \([A-Z]*\).*/\1/p')"
+	"$(in_space guest dig +tries=1 +time=10 @10.64.0.2 here.lan 2>&1 | sed -n 's/.*status: \([A-Z]*\).*/\1/p')"
 is "and the port is free for who comes up" 0 "$(ss -Hlun 'sport = :53' | grep -c '10.64.0.[12][%:]')"
 stop "$relay_pid"
 
@@ -365,7 +366,7 @@ stop "$relay_pid"
 ip link del ve-guest
 root=$(tree busybox one)
 machine() {	# WORD...
-	timeout 20 "$NL" -q -D "$root" "$@" 2>&1
+	timeout 60 "$NL" -q -D "$root" "$@" 2>&1
 }
 is "the first that a machine does is to ask" 192.0.2.7 \
 	"$(machine -n nslookup here.lan | sed -n '/^Name/,$ s/^Address: *\([0-9.]*\)$/\1/p')"
@@ -407,6 +408,7 @@ ports=$(tree busybox ports)
 supervisor=$!
 background_pids="$background_pids $supervisor"
 wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/ports"
+wait_for grep -qs '^LEADER=[1-9]' "$NSPAWN_LITE_ROOT/run/nspawn-lite/ports"
 leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/ports")
 server=$(awk '$1 == "nameserver" { print $2; exit }' "$ports/etc/resolv.conf")
 serve host lo2 --listen-address=127.0.0.1 --bind-interfaces --host-record=here.lan,192.0.2.7
@@ -425,10 +427,11 @@ second=$(tree busybox second)
 supervisor=$!
 background_pids="$background_pids $supervisor"
 wait_for test -s "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/second"
+wait_for grep -qs '^LEADER=[1-9]' "$NSPAWN_LITE_ROOT/run/nspawn-lite/second"
 leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$NSPAWN_LITE_ROOT/run/nspawn-lite/second")
 server=$(awk '$1 == "nameserver" { print $2; exit }' "$second/etc/resolv.conf")
 of_second() {
-	nsenter -n -t "$leader" dig +short +tries=1 +time=4 "@$server" "$@" 2>&1
+	nsenter -n -t "$leader" dig +short +tries=1 +time=10 "@$server" "$@" 2>&1
 }
 is "one machine of a zone finds the other" "$(awk '/\./ { print $1; exit }' "$NSPAWN_LITE_ROOT/run/nspawn-lite/.hosts/first")" \
 	"$(of_second first)"

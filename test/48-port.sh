@@ -36,10 +36,13 @@ stop() {
 	wait "${1:-$supervisor}"
 }
 
-inside() { timeout 30 nsenter -t "$leader" -n "$@"; }
-fetch() { timeout 10 curl -g -s -S -m 8 "$@" 2>&1; }
-from_outside() { in_space outside timeout 10 curl -g -s -S -m 8 "$@" 2>&1; }
-ask() { echo question | timeout 8 socat -T1 - "$1"; }
+inside() { timeout 60 nsenter -t "$leader" -n "$@"; }
+# in its network as well: one that ends with the test; $! is its pid
+beside() { background timeout 300 nsenter -t "$leader" -n "$@"; }
+fetch() { timeout 60 curl -g -s -S -m 50 "$@" 2>&1; }
+from_outside() { in_space outside timeout 60 curl -g -s -S -m 50 "$@" 2>&1; }
+# what is lost of UDP is asked again
+ask() { echo question | timeout 60 socat -T1 - "$1"; }
 udp_answers() { [ "$(ask "$1")" = question ]; }
 no_tables() { ! nft list tables | grep -q "nspawn-lite-$1\$"; }
 leads_to() { nft list table ip "nspawn-lite-$1" 2>/dev/null | grep -q "dnat to $2"; }
@@ -80,8 +83,8 @@ leftovers_before
 ok "a machine with ports starts" \
 	start one -n -p 8080:80 -p udp:5353:53 -p 2000-2002:80-82 -p 198.51.100.1:8090:80 -p udp:5354:53
 is "nothing is to be said of that" "" "$notes"
-inside socat UDP4-LISTEN:53,fork EXEC:cat &
-inside socat UDP6-LISTEN:53,fork,ipv6only EXEC:cat &
+beside socat UDP4-LISTEN:53,fork EXEC:cat
+beside socat UDP6-LISTEN:53,fork,ipv6only EXEC:cat
 wait_for sh -c "nsenter -t $leader -n ss -Hlun | grep -q ':53 .*' && nsenter -t $leader -n ss -Hlun6 | grep -q ':53 .*'"
 address=$(inside ip -4 -o addr show host0 | sed 's/.* inet \([0-9.]*\).*/\1/')
 is "it is served on loopback" hello "$(fetch http://127.0.0.1:8080/)"
@@ -90,16 +93,16 @@ is "from the host at its own address" hello "$(fetch http://198.51.100.1:8080/)"
 is "and at that of IPv6" hello "$(fetch 'http://[2001:db8:1::1]:8080/')"
 is "from outside" hello "$(from_outside http://198.51.100.1:8080/)"
 is "from outside by IPv6" hello "$(from_outside 'http://[2001:db8:1::1]:8080/')"
-is "from the machine itself" hello "$(inside curl -s -m 8 http://198.51.100.1:8080/)"
+is "from the machine itself" hello "$(inside curl -s -m 50 http://198.51.100.1:8080/)"
 is "a range keeps its order" second "$(from_outside http://198.51.100.1:2001/)"
 is "on loopback as well" second "$(fetch http://127.0.0.1:2001/)"
 is "a port at one address leads there" hello "$(from_outside http://198.51.100.1:8090/)"
 like "and nowhere else" "*onnect*" "$(fetch http://127.0.0.1:8090/)"
-ok "UDP on loopback" udp_answers UDP4:127.0.0.1:5353
-ok "UDP on that of IPv6" udp_answers 'UDP6:[::1]:5353'
-ok "UDP at the host's own address" udp_answers UDP4:198.51.100.1:5353
-ok "UDP from outside" \
-	in_space outside sh -c 'echo question | timeout 8 socat -T1 - UDP4:198.51.100.1:5354 | grep question'
+ok "UDP on loopback" wait_for udp_answers UDP4:127.0.0.1:5353
+ok "UDP on that of IPv6" wait_for udp_answers 'UDP6:[::1]:5353'
+ok "UDP at the host's own address" wait_for udp_answers UDP4:198.51.100.1:5353
+ok "UDP from outside" wait_for \
+	in_space outside sh -c 'echo question | timeout 60 socat -T1 - UDP4:198.51.100.1:5354 | grep question'
 fetch http://127.0.0.1:8080/big | cmp -s - "$guest/www/big"
 is "much comes through the relay unchanged" 0 $?
 
@@ -107,22 +110,22 @@ is "a machine that is lent a network gets out" 0 "$(inside busybox ping -c 1 -W 
 
 # ---- who has a port
 
-run timeout 20 "$NL" run -q -D "$guest" -x -M two -n -p 8080 /bin/true
+run timeout 60 "$NL" run -q -D "$guest" -x -M two -n -p 8080 /bin/true
 like "of two machines with one port the second names the first" "*--port=8080: machine one has tcp port 8080*" "$err"
-run timeout 20 "$NL" run -q -D "$guest" -x -M two -n -p 8070-8090:80 /bin/true
+run timeout 60 "$NL" run -q -D "$guest" -x -M two -n -p 8070-8090:80 /bin/true
 like "in a range, too" "*--port=8070-8090:80: machine one has tcp port 8080*" "$err"
 socat TCP4-LISTEN:8081,bind=127.0.0.1,fork EXEC:cat &
 program=$!
 wait_for sh -c "ss -Hltn | grep -q :8081"
-run timeout 20 "$NL" run -q -D "$guest" -x -M two -n -p 8081 /bin/true
+run timeout 60 "$NL" run -q -D "$guest" -x -M two -n -p 8081 /bin/true
 like "a program of the host has a port" "*--port=8081: a program of the host*has tcp port 8081*" "$err"
 kill "$program"
-run timeout 20 "$NL" run -q -D "$guest" -x -M two -n -p 8079 -p udp:8080 -p 3000-3999 /bin/true
+run timeout 60 "$NL" run -q -D "$guest" -x -M two -n -p 8079 -p udp:8080 -p 3000-3999 /bin/true
 is "others are free, a thousand of them" "0 " "$rc $err"
 
 # both at once: the lock is the socket
 for name in two three; do
-	timeout 20 "$NL" run -q -D "$guest" -x -M "$name" --private-network -p 8078 \
+	timeout 60 "$NL" run -q -D "$guest" -x -M "$name" --private-network -p 8078 \
 		/bin/sh -c 'echo ran; sleep 2' >"$T/race.$name" 2>&1 &
 	eval "pid_$name=\$!"
 done
@@ -176,19 +179,19 @@ is "on loopback" hello "$(fetch http://127.0.0.1:8080/)"
 is "and from outside" hello "$(from_outside http://198.51.100.1:8080/)"
 stop
 
-# ---- without nf_tables
+# ---- without nf_tables and iptables
 
-NSPAWN_LITE_DENY=nft
+NSPAWN_LITE_DENY=nft,iptables
 export NSPAWN_LITE_DENY
 ok "a machine starts without nf_tables" start one -n -p 8080:80 -p 198.51.100.1:8090:80
-like "which is said" "*nf_tables*relayed by ourselves*" "$notes"
+like "which is said" "*its ports are relayed*nf_tables*" "$notes"
 like "as well as that it has no way out" "*one has no way out*" "$notes"
 is "ports are relayed" hello "$(from_outside http://198.51.100.1:8080/)"
 is "by IPv6, too" hello "$(from_outside 'http://[2001:db8:1::1]:8080/')"
 is "and at one address" hello "$(from_outside http://198.51.100.1:8090/)"
-is "and from the machine itself" hello "$(inside curl -s -m 8 http://198.51.100.1:8080/)"
+is "and from the machine itself" hello "$(inside curl -s -m 50 http://198.51.100.1:8080/)"
 stop
-run timeout 20 "$NL" run -q -D "$guest" -x -M two -n -p 3000-3999 /bin/true
+run timeout 60 "$NL" run -q -D "$guest" -x -M two -n -p 3000-3999 /bin/true
 like "too many for a relay are refused" "*--port=3000-3999: more than * ports need nf_tables*" "$err"
 unset NSPAWN_LITE_DENY
 
@@ -196,19 +199,19 @@ unset NSPAWN_LITE_DENY
 
 ok "a machine without links has ports" start one --private-network -p 8080:80 -p 8082:82 -p 8083:83 -p 8084:84
 is "which are relayed" hello "$(from_outside http://198.51.100.1:8080/)"
-inside socat TCP4-LISTEN:82,fork SYSTEM:'cat; echo end' &
-inside socat TCP4-LISTEN:83,fork,linger=0 SYSTEM:'read -r x' &
+beside socat TCP4-LISTEN:82,fork SYSTEM:'cat; echo end'
+beside socat TCP4-LISTEN:83,fork,linger=0 SYSTEM:'read -r x'
 wait_for sh -c "nsenter -t $leader -n ss -Hltn | grep -q ':82 ' && nsenter -t $leader -n ss -Hltn | grep -q ':83 '"
 is "one side may end before the other" "text end" \
-	"$(echo text | timeout 8 socat -t5 - TCP4:127.0.0.1:8082 | tr '\n' ' ' | sed 's/ $//')"
-run timeout 8 curl -s -m 5 http://127.0.0.1:8084/
+	"$(echo text | timeout 60 socat -t50 - TCP4:127.0.0.1:8082 | tr '\n' ' ' | sed 's/ $//')"
+run timeout 60 curl -s -m 50 http://127.0.0.1:8084/
 like "where nobody listens the connection ends" "[75]*" "$rc"
-timeout 20 curl -s -m 20 --limit-rate 2M http://127.0.0.1:8080/big >"$T/slow" &
+timeout 100 curl -s -m 90 --limit-rate 2M http://127.0.0.1:8080/big >"$T/slow" &
 slow=$!
 i=0
 clients=
 while [ $i -lt 200 ]; do
-	timeout 20 curl -s -m 18 -o /dev/null -w '%{http_code}\n' http://127.0.0.1:8080/ >>"$T/codes" &
+	timeout 100 curl -s -m 90 -o /dev/null -w '%{http_code}\n' http://127.0.0.1:8080/ >>"$T/codes" &
 	clients="$clients $!"
 	i=$((i + 1))
 done
@@ -220,14 +223,14 @@ wait "$slow"
 ok "and a slow one gets it all" cmp "$T/slow" "$guest/www/big"
 ok "nothing is left of them" wait_for no_connections
 few_pipes() { [ "$(find "/proc/$1/fd" -lname 'pipe:*' | grep -c .)" -le 12 ]; }
-ok "nor in pipes" few_pipes "$supervisor"
-inside socat -u TCP4-LISTEN:84 SYSTEM:'sleep 1000' &
+ok "nor in pipes" wait_for few_pipes "$supervisor"
+beside socat -u TCP4-LISTEN:84 SYSTEM:'sleep 1000'
 reader=$!
 wait_for sh -c "nsenter -t $leader -n ss -Hltn | grep -q ':84 '"
-timeout 60 socat -u /dev/zero TCP4:127.0.0.1:8084 &
+background timeout 300 socat -u /dev/zero TCP4:127.0.0.1:8084
 writer=$!
 is "one that does not read holds nobody up" hello "$(fetch http://127.0.0.1:8080/)"
-timeout 8 socat -u SYSTEM:'echo x; echo y' TCP4:127.0.0.1:8083
+timeout 60 socat -u SYSTEM:'echo x; echo y' TCP4:127.0.0.1:8083
 is "nor does a guest that resets" hello "$(fetch http://127.0.0.1:8080/)"
 kill "$writer" "$reader"
 wait "$writer" "$reader"
@@ -267,7 +270,7 @@ one=$supervisor
 inside_one=$leader
 address=$(inside ip -4 -o addr show host0 | sed 's/.* inet \([0-9.]*\).*/\1/')
 ok "another beside it" start two --network-zone=ports
-is "which gets there by the host's port" hello "$(inside curl -s -m 8 http://198.51.100.1:8080/)"
+is "which gets there by the host's port" hello "$(inside curl -s -m 50 http://198.51.100.1:8080/)"
 other=$(inside ip -4 -o addr show host0 | sed 's/.* inet \([0-9.]*\).*/\1/')
 stop
 leader=$inside_one

@@ -73,7 +73,8 @@ start() {
 	fi
 	"$NL" -q -M "$(name "$1")" -D "$T/trees/$1" "$2" ${3+"$3"} /bin/busybox sh -c 'until [ -e /down ]; do busybox sleep 0.1; done' \
 		>"$T/said$1" 2>&1 </dev/null &
-	eval "pid$1=$! begun$1=$turn"
+	# one that was not running has no claim to what it had: another may have that now
+	eval "pid$1=$! begun$1=$turn address$1=''"
 }
 # leader I : PID 1, if the register is its own: one that was killed leaves its
 leader() {
@@ -96,19 +97,21 @@ check() {
 	# one that is only just starting says neither
 	if [ -z "$has" ] || [ -z "$l" ]; then
 		eval "begun=\$begun$1"
-		[ $((turn - begun)) -lt 40 ] || wrong "$1" 'it has not begun'
-		return
+		[ $((turn - begun)) -ge 40 ] || return
+		wait_for eval "[ \"\$(lent $1)\" ] && has_leader $1" || { wrong "$1" 'it has not begun'; return; }
+		has=$(lent "$1")
+		l=$(leader "$1")
 	fi
 	eval "address$1=$has"
 	[ -z "$had" ] || [ "$had" = "$has" ] || wrong "$1" "was $had, is $has"
-	busybox ping -c 1 -W 3 "$has" >/dev/null 2>&1 || wrong "$1" "$has does not answer"
+	busybox ping -c 1 -W 10 "$has" >/dev/null 2>&1 || wrong "$1" "$has does not answer"
 	[ "$1" -le $ZONED ] || grep -q "00000000:$(printf %04X $((20000 + $1))) .* 0A\|0\{32\}:$(printf %04X $((20000 + $1))) .* 0A" /proc/net/tcp /proc/net/tcp6 ||
 		wrong "$1" 'nobody listens on its port'
 	if [ "$names" ]; then
 		gate=$(nsenter -t "$l" -n "$ip_program" -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).*/\1/p')
 		# the relay is the number after the host's
 		gate=${gate%.*}.$((${gate##*.} + 1))
-		timeout 20 nsenter -t "$l" -n busybox nslookup here.lan "$gate" >"$T/names" 2>&1
+		timeout 60 nsenter -t "$l" -n busybox nslookup here.lan "$gate" >"$T/names" 2>&1
 		grep -q 192.0.2.7 "$T/names" || wrong "$1" "no names from $gate: $(tr '\n' ' ' <"$T/names")"
 	fi
 }
@@ -176,7 +179,7 @@ end=$(($(date +%s) + seconds))
 		: >"$T/trees/$i/down"
 		eval "pid=\$pid$i"
 		# one that was killed before it began to look cannot end so
-		[ "$(leader "$i")" ] || TRIES=100 wait_for has_leader "$i"
+		[ "$(leader "$i")" ] || wait_for has_leader "$i"
 	done
 	for i in $(living); do reap "$i" 0; done
 } >"$T/wrong" 2>"$T/noise"
@@ -190,7 +193,7 @@ no_traces() {
 	traces | sort >"$T/traces.after"
 	cmp -s "$T/traces.before" "$T/traces.after"
 }
-TRIES=50 wait_for no_traces
+wait_for no_traces
 is 'then no link, bridge, table, flag, file or group is left' '' "$(diff "$T/traces.before" "$T/traces.after" | grep '^[<>]')"
 leftovers_after 'and nothing else'
 finish

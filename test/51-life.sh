@@ -21,7 +21,8 @@ begin() {
 	"$NL" -q -D "$tree_of" "$@" /bin/sh -c "$until_down" >"$T/said" 2>&1 &
 	pid=$!
 	wait_for test -e "$tree_of/up"
-	wait_for grep -q . "$state/.hosts/${tree_of##*/}"
+	wait_for grep -qs . "$state/.hosts/${tree_of##*/}"
+	wait_for grep -qs '^LEADER=[1-9]' "$state/${tree_of##*/}"
 }
 end() {
 	: >"$t/down"
@@ -45,12 +46,12 @@ no_traces() {
 	cmp -s "$T/traces.before" "$T/traces.after"
 }
 clean() {
-	TRIES=50 wait_for no_traces
+	wait_for no_traces
 	is "$1" '' "$(diff "$T/traces.before" "$T/traces.after" | grep '^[<>]')"
 }
 next() { timeout 60 "$NL" -q -D "$u" "$@" /bin/true 2>&1; }
 next -n --port=tcp:8080:80
-TRIES=20 wait_for sh -c '! ip -o link | grep -q ve-other'
+wait_for sh -c '! ip -o link | grep -q ve-other'
 traces | sort >"$T/traces.before"
 
 # ---- the same name at once ----------------------------------------------------------------------------
@@ -134,7 +135,7 @@ together() {
 		[ -d "$T/many/$i" ] || { mkdir -p "$T/many/$i/bin" "$T/many/$i/etc"; ln "$t/bin/busybox" "$T/many/$i/bin/"; }
 		rm -f "$T/many/$i/down"
 		# shellcheck disable=SC2046 # options are words
-		timeout 90 "$NL" -q -M "many$i" -D "$T/many/$i" $(echo "$2" | sed "s/%/$((20000 + i))/") \
+		timeout 300 "$NL" -q -M "many$i" -D "$T/many/$i" $(echo "$2" | sed "s/%/$((20000 + i))/") \
 			/bin/busybox sh -c 'until [ -e /down ]; do busybox sleep 0.2; done' >"$T/said.$i" 2>&1 &
 		eval "pid$i=$!"
 	done

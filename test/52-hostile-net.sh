@@ -35,7 +35,7 @@ stop() {
 }
 
 inside() { timeout 60 nsenter -t "$leader" -n "$@"; }
-fetch() { timeout 20 curl -g -s -S -m "${wait:-15}" "$@" 2>&1; }
+fetch() { timeout 60 curl -g -s -S -m 50 "$@" 2>&1; }
 serves() { [ "$(fetch http://127.0.0.1:8080/)" = hello ]; }
 processor() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 
@@ -66,7 +66,7 @@ while [ $i -lt 5 ]; do
 	i=$((i + 1))
 	sleep 0.3
 done
-wait=3 ok "who talks to its sockets in there does not hold it up" serves
+ok "who talks to its sockets in there does not hold it up" serves
 wait "$talker"
 like "they have nothing to say to it" "*, 0 messages" "$(cat "$T/talk")"
 stop
@@ -116,7 +116,7 @@ for options in "-n --network-address=none" "--network-veth-extra=ve-x:host0" "--
 done
 
 ok "a machine that has a network" start one -n
-in_space outside timeout 60 socat -u UDP4-RECV:7000,reuseaddr "OPEN:$T/heard,creat,append" &
+background "$ip_program" netns exec outside socat -u UDP4-RECV:7000,reuseaddr "OPEN:$T/heard,creat,append"
 listener=$!
 wait_for sh -c "ip netns exec outside ss -Hlun | grep -q ':7000 '"
 inside ip addr add 203.0.113.5/32 dev host0

@@ -115,7 +115,7 @@ mkdir "$work/layers"
 echo '{}' >"$work/layers/oci-layout"
 tar -C "$work/layers" -cf "$work/t.tar" .
 run "$NL" import-tar "$work/t.tar" what
-like "layers are no tree" '1 *: it holds an image in layers, as docker save and skopeo write them; docker export writes a tree' "$rc $err"
+like "layers are no tree" '1 *: it holds an image in layers: import-oci takes those' "$rc $err"
 rm -r "$work/layers" "$work/t.tar"
 is "none of these became an image" one "$(names "$store")"
 run "$NL" import-tar "$work/none.tar"
@@ -296,6 +296,9 @@ export-tar one $work/out
 import-tar slow $work/in
 
 2 transfers listed." "$("$NL" list-transfers | sed -e 's/^ *[0-9][0-9]* *[-0-9%]* *\([ei]\)/\1/' -e 's/  */ /g' -e 's/^ //')"
+ln -sf "$NL" "$T/importctl"
+is "importctl has columns of its own" "ID PROGRESS TYPE CLASS LOCAL REMOTE export-tar machine one" \
+	"$("$T/importctl" list | /usr/bin/awk 'NR == 1 { $1 = $1; print } NR == 2 { print $3, $4, $5 }' | xargs)"
 like "for programs, too" '*"type":"export-tar","local":"one","remote":"'"$work/out"'"*' "$("$NL" list-transfers -j)"
 id=$("$NL" list-transfers --no-legend | /usr/bin/awk '$4 == "slow" { print $1 }')
 ok "one is stopped" "$NL" cancel-transfer "$id"
@@ -320,8 +323,8 @@ is "one that was killed is not listed" "No transfers." "$("$NL" list-transfers)"
 is "nor is its file there" "" "$(names "$T/root/run/nspawn-lite")"
 
 for signal in INT TERM HUP; do
-	# a shell's background processes ignore SIGINT
-	/usr/bin/env --default-signal=INT "$NL" import-tar -q - slow <"$work/in" 2>"$T/slow.err" &
+	# a shell's background processes ignore SIGINT, and those of nohup(1) SIGHUP
+	/usr/bin/env --default-signal=INT,HUP "$NL" import-tar -q - slow <"$work/in" 2>"$T/slow.err" &
 	slow=$!
 	exec 7>"$work/in"
 	head -c 200000 "$work/one.tar" >&7

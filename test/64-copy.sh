@@ -159,7 +159,7 @@ fi
 mkdir "$T/mnt/full"
 mount -t tmpfs -o size=1M none "$T/mnt/full"
 for flags in 0 1; do
-	run timeout 20 "$copy" tree "$T/mnt/tmpfs/all" "$T/mnt/full" $flags
+	run timeout 60 "$copy" tree "$T/mnt/tmpfs/all" "$T/mnt/full" $flags
 	like "no room: it says where ($flags)" '1 nspawn-lite: [a-z]*: No space left on device' "$rc $err"
 	rm -rf "$T/mnt/full"/*
 done
@@ -208,6 +208,22 @@ if command -v strace >/dev/null 2>&1; then
 	more=$(calls 1100)
 	is 'nine calls a file, and one for hundreds of names' "9 y" \
 		"$(awk -v a="$few" -v b="$more" 'BEGIN { n = b - a; print int(n / 1000), n % 1000 < 40 ? "y" : n }')"
+	# threads WITHOUT COMMAND... : how many it makes
+	threads() {
+		without=$1
+		shift
+		strace -f -e trace=clone,clone3 -o "$T/made" "$(program deny)" "$without" -- "$@" >/dev/null 2>&1
+		grep -c CLONE_THREAD "$T/made"
+	}
+	mkdir "$at/two" "$at/two.copy" "$at/none.copy"
+	"$copy" many "$at/two" 100
+	if [ "$(nproc)" -gt 1 ]; then
+		is 'another thread copies, and packs' '1 1' "$(threads inet6 "$copy" tree "$at/two" "$at/two.copy") $(threads inet6 "$(program stream)" pack gzip 6 <"$NL")"
+	fi
+	is 'not where waiting for one would be spinning' '0 0 0' \
+		"$(threads futex "$copy" tree "$at/two" "$at/none.copy") $(threads futex "$(program stream)" pack gzip 6 <"$NL") $(gzip -c "$NL" | threads futex "$(program stream)" cat)"
+	is 'and all is copied' 0 "$(diff -r "$at/two" "$at/none.copy"; echo $?)"
+	rm -rf "$at/two" "$at/two.copy" "$at/none.copy"
 else
 	skip 'nine calls a file' 'no strace'
 fi
@@ -269,7 +285,7 @@ seen=0
 round=0
 while [ $round -lt 40 ]; do
 	mkdir "$T/out"
-	timeout 20 "$copy" tree "$h" "$T/out" 2>/dev/null || :
+	timeout 60 "$copy" tree "$h" "$T/out" 2>/dev/null || :
 	find "$T/out" -name secret -size +0 | grep -q . && seen=1
 	"$copy" remove "$T" out || break
 	round=$((round + 1))
@@ -277,7 +293,7 @@ done
 is 'a directory that becomes a link is not followed' '40 0' "$round $seen"
 round=0
 while [ $round -lt 20 ]; do
-	timeout 20 "$copy" remove "$T" hostile 2>/dev/null || :
+	timeout 60 "$copy" remove "$T" hostile 2>/dev/null || :
 	kill -9 "$swapper" 2>/dev/null
 	wait "$swapper" 2>/dev/null
 	"$copy" remove "$T" hostile || break

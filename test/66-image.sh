@@ -17,7 +17,7 @@ mkdir -p "$tmp" "$store" "$tmp/part" || exit
 old=fsopen,fsmount,open_tree,move_mount,mount_setattr
 
 # guest WORD... : with a safety net against hanging
-guest() { timeout 30 "$NL" -q "$@" </dev/null; }
+guest() { timeout 60 "$NL" -q "$@" </dev/null; }
 # root_of WORD... : device, file system and first option of its root
 root_of() { guest "$@" /bin/sh -c 'while read -r a b c d; do [ "$b" != / ] || echo "$c ${d%%,*}"; done </proc/mounts' 2>&1; }
 # says WORD... : the status, and a sentence
@@ -44,7 +44,7 @@ is 'with --volatile=state only those in /var' yes \
 	"$(guest --volatile=state -i "$tmp/r.squashfs" /bin/sh -c 'touch /var/x && ! touch /x 2>/dev/null && echo yes')"
 is '-M finds NAME.squashfs' 'squashfs ro' "$(root_of -M sq)"
 is '-M finds NAME.raw' 'ext4 rw' "$(root_of -M disk)"
-is 'it is called NAME' 'Spawning container ext4 on ' "$(timeout 20 "$NL" -i "$tmp/ext4.raw" /bin/true 2>&1 </dev/null | sed -n 's/on .*/on /p')"
+is 'it is called NAME' 'Spawning container ext4 on ' "$(timeout 60 "$NL" -i "$tmp/ext4.raw" /bin/true 2>&1 </dev/null | sed -n 's/on .*/on /p')"
 printf '[Exec]\nHostname=from-file\n' >"$store/disk.nspawn"
 is 'the file of settings beside it is read' from-file "$(guest --settings=yes -M disk /bin/hostname | tr -d '\r')"
 is 'and beside one that -i names' from-file "$(guest --settings=yes -i "$store/disk.raw" /bin/hostname | tr -d '\r')"
@@ -87,7 +87,7 @@ guest -M disk /bin/true
 is 'and left to the byte' "$sum" "$(cksum <"$store/disk.raw")"
 # One that was not unmounted: its journal is to be played back
 cp "$tmp/ext4.raw" "$tmp/dirty.raw"
-timeout 30 "$NL" -q -i "$tmp/dirty.raw" /bin/sh -c 'touch /new; sync; touch /last; echo up >/dev/null; exec sleep 100' &
+timeout 60 "$NL" -q -i "$tmp/dirty.raw" /bin/sh -c 'touch /new; sync; touch /last; echo up >/dev/null; exec sleep 100' &
 pid=$!
 wait_for sh -c 'debugfs -R "stat /new" "$1" 2>/dev/null | grep -q Inode' sh "$tmp/dirty.raw"
 cp "$tmp/dirty.raw" "$tmp/dirty2.raw"
@@ -148,6 +148,78 @@ is 'a link of the tree leads to another place of the tree' inside "$out"
 is 'and nothing is mounted on the host' "$mounts" "$(sed 's/^[0-9]* [0-9]* //' /proc/self/mountinfo)"
 is 'nor anything made there' '' "$(ls "$tmp/part")"
 rm -f "$tmp/hostile.raw"
+
+# what else a disk may be: two systems beside each other, what is to be opened first, /boot apart
+lay=$tmp/lay.raw
+linux=0FC63DAF-8483-4772-8E79-3D69D8477DE4 esp=C12A7328-F81F-11D2-BA4B-00A0C93EC93B luks=CA7D7CCB-63ED-4C53-861C-1742536059CC
+# layout LINE... : a fresh disk with partitions of 4 MB, but the last
+layout() {
+	rm -f "$lay"
+	truncate -s 32M "$lay"
+	printf 'label: gpt\n' >"$tmp/layout"
+	n=1
+	for line; do
+		printf 'start=%d, %s, %s\n' $((n * 8192)) "size=$([ $n = $# ] && echo 30720 || echo 8192)" "$line" >>"$tmp/layout"
+		n=$((n + 1))
+	done
+	sfdisk -q "$lay" <"$tmp/layout"
+}
+encrypt() { printf 'LUKS\272\276\000\002' | dd of="$lay" bs=4194304 seek="$1" conv=notrunc 2>/dev/null; }
+layout "type=$esp" "type=$linux, name=\"system A\"" "type=$linux, name=\"system B\""
+ext4 "$lay" $((3 * 4194304)) 15 "$t"
+like 'A and B: none is taken, and their names are told' \
+	'1 *more than one partition could be the root; say --partition=N with one of: 1 (4.0M, unknown), 2 (4.0M, unknown, system A), 3 (15.0M, ext*, system B)' \
+	"$(says -i "$lay" /bin/true)"
+is 'A and B: --partition=N says which' 'ext4 rw' "$(root_of --partition=3 -i "$lay" 2>/dev/null | tail -n 1)"
+encrypt 2
+like 'one that is encrypted says what to do, and of a file that it becomes a disk before' \
+	'1 *partition 2 of */lay.raw is encrypted: *cryptsetup*-i /dev/mapper/NAME; losetup -fP *' "$(says --partition=2 -i "$lay" /bin/true)"
+layout "type=$esp" "type=$luks"
+encrypt 2
+like 'where nothing else could be the root, without being asked' '1 *partition 2 of */lay.raw is encrypted: *' "$(says -i "$lay" /bin/true)"
+layout "type=933AC7E1-2EB4-4F13-B844-0E14E2AEF915" "type=$linux"
+ext4 "$lay" $((2 * 4194304)) 15 "$t"
+encrypt 1
+like 'an encrypted /home is left out, and told' '0 *partition 1 of */lay.raw is not mounted: it is encrypted: *' "$(says -i "$lay" /bin/true)"
+layout "type=$linux" "type=$luks"
+ext4 "$lay" 4194304 4 "$tmp/srv"
+encrypt 2
+like 'what was taken for the root, and is none, is told with the others' \
+	'* partition 1 of */lay.raw has neither /etc nor /usr; --partition=N takes another of: 1 (4.0M, ext*), 2 (15.0M, crypto_LUKS)*' "$(says -i "$lay" /bin/true)"
+layout "type=$esp" "type=$linux"
+mkdir -p "$tmp/esp/EFI"
+ext4 "$lay" 4194304 4 "$tmp/esp"
+esp_on() {
+	ext4 "$lay" $((2 * 4194304)) 15 "$1"
+	guest -i "$lay" /bin/sh -c 'echo /*/EFI'
+}
+cp -a "$t" "$tmp/apart"
+rmdir "$tmp/apart/efi"
+is 'the EFI partition is on an empty /boot' /boot/EFI "$(esp_on "$tmp/apart")"
+echo 'UUID=1 /boot ext4 defaults 0 2' >"$tmp/apart/etc/fstab"
+is 'not where fstab has another /boot' '/*/EFI' "$(esp_on "$tmp/apart")"
+echo 'UUID=1 /boot vfat defaults 0 2' >"$tmp/apart/etc/fstab"
+is 'but where it has that' /boot/EFI "$(esp_on "$tmp/apart")"
+rm -rf "$tmp/apart" "$tmp/esp" "$lay"
+
+# what installers make: @ and @home, root and home; openSUSE makes one the default
+if command -v mkfs.btrfs btrfs >/dev/null && knows btrfs; then
+	for root in @ root @rootfs .snap; do
+		truncate -s 120M "$lay"
+		mkfs.btrfs -q "$lay" >/dev/null 2>&1
+		unshare -m sh -c 'mount -o loop "$1" "$2" && cd "$2" && btrfs -q subvolume create "$3" && btrfs -q subvolume create @home && cp -a "$4/." "$3" || exit
+			[ "$3" != .snap ] || btrfs subvolume set-default .snap' sh "$lay" "$tmp/part" "$root" "$t" >/dev/null 2>&1
+		run guest -i "$lay" /bin/sh -c 'while read -r a b c d; do [ "$b" != / ] || echo "${d##*subvol=}"; done </proc/mounts'
+		is "btrfs: the root is the subvolume $root" "/$root 0 0" "${out%%,*}"
+		case $root in
+		.snap)	is 'btrfs: the default is no matter for words' '' "$err" ;;
+		*)	is 'btrfs: it is told' "nspawn-lite: the root in $lay is its subvolume $root" "$err" ;;
+		esac
+		rm "$lay"
+	done
+else
+	skip 'btrfs: the root is a subvolume' 'no btrfs here'
+fi
 
 mbr=$tmp/mbr.raw
 truncate -s 40M "$mbr"
@@ -298,13 +370,13 @@ fi
 
 # ---- templates -------------------------------------------------------------------------------------
 
-run timeout 20 "$NL" --template="$t" -D "$tmp/made" /bin/echo in
+run timeout 60 "$NL" --template="$t" -D "$tmp/made" /bin/echo in
 like '--template makes the tree' "*Populated $tmp/made from template $t.*" "$err"
-(cd "$t" && find . | sort) >"$tmp/want"
+(cd "$t" && find . ! -path ./etc/resolv.conf ! -path ./etc/localtime | sort) >"$tmp/want"
 (cd "$tmp/made" && find . ! -path ./etc/resolv.conf ! -path ./etc/localtime | sort) >"$tmp/got"
 is 'as it is' '' "$(diff "$tmp/want" "$tmp/got")"
 echo mine >"$tmp/made/mine"
-run timeout 20 "$NL" --template="$t" -D "$tmp/made/" /bin/echo in
+run timeout 60 "$NL" --template="$t" -D "$tmp/made/" /bin/echo in
 like 'once' "*Directory $tmp/made already exists, not populating from template $t.*" "$err"
 is 'and leaves it alone then' mine "$(cat "$tmp/made/mine")"
 is 'of an image, with a name in the store' ok "$(guest --template="$tmp/r.squashfs" -M fromsq /bin/echo ok | tr -d '\r')"

@@ -4,8 +4,9 @@
 # CRASH=all takes every call for failures too, else some.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=step.sh
+. "${0%/*}/step.sh"
 need_root
-step=$(program step)
 M=$T/machinectl
 ln -s "$NL" "$M"
 S=$T/root/var/lib/machines
@@ -115,8 +116,9 @@ words() {
 	pull-keep)	echo pull-tar --verify=no --keep-download=yes "$server/x.tar.gz" new ;;
 	esac
 }
-# judged : prints what is wrong with what is there, now and after the next command
-judged() {
+prepare() { fresh; }
+# what is wrong with what is there, now and after the next command
+check() {
 	now=$(names)
 	case $mode in
 	replace)	# at every moment there is one, and nothing is lost
@@ -124,7 +126,7 @@ judged() {
 	*-ro)	;;	# it may be writable until the next command
 	*)	[ "$now" = "$old_names" ] || [ "$now" = "$new_names" ] || echo "now: $now" ;;
 	esac
-	"$M" clean >/dev/null 2>"$T/err" || cat "$T/err"
+	"$M" clean >/dev/null 2>"$T/said" || cat "$T/said"
 	"$M" list-transfers --no-legend
 	case $mode in
 	export-*)	# the next one of that name takes what is half-made
@@ -136,54 +138,28 @@ judged() {
 	now=$(state)
 	[ "${mode%-ro}" = replace ] || [ "$now" = "$old" ] || [ "$now" = "$new" ] || echo "then: $now"
 	hidden
+	case $how:$status in
+	kill:*|*:1|*:127)	;;	# that of the loader, where there is one
+	*:0)	[ "$(state)" = "$new" ] || [ "$call" = write ] || echo 'status 0, and nothing was done' ;;
+	*)	echo "status $status" ;;
+	esac
+	[ "$status" != 0 ] || [ "$how" = kill ] || ! cat "$T/out" "$T/err" | grep -q 'No error\|Success' || echo misleading
 }
 nl='
 '
-# each HOW STRIDE : at every STRIDEth call
-each() {
-	how=$1
+# tried SENTENCE HOW STRIDE : killed at each call, or the call fails
+tried() {
+	how=$2
 	fresh
 	old=$(state)
 	old_names=$(names)
 	# shellcheck disable=SC2046
-	"$M" -q $(words) 2>&1
+	"$M" -q $(words)
 	new=$(state)
 	new_names=$(names)
-	[ "$old" != "$new" ] || echo 'nothing was done'
-	k=$((1 + ${CRASH_OFFSET:-0}))
-	most=3
-	cases=0
-	while
-		fresh
-		# shellcheck disable=SC2046
-		"$step" "$1" "$k" "$T/hit" "$M" -q $(words) >"$T/out" 2>&1
-		status=$?
-		read -r hit call who remark <"$T/hit"
-		[ "$hit" != end ]
-	do
-		wrong=$(judged)
-		case $1:$status in
-		kill:*|*:1|*:127)	;;	# that of the loader, where there is one
-		*:0)	[ "$(state)" = "$new" ] || [ "$call" = write ] || wrong="$wrong status 0, and nothing was done" ;;
-		*)	wrong="$wrong status $status" ;;
-		esac
-		[ "$status" != 0 ] || [ "$1" = kill ] || ! grep -q 'No error\|Success' "$T/out" || wrong="$wrong misleading"
-		case $remark in hangs) wrong="$wrong hangs" ;; esac
-		if [ -n "$wrong" ]; then
-			echo "$mode, $1 at call $k, $call of the $who: $wrong: $(cat "$T/out")" | tr '\n' ' '
-			most=$((most - 1))
-			[ $most -gt 0 ] || break
-		fi
-		cases=$((cases + 1))
-		k=$((k + $2))
-	done
-	echo $cases >"$T/cases"
-}
-stepped() {
-	rm -f "$T/cases"
-	wrong=$(each "$2" "$3" 2>&1)
-	read -r cases <"$T/cases"
-	is "$mode: $1 ($cases calls)" '' "$wrong"
+	# shellcheck disable=SC2046
+	wrong=$([ "$old" != "$new" ] || echo 'nothing was done'; each "$2" "$3" "$M" -q $(words) 2>&1)
+	is "$mode: $1 ($(cat "$T/cases") calls)" '' "$wrong"
 }
 
 modes='clone copy raw clone-clone force replace rename rename-clone remove remove-clone read-only'
@@ -198,7 +174,7 @@ done
 mkdir "$S/try"
 "$M" read-only try 2>/dev/null && modes="$modes rename-ro remove-ro clone-ro replace-ro"
 "$M" remove try
-if "$step" works 2>/dev/null; then
+if stepping; then
 	# CRASH_OFFSET takes others
 	some=3 few=17
 	[ "${CRASH:-}" != all ] || some=1 few=1
@@ -207,15 +183,15 @@ if "$step" works 2>/dev/null; then
 		case $mode in
 		*-ro|import-*|export-*|pull*) [ "${CRASH:-}" = all ] || some=29 few=101 ;;
 		esac
-		stepped 'one that is killed leaves the old or the new' kill $some
-		stepped 'so does a disk that is full (ENOSPC)' 28 $few
-		stepped 'or one that fails (EIO)' 5 $few
+		tried 'one that is killed leaves the old or the new' kill $some
+		tried 'so does a disk that is full (ENOSPC)' 28 $few
+		tried 'or one that fails (EIO)' 5 $few
 	done
 	chattr -R -i "$S" 2>/dev/null
 	mode=snapshot
 	if command -v mkfs.btrfs >/dev/null 2>&1 && truncate -s 128M "$T/disk" && mkfs.btrfs -q "$T/disk" >/dev/null 2>&1 &&
 		mount -o loop "$T/disk" "$S" 2>/dev/null; then
-		stepped 'one that is killed leaves the old or the new' kill $some
+		tried 'one that is killed leaves the old or the new' kill $some
 		umount "$S"
 	else
 		skip 'a snapshot that is stopped leaves the old or the new' 'no btrfs'

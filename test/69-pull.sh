@@ -71,7 +71,7 @@ ok 'are put together' same chunked
 
 # path and what is said of it; nothing may stay, nobody may wait
 while read -r path want; do
-	run timeout 30 "$NL" pull-tar --verify=no "$odd/$path.tar" bad </dev/null
+	run timeout 60 "$NL" pull-tar --verify=no "$odd/$path.tar" bad </dev/null
 	like "/$path: $want" "1 nspawn-lite: $odd/$path.*: $want" "$rc $(echo "$err" | tail -n 1)"
 done <<'END'
 loop it leads from one place to the next more than 10 times
@@ -98,12 +98,12 @@ file it leads to what is no URL of http or https
 odd it leads to what is no URL of http or https
 page it is a web page, such as one that asks for a login: look at it in a browser
 END
-run timeout 30 "$NL" pull-raw --verify=no "$odd/page.raw" bad
+run timeout 60 "$NL" pull-raw --verify=no "$odd/page.raw" bad
 like 'a web page is no disk image' '1 *it is a web page, such as *' "$rc $err"
-run timeout 30 "$NL" pull-raw --keep-download=yes "$odd/page.raw" bad
+run timeout 60 "$NL" pull-raw --keep-download=yes "$odd/page.raw" bad
 like 'nor a list of sums' '1 *page.raw.sha256: left out, for what came is a web page
 *Failed to retrieve SHA256 checksum, cannot verify*' "$rc $err"
-run env http_proxy=socks5://127.0.0.1:1 timeout 30 "$NL" pull-tar --verify=no "$odd/cut/0/guest.tar.gz" bad
+run env http_proxy=socks5://127.0.0.1:1 timeout 60 "$NL" pull-tar --verify=no "$odd/cut/0/guest.tar.gz" bad
 like 'a proxy that is none is not passed by' '1 *http_proxy in the environment names no proxy of http' "$rc $err"
 ok 'nothing of these is there' nothing bad
 
@@ -125,7 +125,7 @@ unlike 'it is not kept' '*s3cret*' "$err $(find "$store" -name '.tar-*' -exec ge
 
 # ---- names
 while read -r url want; do
-	run timeout 20 "$NL" pull-tar --verify=no "$odd$url" </dev/null
+	run timeout 60 "$NL" pull-tar --verify=no "$odd$url" </dev/null
 	like "a name from $url" "$want" "$rc $err"
 done <<'END'
 / 1 nspawn-lite: http://127.0.0.1:*/: it gives no name: say NAME, too
@@ -157,7 +157,7 @@ for url in ftp://127.0.0.1/a.tar 127.0.0.1/a.tar http:///a.tar 'http://127.0.0.1
 done
 run "$NL" pull-tar http://127.0.0.1:1/-.tar
 is 'a name that is none' '1 nspawn-lite: Local name - is not a suitable machine name.' "$rc $err"
-run timeout 20 "$NL" pull-tar --verify=no http://127.0.0.1:1/a.tar
+run timeout 60 "$NL" pull-tar --verify=no http://127.0.0.1:1/a.tar
 like 'nobody there' '1 *connect to 127.0.0.1 port 1: Connection refused' "$rc $err"
 cp "$T/www/guest.tar.gz" "$T/www/%+1.tar.gz"
 run timeout 60 "$NL" pull-tar --verify=no "file://$T/www/%+1.tar.gz" plus
@@ -237,11 +237,11 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	esac
 	rm -r "$T/large" "$T/www/large.tar.gz" "$store/large"
 	sums
-	run timeout 20 "$NL" pull-tar --verify=no "$at/gone/guest.tar.gz" gone
+	run timeout 60 "$NL" pull-tar --verify=no "$at/gone/guest.tar.gz" gone
 	is 'one that is not there' "1 nspawn-lite: $at/gone/guest.tar.gz: the server says 410" "$rc $(echo "$err" | tail -n 1)"
 	http_proxy=127.0.0.1:8080 pull pull-tar "http://nowhere.invalid/guest.tar.gz" proxied
 	is 'a proxy is asked' 0 "$rc" || note "$err"
-	run env http_proxy=127.0.0.1:1 no_proxy=a.example,127.0.0.1 timeout 20 "$NL" pull-tar --verify=no "$at/guest.tar.gz" direct
+	run env http_proxy=127.0.0.1:1 no_proxy=a.example,127.0.0.1 timeout 60 "$NL" pull-tar --verify=no "$at/guest.tar.gz" direct
 	is 'but not for those that no_proxy has' 0 "$rc" || note "$err"
 	pull pull-tar "http://user:p%40ss@127.0.0.1:8080/guest.tar.gz" auth
 	like 'a name and a password' "*|Basic $(printf 'user:p@ss' | busybox base64)*" "$(cat "$T/nginx/log")"
@@ -303,7 +303,7 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	is 'no list at all' '1 nspawn-lite: Failed to retrieve SHA256 checksum, cannot verify. (Try --verify=no?)' \
 		"$rc $(echo "$err" | tail -n 1)"
 	mv "$T/www/away" "$T/www/SHA256SUMS"
-	run timeout 20 "$NL" pull-tar "$at/guest.tar.gz" signed
+	run timeout 60 "$NL" pull-tar "$at/guest.tar.gz" signed
 	like 'signatures are asked for, and without keys it ends' '1 *--verify=signature: there are no keys in *; put some there, or say --verify=checksum*' "$rc $err"
 	ok 'with nothing' nothing signed
 	if command -v gpg >/dev/null && command -v gpgv >/dev/null; then
@@ -315,44 +315,44 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 		gpg -q --batch --passphrase '' --quick-gen-key bad@example ed25519 sign never 2>/dev/null
 		gpg -q --batch --export good@example >"$T/root/etc/systemd/import-pubring.gpg"
 		sign() { gpg -q --batch --yes -u "$@" 2>/dev/null; }
-		run timeout 20 "$NL" pull-tar "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar "$at/guest.tar.gz" signed
 		is 'no signature' '1 nspawn-lite: Failed to retrieve signature of SHA256 checksum, cannot verify. (Try --verify=checksum?)' \
 			"$rc $(echo "$err" | tail -n 1)"
 		sign bad@example -o "$T/www/SHA256SUMS.gpg" --detach-sign "$T/www/SHA256SUMS"
-		run timeout 20 "$NL" pull-tar "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar "$at/guest.tar.gz" signed
 		is 'a signature of somebody else' '1 nspawn-lite: DOWNLOAD INVALID: Signature verification failed.' "$rc $(echo "$err" | tail -n 1)"
 		sign good@example -o "$T/www/SHA256SUMS.gpg" --detach-sign "$T/www/SHA256SUMS"
 		cp "$T/www/SHA256SUMS" "$T/good"
 		echo >>"$T/www/SHA256SUMS"
-		run timeout 20 "$NL" pull-tar "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar "$at/guest.tar.gz" signed
 		is 'a list that was changed' '1 nspawn-lite: DOWNLOAD INVALID: Signature verification failed.' "$rc $(echo "$err" | tail -n 1)"
 		cp "$T/good" "$T/www/SHA256SUMS"
 		run env PATH=/nowhere "$NL" pull-tar "$at/guest.tar.gz" signed
 		like 'no gpgv: it ends, and says what goes on without' '1 *there is no gpgv in PATH; --verify=checksum goes on without*' "$rc $err"
 		ok 'nothing of these is there' nothing signed
-		run timeout 20 "$NL" pull-tar "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar "$at/guest.tar.gz" signed
 		is 'a good one' '0 Signature verification succeeded.' "$rc $(echo "$err" | grep Signature)" || note "$err"
 		ok 'is there' same signed
 		rm "$T/www/SHA256SUMS.gpg"
 		sign good@example -a -o "$T/www/SHA256SUMS.asc" --detach-sign "$T/www/SHA256SUMS"
-		run timeout 20 "$NL" pull-tar --force "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar --force "$at/guest.tar.gz" signed
 		is 'one in letters' '0 Signature verification succeeded.' "$rc $(echo "$err" | grep Signature)" || note "$err"
 		(cd "$T/www" && sha256sum guest.tar.gz) >"$T/one"
 		sign good@example -o "$T/www/guest.tar.gz.sha256" --clearsign "$T/one"
-		run timeout 20 "$NL" pull-tar --force "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar --force "$at/guest.tar.gz" signed
 		is 'one that is in the list' '0 Signature verification succeeded.' "$rc $(echo "$err" | grep Signature)" || note "$err"
 		# what stands before the signed part is nobody's word
 		cat "$T/www/guest.tar.gz.sha256" >"$T/inline"
 		(cat "$T/inline"; printf '%064d  guest.tar.gz\n' 0) >"$T/www/guest.tar.gz.sha256"
-		run timeout 20 "$NL" pull-tar --force "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar --force "$at/guest.tar.gz" signed
 		unlike 'words outside of it do not count' '*checksum of * is wrong*' "$err"
 		(cat "$T/inline"; printf '%064d  other.tar.gz\n' 0) >"$T/www/other.tar.gz.sha256"
-		run timeout 20 "$NL" pull-tar --force "$at/other.tar.gz" signed
+		run timeout 60 "$NL" pull-tar --force "$at/other.tar.gz" signed
 		is 'nor do those behind it' "1 nspawn-lite: DOWNLOAD INVALID: $at/other.tar.gz.sha256 has no SHA256 checksum of other.tar.gz." \
 			"$rc $(echo "$err" | tail -n 1)"
 		rm "$T/www/guest.tar.gz.sha256" "$T/www/SHA256SUMS.asc" "$T/www/other.tar.gz.sha256"
 		sign good@example -o "$T/www/SHA256SUMS.gpg" --sign "$T/www/disk.raw"
-		run timeout 20 "$NL" pull-tar --force "$at/guest.tar.gz" signed
+		run timeout 60 "$NL" pull-tar --force "$at/guest.tar.gz" signed
 		is 'a signature that has something else in it' '1 nspawn-lite: DOWNLOAD INVALID: Signature verification failed.' \
 			"$rc $(echo "$err" | tail -n 1)"
 		mkdir "$T/hangs"
@@ -385,7 +385,7 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	pull pull-tar --force "$at/guest.tar.gz" beside2
 	is 'changed ones are refused' "1 nspawn-lite: DOWNLOAD INVALID: SHA256 checksum of $at/guest.nspawn is wrong." \
 		"$rc $(echo "$err" | tail -n 1)"
-	run timeout 20 "$NL" pull-raw --verify=no "$at/disk.raw" sums
+	run timeout 60 "$NL" pull-raw --verify=no "$at/disk.raw" sums
 	is 'of a disk image the sum of its root, too' '0 0123' "$rc $(cat "$store/sums.roothash" 2>&1)"
 	rm "$T/www/guest.nspawn"
 	sums
@@ -401,8 +401,8 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	like 'the next does not fetch it again' '0 *Image already downloaded. Skipping download.*' "$rc $err"
 	ok 'and is the same' same kept2
 	like 'for the server was asked' '*guest.tar.gz HTTP/1.1|304|-|\\x22*' "$(cat "$T/nginx/log")"
-	run timeout 20 "$NL" pull-tar --verify=no "$at/disk.raw" -
-	run timeout 20 "$NL" pull-raw --verify=no "$at/disk.raw" -
+	run timeout 60 "$NL" pull-tar --verify=no "$at/disk.raw" -
+	run timeout 60 "$NL" pull-raw --verify=no "$at/disk.raw" -
 	is 'NAME -: only that one' "0 1" "$rc $(find "$store" -maxdepth 1 -name '.raw-*' | wc -l)" || note "$err"
 	pull pull-raw --keep-download=yes "$at/disk.raw" weak
 	unlike 'what was not checked then is fetched again to be checked' '*already downloaded*' "$err"
@@ -410,31 +410,31 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 	# the name of a copy: its URL, or of a long one the sum, which was worked out elsewhere
 	long=$(printf '%0190d' 0 | tr 0 n)
 	cp "$T/www/guest.tar.gz" "$T/www/$long.tar.gz"
-	run timeout 20 "$NL" pull-tar --verify=no "$at/$long.tar.gz" -
+	run timeout 60 "$NL" pull-tar --verify=no "$at/$long.tar.gz" -
 	like 'a long URL' '0 *.tar-a9cac2126f422256.\\x22*\\x22' "$rc $(find "$store" -maxdepth 1 -name '.tar-a9*')" || note "$err"
 	deep=$T/$(printf '%0*d' $((222 - ${#T})) 0)
 	mkdir -p "$deep"
-	run timeout 20 "$NL" pull-tar --verify=no --keep-download=yes --image-root="$deep" "$odd/dumb/0/guest.tar.gz" deep
+	run timeout 60 "$NL" pull-tar --verify=no --keep-download=yes --image-root="$deep" "$odd/dumb/0/guest.tar.gz" deep
 	is 'a place with a long name' 0 "$rc" || note "$err"
 
 	# ---- https
 	if [ -n "$tls" ]; then
-		run timeout 20 "$NL" pull-tar --verify=no https://127.0.0.1:8443/guest.tar.gz nocert
+		run timeout 60 "$NL" pull-tar --verify=no https://127.0.0.1:8443/guest.tar.gz nocert
 		like 'https: a certificate that nobody knows' '1 *curl: (60)*' "$rc $err"
 		CURL_CA_BUNDLE=$T/cert.pem
 		export CURL_CA_BUNDLE
-		run timeout 20 "$NL" pull-tar --verify=checksum https://127.0.0.1:8443/guest.tar.gz curled
+		run timeout 60 "$NL" pull-tar --verify=checksum https://127.0.0.1:8443/guest.tar.gz curled
 		is 'https by curl' 0 "$rc" || note "$err"
 		ok 'is the same' same curled
-		run timeout 20 "$NL" pull-tar --verify=no https://127.0.0.1:8443/nothere.tar.gz nothere
+		run timeout 60 "$NL" pull-tar --verify=no https://127.0.0.1:8443/nothere.tar.gz nothere
 		like 'what is not there' '1 *the server says 404' "$rc $err"
-		run timeout 20 "$NL" pull-tar --verify=no https://127.0.0.1:8443/down/guest.tar.gz down
+		run timeout 60 "$NL" pull-tar --verify=no https://127.0.0.1:8443/down/guest.tar.gz down
 		like 'it does not lead to http' '1 *it leads from https to http, which nobody protects*' "$rc $err"
 		ok 'nothing of these is there' nothing down
-		run timeout 20 "$NL" pull-raw --verify=checksum https://127.0.0.1:8443/cut/100000/disk.raw cutcurl
+		run timeout 60 "$NL" pull-raw --verify=checksum https://127.0.0.1:8443/cut/100000/disk.raw cutcurl
 		is 'by curl: a connection that breaks goes on' 0 "$rc" || note "$err"
 		ok 'and it is the same' cmp "$T/www/disk.raw" "$store/cutcurl.raw"
-		run env https_proxy="http://127.0.0.1:${odd##*:}" timeout 20 "$NL" pull-tar --verify=no https://127.0.0.1:8443/guest.tar.gz by-proxy
+		run env https_proxy="http://127.0.0.1:${odd##*:}" timeout 60 "$NL" pull-tar --verify=no https://127.0.0.1:8443/guest.tar.gz by-proxy
 		is 'by curl and a proxy' "0 CONNECT" "$rc $(grep -o ^CONNECT "$T/requests" | head -n 1)" || note "$err"
 		ok 'it is the same' same by-proxy
 		mkdir "$T/seen"
@@ -462,7 +462,7 @@ Exiting." "$(echo "$err" | sed 's/job [0-9]*/job N/; s/29[0-9]\.[0-9]K/292.K/')"
 			run env PATH="$T/gnu" WGETRC="$T/wgetrc" "$NL" pull-tar --verify=no https://127.0.0.1:8443/down/guest.tar.gz down
 			like 'it does not lead to http' '1 *it leads from https to http, which nobody protects*' "$rc $err"
 			ok 'nothing of it is there' nothing down
-			run timeout 30 env PATH="$T/gnu" WGETRC="$T/wgetrc" "$NL" pull-raw --verify=checksum https://127.0.0.1:8443/once/100000/disk.raw cutwget
+			run timeout 60 env PATH="$T/gnu" WGETRC="$T/wgetrc" "$NL" pull-raw --verify=checksum https://127.0.0.1:8443/once/100000/disk.raw cutwget
 			is 'a connection that breaks goes on' 0 "$rc" || note "$err"
 			ok 'and it is the same' cmp "$T/www/disk.raw" "$store/cutwget.raw"
 			rm "$T/seen/curl" "$T/seen/args"

@@ -16,7 +16,7 @@ cp -a "$t/." "$v/tree"
 "$same" "$v" >"$T/want"
 
 # says WORD... : the status, and a sentence
-says() { run timeout 30 "$NL" "$@"; echo "$rc $err"; }
+says() { run timeout 60 "$NL" "$@"; echo "$rc $err"; }
 # untouched NAME : what lies beside is as it was
 untouched() { is "$1" '' "$("$same" "$v" | cmp - "$T/want" 2>&1)"; }
 # ls_A DIR : its names on a line
@@ -83,7 +83,7 @@ mkfifo "$store/f.raw" "$store/g.squashfs" "$store/h"
 printf x >"$store/one.raw"
 truncate -s 1T "$store/large.raw"
 is 'what is no image is not on the list' 'base directory empty raw l directory large raw one raw ' \
-	"$(timeout 30 "$NL" list-images --no-legend | awk '{ printf "%s %s ", $1, $2 }')"
+	"$(timeout 60 "$NL" list-images --no-legend | awk '{ printf "%s %s ", $1, $2 }')"
 for i in zero loop f g h; do
 	like "$i is no image" '1 *No image*' "$(says image-status $i)"
 	like "$i does not run" '1 *' "$(says -q -M $i /bin/true)"
@@ -179,7 +179,7 @@ is 'nothing else is left there' o.tar "$(ls_A "$T/shared")"
 # ---- what has no end -------------------------------------------------------------------
 for verb in import-raw import-tar; do
 	like "$verb: /dev/zero" '1 *no end' "$(says $verb -q /dev/zero z)"
-	like "$verb: /dev/zero as standard input" '1 *no end' "$(run timeout 20 sh -c '"$0" $1 -q - z </dev/zero' "$NL" $verb; echo "$rc $err")"
+	like "$verb: /dev/zero as standard input" '1 *no end' "$(run timeout 60 sh -c '"$0" $1 -q - z </dev/zero' "$NL" $verb; echo "$rc $err")"
 done
 # more pieces than a map can tell of, and then a hole as large as can be
 if truncate -s 15T "$store/small/holes" 2>/dev/null; then

@@ -9,8 +9,8 @@ need timeout flock
 t=$(tree busybox guest) || skip_all 'no guest'
 printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' >"$t/etc/os-release"
 ln -s "$NL" "$T/machinectl"
-ctl() { timeout 20 "$T/machinectl" "$@"; }
-nl() { timeout 20 "$NL" "$@"; }
+ctl() { timeout 60 "$T/machinectl" "$@"; }
+nl() { timeout 60 "$NL" "$@"; }
 lines() { printf '%s\n' "$@"; }
 mkdir -p "$T/root/etc"
 echo 53990921e36c49bf8682de9bb3c5f5ae >"$T/root/etc/machine-id"
@@ -38,7 +38,7 @@ is 'show for programs tells the same' 18446744073709551615 "$(ctl show -o json |
 begin() {
 	name=$1
 	shift
-	timeout 120 "$NL" -q -D "$t" --read-only --lock=no -M "$name" "$@" >"$T/said.$name" 2>&1 &
+	timeout 600 "$NL" -q -D "$t" --read-only --lock=no -M "$name" "$@" >"$T/said.$name" 2>&1 &
 	background_pids="$background_pids $!"
 	wait_for grep -qs '^STATE=running' "$state/$name" || note "$(cat "$T/said.$name")"
 }
@@ -72,7 +72,7 @@ is 'pretty JSON has tabs, and blanks around the colon' "$(printf '\t\t"machine" 
 like 'with --all the host is the first' '.host       host      -              *' "$(ctl list -a | sed -n 2p)"
 is 'the host is no container' 'Class=host State=running' "$(ctl show .host -p Class -p State | xargs)"
 is 'on a terminal lines are cut to its width' 'a-long-name container nspawn-…|guest       container nspawn-…' \
-	"$(timeout 20 "$PTY" -s 24x30 -- "$NL" list --no-legend 2>/dev/null </dev/null | tr -d '\r' | head -2 | xargs -d '\n' printf '%s|' | sed 's/|$//')"
+	"$(timeout 60 "$PTY" -s 24x30 -- "$NL" list --no-legend 2>/dev/null </dev/null | tr -d '\r' | head -2 | xargs -d '\n' printf '%s|' | sed 's/|$//')"
 
 leader=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/guest")
 index=$(cat /proc/"$leader"/root/sys/class/net/host0/ifindex)
@@ -93,7 +93,7 @@ is 'status is the original'"'"'s, byte for byte' "$(printf '%s\n' \
 if command -v setpriv >/dev/null; then
 	chmod 755 "$T"
 	cp "$NL" "$T/for-all"
-	other() { timeout 20 setpriv --reuid=65534 --regid=65534 --clear-groups "$T/for-all" "$@"; }
+	other() { timeout 60 setpriv --reuid=65534 --regid=65534 --clear-groups "$T/for-all" "$@"; }
 	run other list
 	is 'who is not root sees none, and is told why' '1  nspawn-lite: Need to be root.' "$rc $out $err"
 	run other wait guest
@@ -101,6 +101,14 @@ if command -v setpriv >/dev/null; then
 else
 	skip 'who is not root is told why' 'no setpriv'
 fi
+begin talks -b --console=read-only
+has_talked() { ctl status talks -n 1 | tail -n 1 | grep -q 'systemd-nspawn.*: '; }
+ok 'status ends with what the console said last' wait_for has_talked
+is 'with -o cat that is bare' "$(ctl status talks -n 1 | sed '$s/^.* systemd-nspawn\[[0-9]*\]: //; $!d')" "$(ctl status talks -n 1 -o cat | tail -n 1)"
+run ctl status talks -n 1 -o short-iso
+like 'a way to show them that is not ours is said' '--output=short-iso: shown as by short 1' "$err $(lines "$out" | grep -c 'systemd-nspawn.*: ')"
+kill -USR2 "$(supervisor talks)"
+wait_for [ ! -e "$state/talks" ]
 is 'status of two has an empty line between' 1 "$(ctl status guest a-long-name -n 0 | grep -c '^$')"
 run ctl status guest nobody a-long-name
 is 'the first that is not known ends it' '1 1' "$rc $(lines "$out" | grep -c Leader)"
@@ -126,14 +134,36 @@ mkfifo "$T/root/etc/systemd/nspawn/guest.nspawn"
 run ctl cat guest
 is 'what is no file is not read' 1 "$rc"
 rm "$T/root/etc/systemd/nspawn/guest.nspawn"
+is 'edit without one begins one below /etc, or takes that beside the tree' "$T/root/etc/systemd/nspawn/nobody.nspawn ${t%/*}/guest.nspawn" \
+	"$(: >"${t%/*}/guest.nspawn"; EDITOR='printf %s\n' ctl edit nobody guest | xargs)"
+rm "${t%/*}/guest.nspawn"
+run ctl edit guest a/b
+is 'edit of what can be no machine' '1 Invalid machine name a/b.' "$rc $err"
+
+# ---- what there is none of ----
+
+run ctl --runner=vmspawn list
+is 'there is one runner only' '1 --runner=vmspawn: not one of: nspawn' "$rc$out $err"
+run ctl -V list
+is 'whatever it is asked by' '1 -V: nspawn is the only runner' "$rc$out $err"
+run ctl --user list
+is 'there are no machines of users, and no verb is taken for a user' "1 --user: there is one manager only, the system's" "$rc$out $err"
+ln -s "$NL" "$T/importctl"
+for o in P S C; do
+	run timeout 20 "$T/importctl" -$o list-images
+	is "importctl -$o: there are other images nowhere" "1 --class=$o: there are images of machines only" "$rc$out $err"
+done
+is 'importctl -N is --keep-download=no' '0 No images.' "$(timeout 20 "$T/importctl" -N list-images >"$T/out" 2>&1; echo $?) $(cat "$T/out")"
 
 # ---- what guests make of themselves ----
 
 begin hostile sh -c 'sleep 1000 & sleep 1000; :' "$(printf 'a\033[31mb\nc\302\205d')"
+three() { [ "$(ctl status hostile -n 0 | grep -c 'sleep 1000')" = 3 ]; }
+wait_for three
 is 'control characters of a command line are shown as what they are' 1 \
 	"$(ctl status -l hostile -n 0 | grep -cF 'a\x1b[31mb\x0ac\xc2\x85d')"
 is 'its processes are a tree' '├─ ├─ └─' "$(ctl status hostile -n 0 | sed -n 's/^		  \([^0-9]*\)[0-9].*/\1/p' | xargs)"
-is 'on a terminal they are cut' 1 "$(timeout 20 "$PTY" -s 24x50 -- "$NL" status hostile -n 0 </dev/null 2>/dev/null | grep -c 'sleep 1000 &.*…')"
+is 'on a terminal they are cut' 1 "$(timeout 60 "$PTY" -s 24x50 -- "$NL" status hostile -n 0 </dev/null 2>/dev/null | grep -c 'sleep 1000 &.*…')"
 begin many sh -c 'i=0; while [ $i -lt 600 ]; do sleep 1000 & i=$((i + 1)); done
 	until [ "$(busybox pidof sleep | busybox wc -w)" = 600 ]; do :; done; : >/tmp/done; wait'
 all_there() { [ -e "/proc/$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/many")/root/tmp/done" ]; }
@@ -182,5 +212,8 @@ head -c 70000 /dev/zero >"$state/zeros"
 is 'other things in that directory are none' '' "$(ctl list -a --no-legend | grep -e empty -e dir -e link -e fifo -e zeros)"
 rmdir "$state/dir"
 rm "$state/empty" "$state/link" "$state/fifo" "$state/zeros"
-nl stop nobody 2>/dev/null  # sweeps the control group of the one that was killed
+run nl --cleanup
+is '--cleanup wants to know of what' '1 nspawn-lite: --cleanup needs -M, -D or -i' "$rc $err"
+run nl --cleanup -M a-long-name
+is '--cleanup removes what was left, and starts nothing' '0  no' "$rc $err$out $([ -e "$state/a-long-name" ] && echo yes || echo no)"
 done_testing

@@ -8,8 +8,9 @@
 # shellcheck source-path=SCRIPTDIR source=net.sh
 . "${0%/*}/net.sh"
 need timeout
-step=$(program step)
-"$step" works 2>/dev/null || skip_all 'stepping is for x86_64 and Linux 5.3'
+# shellcheck source-path=SCRIPTDIR source=step.sh
+. "${0%/*}/step.sh"
+stepping || skip_all 'stepping is for x86_64 and Linux 5.3'
 state=$T/root/run/nspawn-lite
 store=$T/root/var/lib/machines
 me=life$$
@@ -46,46 +47,6 @@ what_is() {
 		tr '\0' ' ' <"/proc/$p/cmdline" && echo
 	done 2>/dev/null
 }
-same() {
-	tries=60
-	while what_is >"$T/now"; ! cmp -s "$T/before" "$T/now" && [ $tries -gt 0 ]; do
-		tries=$((tries - 1))
-		sleep 0.02 2>/dev/null || sleep 1
-	done
-	cmp -s "$T/before" "$T/now" && return
-	diff "$T/before" "$T/now" | grep '^[<>]' | head -n 3
-	cp "$T/now" "$T/before"
-}
-on=''	# what it is run on
-# each CHECK STRIDE WORD... : prints what went wrong
-each() {
-	check=$1
-	stride=$2
-	shift 2
-	[ "${CRASH:-}" != all ] || stride=1
-	k=1
-	cases=0
-	# shellcheck disable=SC2086 # words are words
-	while before=$(prepare); timeout 60 $on "$step" kill $k "$T/hit" "$@" </dev/null >"$T/out" 2>"$T/err"
-		read -r hit call who remark <"$T/hit" && [ "$hit" != end ]; do
-		wrong=$before$($check)
-		[ "$remark" != hangs ] || wrong="$wrong hangs"
-		wrong="$wrong$(same)"
-		[ -z "$wrong" ] || echo "call $k, $call of the $who: $wrong $(head -n 3 "$T/err")" | tr '\n' ' '
-		cases=$((cases + 1))
-		k=$((k + stride))
-	done
-	$check
-	echo $cases >"$T/cases"
-}
-# stepped SENTENCE CHECK STRIDE WORD...
-stepped() {
-	what=$1
-	shift
-	what_is >"$T/before"
-	wrong=$(each "$@")
-	is "$what ($(cat "$T/cases") calls)" '' "$(printf %.900s "$wrong")"
-}
 # the next command
 swept() { nl terminate nobody-at-all 2>&1 | grep -v "No machine 'nobody-at-all' known"; }
 
@@ -100,41 +61,45 @@ leftovers_before
 init 'exit 0'
 nl start --foreground "$me" >/dev/null 2>&1
 export STEP=free
-stepped 'a machine whose supervisor is killed is in no list, and the next command takes it away' \
-	not_there 43 "$NL" start --foreground "$me"
+check() { not_there; same; }
+stepped 'a machine whose supervisor is killed is in no list, and the next command takes it away' 43 \
+	"$NL" start --foreground "$me"
 init '[ -e /again ] && exit 0; : >/again; reboot -f'
-stepped 'so is one that reboots' not_there 71 "$NL" start --foreground "$me"
+stepped 'so is one that reboots' 71 "$NL" start --foreground "$me"
 init '[ -e /again ] && exit 0; : >/again; exit 3'
 # a pause of a second each
-stepped 'and one that begins again by itself' not_there 311 "$NL" run -q -b -M "$me" -D "$t" --restart=on-failure
+stepped 'and one that begins again by itself' 311 "$NL" run -q -b -M "$me" -D "$t" --restart=on-failure
 
 # ---- verbs -------------------------------------------------------------------------------------------------
 
 export STEP=leave
 init 'exec sleep 100000'
-prepare() { :; }
 begun() {
 	# its supervisor may be about to begin
 	nl start "$me" || echo "start: status $?"
 	nl terminate "$me" || echo "terminate: status $?"
 }
-stepped 'start that is killed: the next one works' begun 9 "$NL" start "$me"
+check() { begun; same; }
+prepare() { :; }
+stepped 'start that is killed: the next one works' 9 "$NL" start "$me"
 prepare() { nl start "$me" 2>&1; }
 ended() { nl terminate "$me" 2>/dev/null; }
-stepped 'stop that is killed' ended 7 "$NL" stop --no-block "$me"
-stepped 'terminate that is killed' ended 7 "$NL" terminate "$me"
+check() { ended; same; }
+stepped 'stop that is killed' 7 "$NL" stop --no-block "$me"
+stepped 'terminate that is killed' 7 "$NL" terminate "$me"
 
 export STEP=free
 nl start "$me"
 prepare() { :; }
 works() { [ "$(nl exec "$me" echo works 2>&1)" = works ] || echo 'it does not work any more'; }
 is 'it runs' '' "$(works)"
-stepped 'exec that is killed leaves nothing in it' works 11 "$NL" exec "$me" /bin/true
-stepped 'nor does one that goes on' works 29 "$NL" exec "$me" sleep 1
-stepped 'nor shell' works 23 "$NL" shell "$me" /bin/true
+check() { works; same; }
+stepped 'exec that is killed leaves nothing in it' 11 "$NL" exec "$me" /bin/true
+stepped 'nor does one that goes on' 29 "$NL" exec "$me" sleep 1
+stepped 'nor shell' 23 "$NL" shell "$me" /bin/true
 printf '%s\n' 'send \x1d\x1d\x1d' exit >"$T/script"
-on="$PTY -t 20 $T/script --"
-stepped 'nor console' works 47 "$NL" console "$me"
+on="$PTY -t 60 $T/script --"
+stepped 'nor console' 47 "$NL" console "$me"
 on=''
 prepare() { rm -rf "$t"/there/*; }
 copied() {
@@ -148,13 +113,15 @@ copied() {
 	done
 	works
 }
-stepped 'nor copy-to' copied 17 "$NL" copy-to --force "$me" "$T/files" /there/files
+check() { copied; same; }
+stepped 'nor copy-to' 17 "$NL" copy-to --force "$me" "$T/files" /there/files
 prepare() {
 	n=$((n + 1))
 	mkdir -p "$t/there/d$n"
 }
 n=0
-stepped 'nor bind' works 13 "$NL" bind "$me" "$T/files" /there/d
+check() { works; same; }
+stepped 'nor bind' 13 "$NL" bind "$me" "$T/files" /there/d
 nl terminate "$me"
 
 # ---- two hosts in one ------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ NL=$T/o/nspawn-lite
 run nl start --all
 is 'all of config.h are started' '0||' "$rc|$out|$err"
 is 'each after the one that it waits for' 'base db app ' \
-	"$(for m in app base db; do echo "$(value $m LEADER) $m"; done | sort -n | while read -r _ m; do printf '%s ' "$m"; done)"
+	"$(for m in app base db; do echo "$(cut -d ' ' -f 22 "/proc/$(value $m LEADER)/stat") $m"; done | sort -n | while read -r _ m; do printf '%s ' "$m"; done)"
 run nl start --all
 is 'a second time nothing is done' '0||' "$rc|$out|$err"
 end app db

@@ -106,8 +106,8 @@ wait -sh 42
 wait /dev/pts/
 wait 33 99
 size 44 88
-send stty size\r
-wait 44 88
+send until stty size | grep '^44 88'; do :; done\r
+wait \n44 88
 send sh -c 'echo begi\$1n; sleep 1000'\r
 wait begin
 send \x03

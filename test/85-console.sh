@@ -66,14 +66,14 @@ down() {
 }
 
 typed() {	# typed NAME TEXT : without staying
-	printf '%s\n' "$2" | timeout 30 "$NL" console -n 0 "$1" >"$T/typed.out" 2>&1 &
+	printf '%s\n' "$2" | timeout 100 "$NL" console -n 0 "$1" >"$T/typed.out" 2>&1 &
 	typing=$!
 }
 
 # sit LINE... : a script of the pty driver, at the console of one
 sit() {
 	printf '%s\n' "$@" exit >"$T/script"
-	out=$("$PTY" -t 20 "$T/script" -- "$NL" console one 2>"$T/err")
+	out=$("$PTY" -t 60 "$T/script" -- "$NL" console one 2>"$T/err")
 	rc=$?
 }
 
@@ -92,7 +92,7 @@ is 'logs -n: the last lines' 'finished|' "$("$NL" logs -n 1 one | tr '\n' '|')"
 is 'more than there are: all' 5 "$("$NL" logs -n 99 one | wc -l)"
 is 'none' 0 "$("$NL" logs -n 0 one | wc -l)"
 printf 'exit\n' >"$T/script"
-is 'to a terminal nothing that drives it' 'red be\x07ll \xc2\x9bx café \xff' "$("$PTY" -t 20 "$T/script" -- "$NL" logs one 2>/dev/null | tr -d '\r' | grep red)"
+is 'to a terminal nothing that drives it' 'red be\x07ll \xc2\x9bx café \xff' "$("$PTY" -t 60 "$T/script" -- "$NL" logs one 2>/dev/null | tr -d '\r' | grep red)"
 like 'logs -o short: with a time, and who said it' "??? ?? ??:??:?? $(uname -n) one[[]*[]]: two" "$("$NL" logs -o short one | grep two)"
 is 'its number is that of its leader' "$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/one")" "$("$NL" logs -o short one | sed -n 's/.*one\[\(.*\)\]: two/\1/p')"
 like 'logs -o json: an object a line' '{"time":*,"kind":"console","text":"two"}' "$("$NL" logs -o json one | grep two)"
@@ -109,14 +109,14 @@ is 'a wrong number: a sentence' '1 nspawn-lite: --lines=some: neither a number n
 # ---- several ------------------------------------------------------------------
 
 printf '%s\n' 'wait two' 'send echo "from the s"econd\n' 'wait from the first' 'send \x1d\x1d\x1d' exit >"$T/script2"
-"$PTY" -t 20 "$T/script2" -- "$NL" console one >"$T/second" 2>&1 &
+"$PTY" -t 60 "$T/script2" -- "$NL" console one >"$T/second" 2>&1 &
 second=$!
-sit 'wait from the second' 'send echo "from the f"irst\n' 'wait from the first' 'size 33 77' 'send stty size\n' 'wait 33 77' 'send \x1d\x1d\x1d'
+sit 'wait from the second' 'send echo "from the f"irst\n' 'wait from the first' 'size 33 77' 'send until stty size | grep "^33 7"7; do sleep 0.1; done\n' 'wait 33 77' 'send \x1d\x1d\x1d'
 wait $second
 is 'two sit there at once: both see both' '0 0' "$rc $?"
 is 'who changes the size of a window last has it' 1 "$("$NL" logs one | grep -c '^33 77')"
 is 'console -n: so much of what was before' 1 "$(printf '%s\n' 'wait 33' 'send \x1d\x1d\x1d' exit >"$T/script"
-	"$PTY" -t 20 "$T/script" -- "$NL" console -n 1 one 2>/dev/null | tr -d '\r' | grep -c '^33 77\|^two')"
+	"$PTY" -t 60 "$T/script" -- "$NL" console -n 1 one 2>/dev/null | tr -d '\r' | grep -c '^33 77\|^two')"
 sit 'wait 33 77' 'send \x1d\x1d\necho not "l"eft\n' 'wait not left' 'send \x1d\x1d\x1d'
 is 'two of them do not leave' 0 $rc
 
@@ -139,7 +139,7 @@ typed one '. /say'
 wait_for grep -q finished "$T/typed.out"
 client=$(ps -o pid= --ppid $typing)
 kill -STOP "$client"
-printf '%s\n' '. /many' | timeout 30 "$NL" console -n 0 one >"$T/other.out" 2>&1 &
+printf '%s\n' '. /many' | timeout 100 "$NL" console -n 0 one >"$T/other.out" 2>&1 &
 other=$!
 ok 'one that is stopped holds up the others for a while only' wait_for grep -q '^all' "$T/other.out"
 kill -CONT "$client"
@@ -152,9 +152,9 @@ wait $other $typing 2>/dev/null
 
 is 'nobody else gets there' '700 700' "$(stat -c %a "$state/.consoles" "$state/.logs" | tr '\n' ' ' | sed 's/ $//')"
 if command -v socat >/dev/null; then
-	printf garbage | timeout 10 socat -t 9 - "UNIX-CONNECT:$state/.consoles/one,socktype=5"
+	printf garbage | timeout 60 socat -t 50 - "UNIX-CONNECT:$state/.consoles/one,socktype=5"
 	is 'who sends something else is sent away' 0 $?
-	head -c 4000 /dev/zero | tr '\0' d | timeout 10 socat -b 8000 -t 9 - "UNIX-CONNECT:$state/.consoles/one,socktype=5"
+	head -c 4000 /dev/zero | tr '\0' d | timeout 60 socat -b 8000 -t 50 - "UNIX-CONNECT:$state/.consoles/one,socktype=5"
 	is 'so is who sends too much at once' 0 $?
 else
 	skip 'who sends something else is sent away' 'no socat'
@@ -185,11 +185,14 @@ like 'no such machine: a sentence' "1 *No machine 'nothing' known" "$rc $err"
 
 timeout 60 "$NL" logs -f -n 0 one >"$T/follow" 2>&1 &
 follow=$!
+watches() { for p in $(ps -o pid= --ppid "$follow"); do readlink "/proc/$p/fd"/*; done | grep -q inotify; }
+wait_for watches
 NSPAWN_LITE_DENY=inotify_init1 timeout 60 "$NL" logs -f one >"$T/follow2" 2>&1 &
 follow2=$!
+wait_for test -s "$T/follow2"
 printf '%s\n' 'wait room again' 'send echo 2nd >/life; reboot -f\n' 'wait up' 'send echo lives: $(cat /life 2>&1)\n' \
 	'wait lives' 'send exit 0\n' exit >"$T/script"
-out=$("$PTY" -t 30 "$T/script" -- "$NL" console -n 2 one 2>"$T/err")
+out=$("$PTY" -t 60 "$T/script" -- "$NL" console -n 2 one 2>"$T/err")
 is 'console: it ends with the machine' 0 $?
 like 'and says so' '*Machine one has ended.*' "$out"
 wait $follow

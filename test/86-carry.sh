@@ -237,18 +237,18 @@ for users in no pick; do
 	hung=''
 	while [ $i -lt 12 ]; do
 		rm -rf "$h/got"
-		timeout 20 "$NL" copy-from m /at "$h/got" 2>/dev/null
+		timeout 60 "$NL" copy-from m /at "$h/got" 2>/dev/null
 		[ $? -lt 124 ] || hung=y
 		! grep -rqs secret "$h/got" || hung=secret
-		timeout 20 "$NL" copy-from --force m /at/dir/file "$h/got-file" 2>/dev/null
-		timeout 20 "$NL" copy-from --force m /at/dir/dir "$h/got-dir" 2>/dev/null
-		timeout 20 "$NL" copy-from --force m /at/fifo "$h/got-fifo" 2>/dev/null
+		timeout 60 "$NL" copy-from --force m /at/dir/file "$h/got-file" 2>/dev/null
+		timeout 60 "$NL" copy-from --force m /at/dir/dir "$h/got-dir" 2>/dev/null
+		timeout 60 "$NL" copy-from --force m /at/fifo "$h/got-fifo" 2>/dev/null
 		[ $? -lt 124 ] || hung=y
 		! grep -Dskip -rqs secret "$h/got-file" "$h/got-dir" || hung=secret
-		timeout 20 "$NL" copy-to --force m "$h/mixed" /into 2>/dev/null
-		timeout 20 "$NL" copy-to --force m "$h/new/file" /into/dir/file 2>/dev/null
-		timeout 20 "$NL" copy-to --force m "$h/new" /into/dir/x 2>/dev/null
-		timeout 20 "$NL" bind --mkdir m "$h/new" /into/dir/y 2>/dev/null
+		timeout 60 "$NL" copy-to --force m "$h/mixed" /into 2>/dev/null
+		timeout 60 "$NL" copy-to --force m "$h/new/file" /into/dir/file 2>/dev/null
+		timeout 60 "$NL" copy-to --force m "$h/new" /into/dir/x 2>/dev/null
+		timeout 60 "$NL" bind --mkdir m "$h/new" /into/dir/y 2>/dev/null
 		[ $? -lt 124 ] || hung=y
 		i=$((i + 1))
 	done
@@ -323,10 +323,10 @@ for fs in ext4 xfs; do
 		continue
 	fi
 	mkdir -p "$h/fs"
-	timeout 60 unshare -m --propagation private sh -c '
+	timeout 120 unshare -m --propagation private sh -c '
 		mount -o loop -t "$1" "$2/image" "$2/h/fs" && cp -a "$3" "$2/h/fs/tree" || exit
 		"$4" -q -P -U -M onfs -D "$2/h/fs/tree" sh -c "echo up; sleep 1000" >"$2/up2" 2>&1 &
-		i=0; until grep -qs "^STATE=running" "$2/root/run/nspawn-lite/onfs" || [ $i = 100 ]; do sleep 0.1; i=$((i + 1)); done
+		i=0; until grep -qs "^STATE=running" "$2/root/run/nspawn-lite/onfs" || [ $i = 600 ]; do sleep 0.1; i=$((i + 1)); done
 		"$4" copy-to onfs "$2/h/plain" /got && "$4" copy-from onfs /got "$2/h/back-$1"
 		chmod 4755 "$2/h/back-$1/setuid"; chmod 2775 "$2/h/back-$1/setgid"
 		kill $!; kill $!; wait $!' x $fs "$T" "$t" "$NL" >"$T/told" 2>&1

@@ -16,7 +16,7 @@ machine() {
 	machine=$1
 	shift
 	# shellcheck disable=SC2086 # words
-	timeout 100 $terminal "$NL" -q -M "$machine" -D "$t" --read-only "$@" /bin/sh -c 'echo up; exec sleep 10000' \
+	timeout 300 $terminal "$NL" -q -M "$machine" -D "$t" --read-only "$@" /bin/sh -c 'echo up; exec sleep 10000' \
 		</dev/null >"$T/$machine.said" 2>&1 &
 	background_pids="$background_pids $!"
 }
@@ -43,11 +43,6 @@ private() {
 }
 at_most() { private=$(private "$1") && [ "$private" -gt 0 ] && [ "$private" -le "$2" ]; }
 up() { [ "$(cat "$T/$1"*.said | grep -c '^up')" -ge "$2" ]; }
-ends() {
-	for p in $(supervisors "$1"); do
-		kill -9 "$p"
-	done 2>/dev/null
-}
 
 # memory KIND LIMIT NAME OPTION... : five at once, which share what they run. Its first quiet second is yet to come
 memory() {
@@ -60,8 +55,7 @@ memory() {
 	done
 	# what others begin wakes it, too: it is quiet again after some seconds
 	wait_for up "$kind" 5 || note "$(cat "$T/$kind"*.said)"
-	TRIES=400 wait_for at_most "$kind" "$limit"
-	ok "$name takes at most $limit KB" at_most "$kind" "$limit"
+	ok "$name takes at most $limit KB" wait_for at_most "$kind" "$limit"
 	note "$kind: $private KB"
 }
 
@@ -80,13 +74,8 @@ for i in 1 2 3 4 5; do
 	cp -al "$t" "$T/root/var/lib/machines/started$i"
 done
 ok 'five are started' timeout 100 "$NL" start started1 started2 started3 started4 started5
-TRIES=400 wait_for at_most started 64
-ok 'one that was started takes at most 64 KB' at_most started 64
+ok 'one that was started takes at most 64 KB' wait_for at_most started 64
 note "started: $private KB"
 
-ends plain
-ends users
-ends linked
-ends seated
-ends started
+"$NL" stop --all
 done_testing

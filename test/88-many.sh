@@ -48,7 +48,7 @@ supervisor() { sed -n 's/^SUPERVISOR=//p' "$state/$1" 2>/dev/null; }
 # names and pids of whoever holds a register, as the kernel says it
 holders() {
 	{
-		ls -i "$state"
+		ls -i "$state" 2>/dev/null  # some go meanwhile
 		cat /proc/locks
 	} | awk '
 		NF == 2 { name[$1] = $2; next }
@@ -120,7 +120,7 @@ done
 	until [ -e "$T/on.1" ] && [ -e "$T/on.2" ] && [ -e "$T/on.3" ] && [ -e "$T/on.4" ]; do
 		ls "$T/going" >"$T/may"
 		holders >>"$T/may"
-		timeout 20 "$NL" list --no-legend >"$T/list" 2>&1 || complain list "status $?: $(head -c 200 "$T/list")"
+		timeout 60 "$NL" list --no-legend >"$T/list" 2>&1 || complain list "status $?: $(head -c 200 "$T/list")"
 		ls "$T/going" >>"$T/may"
 		holders >>"$T/may"
 		awk 'NR == FNR { may[$1]; next } !($1 in may) { print $1 }' "$T/may" "$T/list" |

@@ -59,7 +59,11 @@ cp -a "$t" "$store/below"
 nl clone -q below clone
 
 hears() { [ "$(nl logs "$1" 2>/dev/null | grep -c 'it hears')" -ge "$2" ]; }
-is_another() { [ "$(value "$1" STATE)" = running ] && [ "$(value "$1" LEADER)" != "$2" ]; }
+# both of one moment
+is_another() {
+	awk -F= -v was="$2" '/^STATE=running/ { runs = 1 } $1 == "LEADER" { leader = $2 } END { exit !(runs && leader > 0 && leader != was) }' \
+		"$state/$1"
+}
 # what is made for each
 facts() {
 	nl exec "$1" sh -c 'for f in /sys/class/net/*; do echo ${f##*/}; done; ls /shown; grep -c . /proc/self/uid_map' 2>&1

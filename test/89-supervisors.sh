@@ -18,7 +18,7 @@ until_() {
 	n=0
 	until "$@"; do
 		n=$((n + 1))
-		[ $n -lt ${MOST:-100} ] || { echo "never: $*"; cat $state/.logs/* 2>/dev/null | tail -c 500; return 1; }
+		[ $n -lt ${MOST:-300} ] || { echo "never: $*"; cat $state/.logs/* 2>/dev/null | tail -c 500; return 1; }
 		sleep 0.2
 	done
 }
@@ -57,7 +57,7 @@ on() {
 		return
 	}
 	printf '%s\n' "wait host-$host login:" 'send root\n' 'wait #' 'send sh /drive\n' 'wait DRIVEN' 'send poweroff\n' exit >"$where/script"
-	"$PTY" -t "${LIMIT:-100}" "$where/script" -- "$NL" -x -b -M "host-$host" --private-network -D "$root" "--bind-ro=$NL:/usr/sbin/nspawn-lite" \
+	"$PTY" -t "${LIMIT:-300}" "$where/script" -- "$NL" -x -b -M "host-$host" --private-network -D "$root" "--bind-ro=$NL:/usr/bin/nspawn-lite" \
 		"--bind=$where/machines:/var/lib/machines" "--bind-ro=$where/drive:/drive" "$@" >"$where/out" 2>"$where/err"
 	is "$host: the host has come and gone" 0 $? || note "$(tail -c 1500 "$where/out")"
 	is "$host: the machine is up, is restarted when it dies, ends and begins as the tool is told" \
@@ -124,7 +124,7 @@ openrc() {
 }
 
 if command -v systemd-analyze >/dev/null; then
-	sed "s|/usr/sbin/nspawn-lite|$NL|" "$contrib/nspawn-lite@.service" >"$T/nspawn-lite@web.service"
+	sed "s|/usr/bin/nspawn-lite|$NL|" "$contrib/nspawn-lite@.service" >"$T/nspawn-lite@web.service"
 	is 'systemd has nothing to say against its unit' '0 ' \
 		"$(timeout 60 systemd-analyze verify --man=no "$T/nspawn-lite@web.service" 2>"$T/said"; echo $?) $(cat "$T/said")"
 else

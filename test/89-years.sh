@@ -15,7 +15,7 @@ store=$T/root/var/lib/machines
 mkdir -p "$store" "$T/root/etc"
 echo 53990921e36c49bf8682de9bb3c5f5ae >"$T/root/etc/machine-id"
 {
-	sed -e 's/^\(#define LEASE_SECONDS\) .*/\1 4/' -e 's/^\(#define RESTART_MOST\) .*/\1 1/' "$TOP/config.h"
+	sed -e 's/^\(#define LEASE_SECONDS\) .*/\1 6/' -e 's/^\(#define RESTART_MOST\) .*/\1 1/' "$TOP/config.h"
 	cat <<-'END'
 	#undef MACHINES
 	#define MACHINES \
@@ -128,7 +128,7 @@ turn() {
 	3)	nl stop "$1" && nl start "$1" ;;
 	4)	kill -9 "$(value "$1" LEADER)" ;;
 	esac
-	TRIES=100 wait_for lived "$1" $((n + 1)) || note "$1 by $2: $(nl logs "$1" | tail -n 5)"
+	wait_for lived "$1" $((n + 1)) || note "$1 by $2: $(nl logs "$1" | tail -n 5)"
 	wait_for ran "$1"
 }
 i=0
@@ -160,7 +160,7 @@ else
 fi
 is 'no lease was refused' '' "$(cat "$store"/z?/told.else 2>/dev/null | grep -v deconfig)"
 is 'the names of all are told as before' '' "$(cat "$state"/.hosts/* | diff "$T/hosts.before" -)"
-TRIES=100 wait_for as_before
+wait_for as_before
 is 'links, rules, sockets and fds are what they were' '' "$(diff "$T/kept.before" "$T/kept.now" | grep '^[<>]')"
 run nl stop --all
 is 'stop --all ends them' '0||' "$rc|$out|$err"

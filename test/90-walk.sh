@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2016,SC2317 # for shells inside; called by name
 # The tutorials of walkthroughs: what is done with machines in them, as it is typed, with what the reader is told to see;
-# what is done with images is in 70-walk-images.sh. Lines for Docker's registries are left out: there is no pull-dkr yet.
+# what is done with images is in 70-walk-images.sh, and the line for Docker's registry in 65-pull-oci.sh.
 # Each on one file system; with WALK=all each on all.
 # The words are as written: /var/lib/machines is the scratch store here.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -45,7 +45,7 @@ unmount() {
 over() {
 	over_status=$?
 	for m in $(machinectl list --no-legend 2>/dev/null | cut -d ' ' -f 1); do
-		timeout 20 machinectl terminate "$m"
+		timeout 60 machinectl terminate "$m"
 	done 2>/dev/null
 	unmount
 	(exit "$over_status")
@@ -58,7 +58,7 @@ at_store() {
 	rmdir "$store/lost+found" 2>/dev/null
 }
 # as on a command line
-typed() { run timeout 60 "$@"; }
+typed() { run timeout 120 "$@"; }
 # done_ LINE : it was typed just now, succeeds, and says nothing
 silent() { is "$fs: $1" '0  ' "$rc $out $err"; }
 # at a terminal: at LINE STATUS STEP... -- COMMAND...
@@ -71,7 +71,7 @@ at() {
 		shift
 	done
 	echo exit >>"$T/script"
-	"$PTY" -t 40 "$T/script" "$@" >"$T/console" 2>&1
+	"$PTY" -t 100 "$T/script" "$@" >"$T/console" 2>&1
 	is "$fs: $at_line" "$at_status" $? || note "$(tail -c 1000 "$T/console")"
 }
 said() { tr -d '\r' <"$T/console" | grep -a "$1"; }
@@ -233,21 +233,20 @@ web() {
 		'send tr "\\\\0" "\\\\n" </proc/1/environ\n' 'wait container=systemd-nspawn' 'send poweroff\n' \
 		-- systemd-nspawn -M xenial -b -D "$store/releases/xenial"
 	cp -rp /var/lib/machines/releases/xenial /var/lib/machines/web
-	printf '[Exec]\nPrivateUsers=pick\n[Network]\nZone=web\nPort=tcp:80\n[Files]\nPrivateUsersChown=yes\n' >"$store/web.nspawn"
-	# start web, where config.h has this as the row "web"
-	words=$("$NL" settings "$store/web.nspawn")
-	rm "$store/web.nspawn"
-	# shellcheck disable=SC2086 # words
-	systemd-nspawn -b -M web --console=passive $words >"$T/service" 2>&1 &
-	wait_for prompts web 1 || note "$(cat "$T/service")"
+	mkdir -p "$T/root/etc/systemd/nspawn"
+	printf '[Exec]\nPrivateUsers=pick\n[Network]\nZone=web\nPort=tcp:80\n[Files]\nPrivateUsersChown=yes\n' \
+		>"$T/root/etc/systemd/nspawn/web.nspawn"
+	typed machinectl start --settings=override web
+	silent 'start web, with a file of settings that is to be read'
+	wait_for prompts web 1 || note "$(machinectl status web)"
 	at 'login web' 0 'wait web login:' "$log_in" 'wait #' 'send cat /proc/self/uid_map\n' 'send \x1d\x1d\x1d' -- machinectl login web
 	for from in host:127.0.0.1 host:198.51.100.1 outside:198.51.100.1; do
 		is "$fs: the page is served, from $from" 'Welcome to nginx!' \
-			"$(in_space "${from%%:*}" timeout 10 busybox wget -q -O - "http://${from#*:}/" 2>&1)"
+			"$(in_space "${from%%:*}" timeout 60 busybox wget -q -O - "http://${from#*:}/" 2>&1)"
 	done
 	typed machinectl stop web
 	silent 'stop web'
-	wait $!
+	rm -r "$T/root/etc/systemd"
 	typed machinectl enable web
 	is "$fs: enable web" "0 Created symlink $store/.enabled/web → $store/web." "$rc $err"
 	if ip link add link uplink name try type macvlan 2>/dev/null; then

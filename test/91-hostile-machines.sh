@@ -45,8 +45,8 @@ for m in other users; do
 	gone() { grep -qs sleep "/proc/$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$state/$m")/comm"; }
 	if wait_for gone || note "$(cat "$T/$m.out")"; then
 		like "$m: exec does not follow it" '*users of its own making*' "$(inm $m ls /tmp 2>&1)"
-		like "$m: copies do not" '*users of its own making*' "$(timeout 20 "$NL" copy-to $m "$T/null" /tmp/x 2>&1)"
-		like "$m: nor do binds" '*users of its own making*' "$(timeout 20 "$NL" bind $m "$T" /tmp 2>&1)"
+		like "$m: copies do not" '*users of its own making*' "$(timeout 60 "$NL" copy-to $m "$T/null" /tmp/x 2>&1)"
+		like "$m: nor do binds" '*users of its own making*' "$(timeout 60 "$NL" bind $m "$T" /tmp 2>&1)"
 	fi
 	"$NL" terminate $m
 	wait $pid
@@ -63,7 +63,7 @@ wait_for logged seven
 like "logs: nothing that a terminal obeys" '*onetwothreefourfivesix*seven*' "$(cat "$T/said")"
 is "but ends of lines" 0 "$(tr -d '\r\n\t' <"$T/said" | LC_ALL=C grep -c "$(printf '[\001-\037\233]')")"
 printf 'wait seven\nsend \\x1d\\x1d\\x1d\nwait Left\nexit 0\n' >"$T/script"
-"$PTY" -t 30 "$T/script" -- "$NL" console plain >"$T/said"
+"$PTY" -t 60 "$T/script" -- "$NL" console plain >"$T/said"
 is "console: colours, and nothing else, of what was before" '' \
 	"$(sed "s/$(printf '\033')\[[0-9;]*m//g; /Press/d" "$T/said" | tr -d '\r\n\t\b' | LC_ALL=C grep "$(printf '[\001-\037\233]')")"
 like "and those are there" "*$(printf '\033')\[31m*" "$(cat "$T/said")"
@@ -72,7 +72,7 @@ like "and those are there" "*$(printf '\033')\[31m*" "$(cat "$T/said")"
 
 odd=$(printf 'a\302\233b\233c\033d')
 inm plain sh -c "mkdir /srv-odd; mknod '/srv-odd/$odd' c 1 3"
-timeout 20 "$NL" copy-from plain /srv-odd "$T/odd" >"$T/said" 2>&1
+timeout 60 "$NL" copy-from plain /srv-odd "$T/odd" >"$T/said" 2>&1
 is "copies: names come without what a terminal obeys" 0 "$(tr -d '\n' <"$T/said" | LC_ALL=C grep -c "$(printf '[\001-\037\200-\237]')")"
 like "and are there" '*a*b*c*d*' "$(cat "$T/said")"
 
@@ -89,7 +89,7 @@ if [ -d "$group" ]; then
 	wait_for inside
 	cat "$T/pid" >"$group/$odd/cgroup.procs"
 	like "status: nobody hides in a group, whatever its name" '*\\x1b*red*sleep 34561*' "$("$NL" status plain)"
-	timeout 20 "$NL" kill -s KILL plain >"$T/killed" 2>&1
+	timeout 60 "$NL" kill -s KILL plain >"$T/killed" 2>&1
 	wait $pid
 	wait $plain
 	is "kill: nor from signals" '' "$(pgrep -f '^sleep 34561')"
@@ -121,11 +121,11 @@ if grep -q mounted "$T/hung"; then
 	interrupted "copy-from: one that waits for it ends when it is told to" "$NL" copy-from slow /srv/slow/file "$T/got"
 	inm slow mount --bind /srv/slow/file /etc/passwd
 	interrupted "exec: so does that" "$NL" exec slow true
-	like "status: that waits for nothing" '*hang /srv/slow*' "$(timeout 20 "$NL" status slow)"
+	like "status: that waits for nothing" '*hang /srv/slow*' "$(timeout 60 "$NL" status slow)"
 else
 	skip "a file system that never answers" "no /dev/fuse: $(cat "$T/hung")"
 fi
-timeout 20 "$NL" terminate slow
+timeout 60 "$NL" terminate slow
 rc=0
 wait $slow 2>/dev/null || rc=$?
 is "and it ends, and all that waited" "$rc" "$rc$(pgrep -f "nspawn-lite copy-from slow")"

@@ -20,7 +20,7 @@ cat >"$store/m/sbin/init" <<-'END'
 	while :; do sleep 1000 & wait $!; done
 END
 chmod 755 "$store/m/sbin/init"
-nl() { timeout 30 "$NL" "$@"; }
+nl() { timeout 60 "$NL" "$@"; }
 
 # all names that are asked for
 names=$(grep -ohE '(missing|sys_denied)\("[A-Za-z0-9_-]*"\)' "$TOP"/*.c | sed 's/.*("//; s/".*//' | sort -u)
@@ -60,9 +60,12 @@ try() {
 	case $NSPAWN_LITE_DENY in ''|*inotify*|new) follow=y ;; esac
 	if [ $follow ]; then
 		wait_for said_so || echo 'logs: nothing'
-		printf 'x\n' | timeout 0.2 "$NL" console m >"$T/o" 2>"$T/e"
-		case $(cat "$T/o") in *here*) ;; *) echo "console: $(cat "$T/e")" ;; esac
-		timeout 30 "$NL" monitor m >"$T/told" 2>"$T/e" &
+		: >"$T/o"
+		printf 'x\n' | timeout 60 "$NL" console m >"$T/o" 2>"$T/e" &
+		wait_for grep -q here "$T/o" || echo "console: $(cat "$T/e")"
+		kill $! 2>/dev/null
+		wait $! 2>/dev/null
+		timeout 60 "$NL" monitor m >"$T/told" 2>"$T/e" &
 		wait_for grep -qs running "$T/told" || echo 'monitor: nothing'
 	fi
 	nl copy-to m "$T/host/f" /tmp/f 2>"$T/e"

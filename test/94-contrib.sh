@@ -6,7 +6,7 @@
 mkdir -p "$T/marks" "$T/bin"
 ln -s /nowhere/web "$T/marks/web"
 ln -s /nowhere/db "$T/marks/db"
-sed -e "s|/var/lib/machines/.enabled|$T/marks|; s|/usr/sbin/nspawn-lite wait|echo wait|" "$TOP/contrib/procd" >"$T/machines"
+sed -e "s|/var/lib/machines/.enabled|$T/marks|; s|/usr/bin/nspawn-lite wait|echo wait|" "$TOP/contrib/procd" >"$T/machines"
 # as OpenWrt's rc.common calls it
 cat >"$T/rc.common" <<'END'
 enabled() { echo "the command of rc.common"; }
@@ -27,7 +27,7 @@ $action "$@"
 END
 rc() { sh "$T/rc.common" "$T/machines" "$@" 2>&1 | tr '\n' ';'; }
 instance() {
-	printf '%s' "open $1;command /usr/sbin/nspawn-lite start --foreground $1;respawn 3600 5 0;term_timeout 100;stderr 1;close;"
+	printf '%s' "open $1;command /usr/bin/nspawn-lite start --foreground $1;respawn 3600 5 0;term_timeout 100;stderr 1;close;"
 }
 is 'procd: each enabled machine is an instance' "$(instance db)$(instance web)" "$(rc start)"
 is 'procd: or the one that is named' "$(instance web)" "$(rc start web)"
@@ -37,7 +37,7 @@ is 'procd: the commands of rc.common stay its own' 'the command of rc.common;' "
 rm "$T"/marks/*
 is 'procd: none is enabled' '' "$(rc start)"
 if command -v systemd-analyze >/dev/null; then
-	sed "s|/usr/sbin/nspawn-lite|$NL|; /^Documentation/d" "$TOP/contrib/nspawn-lite@.service" >"$T/nspawn-lite@.service"
+	sed "s|/usr/bin/nspawn-lite|$NL|; /^Documentation/d" "$TOP/contrib/nspawn-lite@.service" >"$T/nspawn-lite@.service"
 	is 'systemd: the unit is one' '' "$(timeout 60 systemd-analyze verify "$T/nspawn-lite@.service" 2>&1)"
 else
 	skip 'systemd: the unit is one' 'no systemd-analyze'

@@ -6,69 +6,7 @@
 #define ALL_ABIS
 #include "seccomp.c"
 
-static int number, bad;
-static const struct sock_fprog *loaded;
-
-static void
-ok(bool yes, const char *what)
-{
-	print(1, "%sok %d - %s\n", yes ? "" : "not ", ++number, what);
-	bad += !yes;
-}
-
-/* ---- a BPF machine -------------------------------------------------------------------------- */
-
-static unsigned int steps, most_steps;
-
-static uint32_t
-run(uint32_t arch, uint32_t nr, const uint64_t *args)
-{
-	struct seccomp_data d = { .nr = (int)nr, .arch = arch };
-	const struct sock_filter *f = loaded->filter;
-	uint32_t a = 0, pc, k;
-	bool yes;
-
-	memcpy(d.args, args, sizeof(d.args));
-	for (pc = 0, steps = 1; pc < loaded->len; pc++, steps++) {
-		k = f[pc].k;
-		switch (f[pc].code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			if (k > sizeof(d) - 4 || k & 3)
-				return 1;
-			memcpy(&a, (char *)&d + k, 4);
-			continue;
-		case BPF_RET | BPF_K:
-			if (steps > most_steps)
-				most_steps = steps;
-			return k;
-		case BPF_JMP | BPF_JA:
-			pc += k;
-			continue;
-		case BPF_JMP | BPF_JEQ | BPF_K:  yes = a == k; break;
-		case BPF_JMP | BPF_JGE | BPF_K:  yes = a >= k; break;
-		case BPF_JMP | BPF_JSET | BPF_K: yes = a & k; break;
-		default:
-			return 2;
-		}
-		pc += yes ? f[pc].jt : f[pc].jf;
-	}
-	return 3;
-}
-
-/* what the kernel looks at before it takes a filter */
-static bool
-sound(void)
-{
-	const struct sock_filter *f = loaded->filter;
-	uint32_t pc;
-
-	for (pc = 0; pc < loaded->len; pc++)
-		if (BPF_CLASS(f[pc].code) == BPF_JMP
-		    && (f[pc].code == (BPF_JMP | BPF_JA) ? f[pc].k >= loaded->len - pc - 1u
-		        : pc + 1u + f[pc].jt >= loaded->len || pc + 1u + f[pc].jf >= loaded->len))
-			return false;
-	return loaded->len > 0 && loaded->len <= 4096 && BPF_CLASS(f[loaded->len - 1].code) == BPF_RET;
-}
+#include "bpf.h"
 
 /* ---- the contract ------------------------------------------------------------------------------ */
 
@@ -145,19 +83,19 @@ as_expected(uint32_t others)
 			if (i >= 1008 && !streq(kernel[abi].name, "arm"))
 				break;
 			nr = i >= 1008 ? 0xf0000 + (uint32_t)i - 1008 : kernel[abi].base + (uint32_t)i;
-			got = run(kernel[abi].arch, nr, args);
+			got = run_filter(kernel[abi].arch, nr, args);
 			if (got == want[abi][i])
 				continue;
 			print(1, "# %s, call %u: want %#x, got %#x\n", kernel[abi].name, nr, want[abi][i], got);
 			return false;
 		}
 		for (i = 0; i < LEN(odd); i++)
-			if (run(kernel[abi].arch, odd[i], args) != others)
+			if (run_filter(kernel[abi].arch, odd[i], args) != others)
 				return false;
 		for (i = 0; kernel[abi].base > 100 && i < 4000 && !streq(kernel[abi].name, "x32"); i++)
-			if (run(kernel[abi].arch, (uint32_t)i, args) != others)
+			if (run_filter(kernel[abi].arch, (uint32_t)i, args) != others)
 				return false;
-		if (run(kernel[abi].arch, UINT32_MAX, args) != SECCOMP_RET_ALLOW)
+		if (run_filter(kernel[abi].arch, UINT32_MAX, args) != SECCOMP_RET_ALLOW)
 			return false;
 	}
 	return sound();
@@ -215,7 +153,7 @@ test_default(void)
 
 	compose_for(&p, KEPT);
 	for (i = 0; i < LEN(known); i++)
-		if (run(known[i].arch, known[i].nr, args) != known[i].value) {
+		if (run_filter(known[i].arch, known[i].nr, args) != known[i].value) {
 			print(1, "# arch %#x, call %u\n", known[i].arch, known[i].nr);
 			all = false;
 		}
@@ -228,7 +166,7 @@ test_default(void)
 	compose_for(&p, KEPT);
 	most_steps = 0;
 	for (i = 0; i < MOST; i++)
-		run(kernel[0].arch, (uint32_t)i, args);
+		run_filter(kernel[0].arch, (uint32_t)i, args);
 	print(1, "# %u instructions for %zu ABIs, %u at most for a call of the first\n", loaded->len, LEN(abis), most_steps);
 	ok(most_steps <= 16 && loaded->len < 1200, "the programs are small and the way through them is short");
 }
@@ -333,7 +271,7 @@ test_sync(void)
 
 				memset(args, 0, sizeof(args));
 				args[streq(rows[i].name, "open") ? 1 : 2] = 0xffffffff00000000ULL | o;
-				all &= run(kernel[abi].arch, kernel[abi].base + rows[i].nr[abi], args)
+				all &= run_filter(kernel[abi].arch, kernel[abi].base + rows[i].nr[abi], args)
 				       == (sync ? (uint32_t)(SECCOMP_RET_ERRNO | EINVAL) : YES_);
 			}
 		}
@@ -367,20 +305,20 @@ only(uint64_t mask, bool others, bool limited)
 				args[0] = 0xdead00000000ULL | family;
 				args[2] = 0xbeef00000000ULL | protocol;
 				nr = number_of("socket", abi);
-				got = run(kernel[abi].arch, nr, args);
+				got = run_filter(kernel[abi].arch, nr, args);
 				all &= nr != UINT32_MAX && got == (yes && !(family == 16 && protocol == 9) ? YES_
 				                                   : (uint32_t)(SECCOMP_RET_ERRNO | EAFNOSUPPORT));
 				if (protocol)
 					continue;
-				got = run(kernel[abi].arch, number_of("socketpair", abi), args);
+				got = run_filter(kernel[abi].arch, number_of("socketpair", abi), args);
 				all &= got == (yes || family == 1 || !limited ? YES_ : (uint32_t)(SECCOMP_RET_ERRNO | EAFNOSUPPORT));
 			}
 		nr = number_of("socketcall", abi);
 		for (protocol = 0; nr != UINT32_MAX && protocol < 24; protocol++) {
 			args[0] = protocol;
-			all &= run(kernel[abi].arch, nr, args) == (limited && (protocol == 1 || protocol == 8) ? ENOSYS_ : YES_);
+			all &= run_filter(kernel[abi].arch, nr, args) == (limited && (protocol == 1 || protocol == 8) ? ENOSYS_ : YES_);
 		}
-		all &= run(kernel[abi].arch, number_of("io_uring_setup", abi), args) == (limited ? EPERM_ : YES_);
+		all &= run_filter(kernel[abi].arch, number_of("io_uring_setup", abi), args) == (limited ? EPERM_ : YES_);
 	}
 	return all && sound();
 }
@@ -408,6 +346,34 @@ test_families(void)
 	ok(only(1ULL << 1 | 1ULL << 16, false, true), "refusal wins over allowance; other names of families");
 }
 
+/* what is refused is refused behind socketcall and ipc, too, and there nothing else is */
+static void
+test_behind(void)
+{
+	char *list[] = { "~bind shmdt", NULL }, *none[] = { "none", NULL };
+	struct plan p = { .system_call_filter = list };
+	uint64_t args[6] = { 0 };
+	uint32_t n, call, ipc, becomes;
+	bool all = true;
+	size_t abi;
+
+	for (n = 0; n < 2; n++, p.restrict_address_families = none) {
+		compose_for(&p, KEPT);
+		for (abi = 0; abi < ABI_COUNT; abi++) {
+			call = number_of("socketcall", abi);
+			ipc = number_of("ipc", abi);
+			for (args[0] = 0; call != UINT32_MAX && args[0] < 32; args[0]++) {
+				becomes = args[0] == 2 ? EPERM_ : n && (args[0] == 1 || args[0] == 8) ? ENOSYS_ : YES_;
+				all &= run_filter(kernel[abi].arch, call, args) == becomes;
+			}
+			for (args[0] = 0; ipc != UINT32_MAX && args[0] < 0x40000; args[0] += args[0] % 32 < 31 ? 1 : 0x10000 - 31)
+				all &= run_filter(kernel[abi].arch, ipc, args) == ((args[0] & 0xffff) == 22 ? EPERM_ : YES_);
+		}
+		all &= sound();
+	}
+	ok(all, "what a list refuses is refused behind socketcall and ipc, whatever the version, and nothing else there");
+}
+
 int
 main(void)
 {
@@ -419,7 +385,8 @@ main(void)
 		test_lists();
 		test_sync();
 		test_families();
+		test_behind();
 	}
-	print(1, "1..%d\n", number);
+	print(1, "1..%d\n", number_of_test);
 	return bad > 0;
 }

@@ -1,30 +1,12 @@
 #!/bin/sh
 # shellcheck disable=SC2016 # what is expanded is expanded inside
 # What the verbs for images must do on a device: a kernel, busybox and nspawn-lite,
-# and the archives and images that 70-images-lab.sh made in DIR. Prints TAP.
+# and the archives and images that 30-lab.sh made in DIR. Prints TAP.
 #   sh image-device.sh NSPAWN-LITE DIR
 nl=$1
 from=$2
-n=0
-bad=0
-
-is() {	# is NAME WANT GOT
-	n=$((n + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		printf 'want %s\ngot %s\n' "$2" "$3" | sed 's/^/# /'
-		bad=1
-	fi
-}
-
-has() {	# has NAME WORDS TEXT
-	case $3 in
-	*"$2"*) is "$1" 0 0 ;;
-	*) is "$1" "$2" "$3" ;;
-	esac
-}
+# shellcheck source-path=SCRIPTDIR source=device-lib.sh
+. "${0%/*}/device-lib.sh"
 
 can() { grep -qw "$1" /proc/filesystems; }
 sum() { sha256sum | cut -c1-64; }
@@ -206,5 +188,4 @@ is 'a disk image too' '0 raw' "$("$nl" import-raw -q "$from/disk.qcow2" disk 2>&
 is 'and what needs /proc says so' '1 1' "$("$nl" -q -M bare /bin/busybox true >/out 2>&1; echo $?) $(grep -c /proc /out)"
 is 'they are renamed and removed' 0 "$("$nl" rename disk disk2 2>&1 && "$nl" remove bare2 bare disk2 2>&1; echo $?)"
 mount -t proc proc /proc
-echo "1..$n"
-exit $bad
+done_testing

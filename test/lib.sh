@@ -10,6 +10,7 @@
 # unlike NAME PATTERN GOT
 # skip NAME REASON
 # skip_all REASON	instead of all tests; so do need_root, need COMMAND...
+# adopt FILE [WHERE]	the results that another test wrote there become ours
 # run COMMAND...	sets out, err and rc
 # wait_for COMMAND...	until it succeeds: true, or false after many tries
 # tree [KIND [NAME]]	prints the path of a fresh guest, of a kind that
@@ -72,6 +73,17 @@ note() {
 result() {
 	echo "$1" >>"$T/.results"
 	printf '%s - %s\n' "$1" "$2"
+}
+
+adopt() {
+	while IFS= read -r line; do
+		case $line in
+		'ok '*)	result ok "${line#*- }${2:+ ($2)}" ;;
+		'not ok '*) result 'not ok' "${line#*- }${2:+ ($2)}" ;;
+		1..*)	;;
+		*)	note "${2:+$2: }$line" ;;
+		esac
+	done <"$1"
 }
 
 ok() {
@@ -169,11 +181,16 @@ run() {
 
 # Only ever for a thing that happens: the bound is there to end a lost test
 wait_for() {
-	tries=${TRIES:-300}
+	tries=0
 	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
-		sleep 0.1 2>/dev/null || sleep 1
+		tries=$((tries + 1))
+		if [ $tries -ge "${TRIES:-600}" ]; then
+			[ "${TRIES:-}" ] || note "waited in vain for: $*"
+			return 1
+		fi
+		nap=0.1
+		[ $tries -gt 10 ] || nap=0.02
+		sleep $nap 2>/dev/null || sleep 1
 	done
 }
 
@@ -210,8 +227,8 @@ mounts_below() {
 }
 
 snapshot() {
-	# but for those of other tests beside us
-	sed -e "\\| ${T%.*}\\.[^ ]* |{ \\|$T|!d; }" -e 's/^/mount /' /proc/self/mountinfo
+	# but for those of others who have something in the same place for a while
+	sed -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" -e 's/^/mount /' /proc/self/mountinfo
 	sed -n 's/^ *\(.*\):.*/link \1/p' /proc/net/dev
 	ours | while read -r p; do
 		# One that has ended since is none
@@ -219,9 +236,9 @@ snapshot() {
 	done 2>/dev/null
 	awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/self/mounts | while read -r p; do
 		find "$p" -type d 2>/dev/null
-	done | sed 's/^/cgroup /'
+	done | sed -e '/\/libpod_parent$/d' -e '/\/libpod_parent\/conmon$/d' -e 's/^/cgroup /'  # of all podmans of the host
 	for p in /dev/pts/[0-9]*; do
-		echo "pty $p"
+		[ ! -e "$p" ] || echo "pty $p"
 	done
 	# of what is ours: others on the host have theirs
 	grep -F "$T/" /sys/block/loop*/loop/backing_file /dev/null 2>/dev/null | sed 's/^/loop /'
@@ -230,6 +247,7 @@ snapshot() {
 		-e '/^\/run$/d' -e '/^\/var$/d' -e '/^\/var\/lib$/d' -e '/^\/var\/lib\/machines$/d' \
 		-e '/^\/run\/nspawn-lite\(\/\.mounts\)\{0,1\}$/d' -e '/^\/run\/nspawn-lite\/\.hosts$/d' \
 		-e '/^\/run\/nspawn-lite\/\.logs\(\/[^/]*\)\{0,1\}$/d' -e '/^\/run\/nspawn-lite\/\.consoles$/d' -e '/^\/run\/nspawn-lite\/\.host-id$/d' \
+		-e '/^\/run\/nspawn-lite-oci$/d' \
 		-e '/^$/d' -e 's/^/file /'
 }
 
@@ -297,7 +315,7 @@ remove_all() {
 		return 1
 	fi
 	# What was killed may take its time to end
-	TRIES=50 wait_for rm -rf "$T" 2>/dev/null || {
+	TRIES=100 wait_for rm -rf "$T" 2>/dev/null || {
 		note "cannot remove $T"
 		return 1
 	}

@@ -1,58 +1,20 @@
 #!/bin/sh
-# shellcheck disable=SC2016,SC2086,SC2317 # what is expanded is expanded inside; verbs are words; functions may be called by name
+# shellcheck disable=SC2015,SC2016,SC2086,SC2317 # what is expanded is expanded inside; verbs are words; functions may be called by name
 # What the verbs for running machines must do on a device: a kernel, busybox and
-# nspawn-lite. Prints TAP. Run by 92-machines-lab.sh in emulated machines whose
-# root is an initramfs; runs on any router as it is:
-#   sh machines-device.sh [NSPAWN-LITE [PTY]]
+# nspawn-lite:  sh ./machines-device.sh [NSPAWN-LITE [PTY]]
 # PTY is test-pty, for what needs a terminal. STATE is where images and state
 # are: in memory, if it says nothing.
 nl=${1:-nspawn-lite}
 pty=${2:-}
-n=0
-bad=0
-
-is() {	# is NAME WANT GOT
-	n=$((n + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		printf 'want %s\ngot %s\n' "$2" "$3" | sed 's/^/# /'
-		bad=1
-		return 1
-	fi
-}
-
-has() {	# has NAME WORDS TEXT
-	case $3 in
-	*"$2"*) is "$1" 0 0 ;;
-	*) is "$1" "$2" "$3" ;;
-	esac
-}
-
-# until COMMAND : it succeeds, or too long has gone
-until_() {
-	i=0
-	until "$@"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		usleep 50000 2>/dev/null || sleep 1
-	done
-}
+# shellcheck source-path=SCRIPTDIR source=device-lib.sh
+. "${0%/*}/device-lib.sh"
 
 state=${STATE:-$(mktemp -d)}
 export NSPAWN_LITE_ROOT="$state"
 known=$state/run/nspawn-lite
 tree=$state/tree
-mkdir -p "$tree/bin" "$tree/sbin" "$tree/etc" "$state/host"
-busybox=/bin/busybox
-[ -x $busybox ] || busybox=$(which busybox)
-cp "$busybox" "$tree/bin/busybox"
-for a in sh cat cut echo grep getty head id init kill login ls mkdir mount poweroff reboot ps readlink rm sed sleep stat stty test touch tr true tty umount uname wc yes; do
-	ln -s busybox "$tree/bin/$a"
-done
-ln -s ../bin/busybox "$tree/sbin/init"
-printf 'ID=test\nVERSION_ID=7\nPRETTY_NAME=Test\n' >"$tree/etc/os-release"
+mkdir -p "$state/host"
+guest "$tree"
 printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n' >"$tree/etc/passwd"
 printf 'root:x:0:\nuser:x:1000:\n' >"$tree/etc/group"
 printf '::respawn:/bin/sh /etc/typed\n' >"$tree/etc/inittab"
@@ -141,12 +103,12 @@ fi
 # ---- the console ------------------------------------------------------------------------
 
 up() { "$nl" logs -n all "$1" 2>/dev/null | grep -q "$2"; }
-is 'the log has its first words' 0 "$(until_ up one '^up'; echo $?)"
+is 'the log has its first words' 0 "$(wait_for up one '^up'; echo $?)"
 typed() {	# typed NAME WORDS TEXT : type WORDS, until the log has TEXT
 	echo "$2" >"$state/keys"
 	"$nl" console -n 0 "$1" <"$state/keys" >"$state/out" 2>&1 &
 	console=$!
-	until_ up "$1" "$3" && until_ grep -q "$3" "$state/out"
+	wait_for up "$1" "$3" && wait_for grep -q "$3" "$state/out"
 	typed=$?
 	kill $console
 	wait $console
@@ -170,17 +132,17 @@ has 'and named so to who enters' 'is frozen' "$("$nl" exec two true 2>&1)"
 is 'and goes on' 'here' "$("$nl" thaw two 2>&1)$("$nl" exec two echo here 2>&1)"
 "$nl" monitor two >"$state/told" 2>&1 &
 monitor=$!
-until_ grep -qs . "$state/told"
+wait_for grep -qs . "$state/told"
 is 'a signal to its init' 0 "$("$nl" kill --kill-whom=leader -s INT two 2>&1; echo $?)"
 is 'which ends' 0 "$("$nl" wait two --timeout=60 2>&1; echo $?)"
-until_ grep -q stopped "$state/told"
+wait_for grep -q stopped "$state/told"
 has 'monitor has told it' 'two stopped' "$(cat "$state/told")"
 has 'with the reason' 'two stopped exited with status 7' "$(cat "$state/told")"
 kill $monitor
 wait $monitor 2>/dev/null
 is 'reboot' 0 "$("$nl" reboot one 2>&1; echo $?)"
 again() { [ "$("$nl" logs -n all one | grep -c '^up')" -ge 2 ]; }
-is 'begins it again, in the same log' 0 "$(until_ again; echo $?)"
+is 'begins it again, in the same log' 0 "$(wait_for again; echo $?)"
 is 'stop ends it' '0 0' "$("$nl" wait one running --timeout=60; echo $?) $("$nl" stop --timeout=120 one 2>&1; echo $?)"
 has 'its log is kept' up "$("$nl" logs -n all one)"
 is 'terminate ends it at once' 0 "$("$nl" terminate three 2>&1; echo $?)"
@@ -196,7 +158,7 @@ pid=$!
 before=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$known/two")
 "$nl" kill --kill-whom=leader -s INT two
 another() { now=$(sed -n 's/^LEADER=\([1-9]\)/\1/p' "$known/two"); [ "${now:-0}" != 0 ] && [ "$now" != "$before" ]; }
-is 'one that failed begins again' 0 "$(until_ another; echo $?)"
+is 'one that failed begins again' 0 "$(wait_for another; echo $?)"
 is 'and ends for good when it is stopped' 0 "$("$nl" wait two running --timeout=60; "$nl" stop two 2>&1; echo $?)"
 wait $pid
 is 'with its status' 0 $?
@@ -206,7 +168,7 @@ is 'with its status' 0 $?
 "$nl" start two three 2>"$state/err" || cat "$state/err"
 kill -9 "$(sed -n 's/^SUPERVISOR=//p' "$known/two")"
 gone() { ! "$nl" list --no-legend | grep -q "^$1 "; }
-is 'kill -9 of a supervisor ends its machine' 0 "$(until_ gone two; echo $?)"
+is 'kill -9 of a supervisor ends its machine' 0 "$(wait_for gone two; echo $?)"
 is 'the same name starts again' 0 "$("$nl" start two 2>"$state/err"; echo $?)"
 is 'stop --all ends all' '0' "$("$nl" stop --all 2>&1; echo $?)"
 is 'and nothing is left of them' '' "$(ls "$known")"
@@ -221,8 +183,27 @@ has 'with that time' 1970-01-01 "$("$nl" show -p Timestamp --value two)"
 has 'and its log, too' 'Jan 01' "$("$nl" logs -n 1 -o short two)"
 is 'the log of before is there' 2 "$("$nl" logs -n all two | grep -c -e '^up 1$' -e '^up 2$')"
 date -s "@$now" >/dev/null
-has 'set at last, the log goes on' "$(date '+%b %d')" "$("$nl" exec two sh -c 'echo late >/dev/console'; until_ up two late; "$nl" logs -n 1 -o short two)"
+has 'set at last, the log goes on' "$(date '+%b %d')" "$("$nl" exec two sh -c 'echo late >/dev/console'; wait_for up two late; "$nl" logs -n 1 -o short two)"
 is 'and it stops' 0 "$("$nl" stop two 2>&1; echo $?)"
+
+# ---- 32 bits without CONFIG_COMPAT_32BIT_TIME ---------------------------------------------------------------
+
+deny=${0%/*}/test-deny
+if [ -x "$deny" ] && "$deny" time32 -- true 2>/dev/null; then
+	printf '#!/bin/sh\nexec %s time32 -- %s "$@"\n' "$deny" "$nl" >"$state/old"
+	chmod 755 "$state/old"
+	worked() { [ ! -e "$known/two" ] && echo 0 || cut -d' ' -f14,15 "/proc/$(sed -n 's/^SUPERVISOR=//p' "$known/two")/stat" | sed 's/ / + /'; }
+	is 'without the calls of 32 bits for time one starts' 0 "$("$state/old" start two 2>"$state/err"; echo $?)" || cat "$state/err"
+	before=$(($(worked)))
+	is 'is entered' 'out 7' "$("$state/old" exec two sh -c 'echo out; exit 7' 2>&1 | tr '\n' ' ')$("$state/old" exec two sh -c 'exit 7'; echo $?)"
+	sleep 3
+	is 'and its supervisor sleeps meanwhile' yes "$([ $(($(worked) - before)) -lt 60 ] && echo yes)"
+	is 'what is waited for in vain ends in time' 1 "$("$state/old" wait nothing running --timeout=1 >/dev/null 2>&1; echo $?)"
+	touch -d '2001-02-03 04:05:06' "$state/host/f"
+	is 'files keep their time' '0 981173106' "$("$state/old" import-fs -q "$state/host" timed 2>&1; echo $?) $(stat -c %Y "$state/var/lib/machines/timed/f")"
+	is 'and it stops' 0 "$("$state/old" stop two 2>&1; echo $?)"
+	"$nl" remove timed
+fi
 
 # ---- what a rescue shell may not have ------------------------------------------------------------------------
 
@@ -243,5 +224,4 @@ is 'and it is stopped' 0 "$("$nl" stop two 2>&1; echo $?)"
 is 'without /proc start says so' '1 1' "$("$nl" start two >/out 2>&1; echo $?) $(grep -c /proc /out)"
 mount -t proc proc /proc
 rm -rf "$state/tree" "$state/host"
-echo "1..$n"
-exit $bad
+done_testing

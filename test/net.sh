@@ -143,7 +143,7 @@ pings() {
 		net_family=-6
 		shift
 	fi
-	in_space "$1" busybox ping "$net_family" -c 1 -W 2 "$2" >/dev/null
+	in_space "$1" busybox ping "$net_family" -c 1 -W 10 "$2" >/dev/null
 }
 
 # shellcheck disable=SC2154 # the test sets t
@@ -167,6 +167,7 @@ start() {
 	wait_for grep -q up "$T/$name.out" || note "$(cat "$T/$name.err")"
 	rm "$T/$name.up"
 	wait_for [ -s "$state/.hosts/$name" ]
+	wait_for grep -qs '^LEADER=[1-9]' "$state/$name"
 }
 # the supervisor: timeout(1) is its parent
 supervisor() { sed -n 's/^SUPERVISOR=//p' "$state/$1"; }

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2016,SC2086,SC2317 # what is expanded is expanded inside; words are words; all is called
 # A machine's share and its devices, on whatever control groups there are: each
 # limit is one that a guest runs into. Prints TAP; needs a kernel, busybox and
-# nspawn-lite. Run by 17-limits.sh, here and in emulated machines:
+# nspawn-lite. Run by 17-limits.sh, and in emulated machines by 17-limits-lab.sh:
 #	sh share.sh [NSPAWN-LITE [none|v1]]	how the hierarchies are mounted
 nl=${1:-nspawn-lite}
 how=${2:-}
@@ -109,6 +109,12 @@ fill='dd if=/dev/zero of=/dev/shm/x bs=1M count=16 2>/dev/null; echo filled'
 if controller memory; then
 	is 'without a limit a guest fills 16 MB' filled "$(run --property=MemoryMax=infinity sh -c "$fill")"
 	is 'with MemoryMax=8M it is killed' 137 "$(run --property=MemoryMax=8M dd if=/dev/zero of=/dev/shm/x bs=1M count=16 >/dev/null; echo $?)"
+	is 'which is said, and why' 'nspawn-lite: machine tree was killed for want of memory (MemoryMax=8M)' "$(cat "$dir/err")"
+	run --property=MemoryMax=8M sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=16; exit $?' >/dev/null
+	is 'of a process of it, too' 'nspawn-lite: a process of machine tree was killed for want of memory (MemoryMax=8M)' \
+		"$(grep nspawn-lite "$dir/err")"
+	run --property=MemoryMax=8M sh -c 'kill -9 $$; exit 137' >/dev/null
+	is 'and nothing, where it was another' '' "$(grep want "$dir/err")"
 	is 'and so with MemoryLimit=8M, as it was called' 137 \
 		"$(run --property=MemoryLimit=8M dd if=/dev/zero of=/dev/shm/x bs=1M count=16 >/dev/null; echo $?)"
 	options='--property=MemoryMax=64M --property=MemoryMax=32M'

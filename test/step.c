@@ -275,7 +275,7 @@ at_stop(pid_t pid, int stop)
 static void
 watch(void)
 {
-	int stop, i;
+	int stop, i, told = 0;  /* those that run on: stop, to be let go */
 	pid_t pid;
 
 	alarm(PATIENCE);
@@ -303,11 +303,11 @@ watch(void)
 		}
 		if (!leave || status < 0)
 			continue;
-		if (!over) {
+		if (!over)
 			is_over();
-			for (i = 0; i < nknown; i++)
-				ptrace(PTRACE_INTERRUPT, known[i], NULL, NULL);
-		}
+		for (i = 0; i < nknown && !told; i++)
+			ptrace(PTRACE_INTERRUPT, known[i], NULL, NULL);
+		told = 1;
 		if (nknown == 0)
 			return;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /* Words in, words out: the parts that need no machine. Prints TAP */
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,70 @@ is(const char *want, const char *got, const char *what)
 	ok(got ? streq(want, got) : !*want, what);
 	if (got ? !streq(want, got) : *want)
 		print(1, "# want \"%s\", got \"%s\"\n", want, got ? got : "(null)");
+}
+
+static int compared;
+
+static int
+by_number(const void *a, const void *b)
+{
+	compared++;
+	return *(const int *)a - *(const int *)b;
+}
+
+static void
+test_print(void)
+{
+	char text[8] = "", big[64];
+	int list[] = { 3, -1, 2, 2, 0 }, n, i;
+	static int many[4096];
+
+	is("[   42][42   ][00042][+42][-0042]", fmt("[%5d][%-5d][%05d][%+d][%05d]", 42, 42, 42, 42, -42), "widths and signs");
+	is("ff FF 0xff 0ff 17 0 ", fmt("%x %X %#x %.3x %o %d %.0d", 255, 255, 255, 255, 15, 0, 0), "bases and digits");
+	is("-9223372036854775808 18446744073709551615", fmt("%lld %llu", (long long)INT64_MIN, (unsigned long long)UINT64_MAX),
+	   "the least and the most");
+	is("[ab][   ab][ab   ][  x]100%", fmt("[%.*s][%5.2s][%-*s][%3c]100%%", 2, "abc", "abc", 5, "ab", 'x'), "words and letters");
+	n = snprintf(text, sizeof(text), "%s", fmt("%s and more", "a word"));
+	is("a word ", text, "what is too long is cut");
+	ok(n == 15 && snprintf(NULL, 0, "%d", 12345) == 5, "and its length told");
+	ok(snprintf(big, sizeof(big), "%hhu %zu %hd", (unsigned char)200, (size_t)7, (short)-5) == 8, "sizes");
+	is("200 7 -5", big, "and what they hold");
+	qsort(list, LEN(list), sizeof(*list), by_number);
+	ok(list[0] == -1 && list[1] == 0 && list[2] == 2 && list[3] == 2 && list[4] == 3, "a list is sorted");
+	/* each half in places that halves of its length never bring together */
+	for (i = 0; i < 4096; i++)
+		many[i] = i % 2 ? 2048 + i / 2 : i / 2;
+	compared = 0;
+	qsort(many, LEN(many), sizeof(*many), by_number);
+	for (i = 1; i < 4096 && many[i - 1] < many[i]; i++)
+		;
+	ok(i == 4096 && compared < 40 * 4096, fmt("a long one that is laid out against that, too: %d", compared));
+}
+
+/* what of libc is ours, see instead.c */
+static void
+test_numbers(void)
+{
+	char *end;
+
+	ok(strtol(" \t-42x", &end, 10) == -42 && *end == 'x', "a number behind blanks, up to a letter");
+	ok(strtol("none", &end, 10) == 0 && *end == 'n', "no number at all");
+	ok(strtoul("ffFFg", &end, 16) == 0xffff && *end == 'g' && strtoul("0x1F", NULL, 16) == 31, "hexadecimal ones");
+	ok(strtoul("0xg", &end, 16) == 0 && *end == 'x' && strtol("755 ", &end, 8) == 493 && *end == ' ', "and octal ones");
+	ok(strtoul("0x10", NULL, 0) == 16 && strtoul("010", NULL, 0) == 8 && strtoul("10", NULL, 0) == 10, "and what says itself what it is");
+	errno = 0;
+	ok(strtoll("-9223372036854775808", NULL, 10) == INT64_MIN && strtoull("18446744073709551615", NULL, 10) == UINT64_MAX && !errno,
+	   "the least and the most are read");
+	ok(strtoll("-9223372036854775809", NULL, 10) == INT64_MIN && errno == ERANGE, "one less is told");
+	errno = 0;
+	ok(strtoll("9223372036854775808", NULL, 10) == INT64_MAX && errno == ERANGE, "one more, too");
+	errno = 0;
+	ok(strtoull("18446744073709551616", &end, 10) == UINT64_MAX && errno == ERANGE && !*end, "and without a sign");
+	errno = 0;
+	ok(strtoull("184467440737095516150", NULL, 10) == UINT64_MAX && errno == ERANGE, "and ten times as much");
+	ok(strtoul("-1", NULL, 10) == ULONG_MAX, "what is negative wraps around where there is no sign");
+	ok(streq(strstr("abcabd", "abd"), "abd") && !strstr("abc", "abcd") && streq(strstr("ab", ""), "ab") && !strstr("", "a"),
+	   "a text is found in another");
 }
 
 static void
@@ -440,6 +505,8 @@ test_ring(void)
 int
 main(void)
 {
+	test_print();
+	test_numbers();
 	test_siphash();
 	test_tables();
 	test_escapes();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: 0BSD */
-/* with: util.c sys.c -lz */
+/* with: util.c sys.c sha256.c -lz */
 /* What is to be unpacked: any bytes end, in words or not; those after a first one choose how they come and are taken */
 #define WITH_ZLIB 1
 #include "../../stream.c"

@@ -121,7 +121,8 @@ source_of() {
 
 # machine ARCH[@SUITE] : sets what fetch and boot need to know of a machine.
 #   deb    Debian's architecture      flavour  its kernel's
-#   suite  where the kernel is from   kdir     where fetch puts it
+#   suite  which kernel               kdir     where fetch puts it
+#   release  Debian's that it is from
 #   qemu   the command and machine    console  the kernel's name of its console
 machine() {
 	arch=${1%@*}
@@ -145,5 +146,10 @@ machine() {
 		qemu='qemu-system-riscv64 -M virt' ;;
 	*)	die "no machine $arch (x86_64 i386 armhf arm64 mipsel mips riscv64)" ;;
 	esac
+	release=$suite
+	# pages of 16 KB: no other kernel of Debian's has any but of 4
+	if [ "$arch@$suite" = arm64@16k ]; then
+		release=trixie flavour=arm64-16k qemu='qemu-system-aarch64 -M virt -cpu max'
+	fi
 	kdir=$LAB_CACHE/kernel/$arch-$suite
 }

@@ -1,0 +1,189 @@
+#!/bin/sh
+# Hostile configurations, roots and neighbours of the runtime: what they once got, or broke
+# shellcheck disable=SC2016,SC2317,SC3013 # scripts for the guest; called by wait_for; every shell we meet has -ef
+. "$(dirname "$0")/lib.sh"
+need_root
+need jq timeout unshare flock
+"$NL" oci --version >/dev/null 2>&1 || skip_all 'this build has no runtime'
+rootfs=$(tree busybox) || skip_all "no tree"
+B=${rootfs%/*}
+n=0	# control groups are the host's: so are names
+oci() { timeout 60 "$NL" oci "$@"; }
+
+# config FILTER COMMAND : of a container that runs it in sh; jq's FILTER changes it
+oci spec --bundle "$B" && mv "$B/config.json" "$B/plain"
+config() {
+	jq --arg root "$rootfs" --arg command "$2" '.process.args = ["/bin/sh", "-c", $command] | .process.terminal = false |
+		.root = { path: $root } | .process.noNewPrivileges = false' "$B/plain" | jq "$1" >"$B/config.json"
+}
+
+# inside FILTER COMMAND : sets out, err and rc
+inside() {
+	config "$1" "$2"
+	n=$((n + 1))
+	run oci run --bundle "$B" "ho$$-$n"
+}
+
+leftovers_before
+
+# Configurations
+for odd in '.linux.namespaces = [{}]' '.linux.namespaces = [7]' '.process.capabilities.bounding = [7]' '.process.capabilities = 7' \
+	'.process = 7' '.linux = []' '.mounts = [{}]' '.hooks = {startContainer: 7}'; do
+	inside "$odd" 'echo done'
+	like "what is no configuration is refused: $odd" '1:*config.json: *' "$rc:$err"
+done
+for id in uid gid; do
+	inside ".process.user.$id = 4294967295" 'id'
+	like "a $id of -1, which changes nothing for the kernel, is refused" "1:*process: user.$id*" "$rc:$err"
+done
+for numbers in '"major":-5,"minor":3' '"major":1,"minor":4294967295' '"major":1099511627776'; do
+	inside ".linux.resources.devices += [{\"allow\":true,\"type\":\"c\",$numbers,\"access\":\"r\"}]" 'echo done'
+	like "numbers of devices out of range are not any device: $numbers" '1:*linux.resources.devices*' "$rc:$err"
+done
+if [ -e /sys/fs/cgroup/devices ]; then
+	inside '.linux.resources.devices += [{"allow":true,"type":"c","access":"rw"},{"allow":false,"type":"c","major":1,"minor":8,"access":"r"}]' 'head -c 1 /dev/random'
+	like "v1 does not lose what is refused of what was allowed" '1:*resources.devices*v1*' "$rc:$err"
+fi
+inside '.mounts[0].destination = "/proc/" | .linux.maskedPaths = []' 'echo done'
+is "a slash at the end is no other place" 0:done "$rc:$out" || note "$err"
+mv "$rootfs/proc" "$rootfs/real" && ln -s real "$rootfs/proc"
+inside '.mounts[0].destination = "/proc/./"' 'echo done'
+like "nor does it lead /proc through a link" '1:*on /proc*' "$rc:$err"
+rm "$rootfs/proc" && mv "$rootfs/real" "$rootfs/proc"
+inside '.linux.namespaces += [{type:"user"}] | .linux.uidMappings = [range(9000) | {containerID:.,hostID:.,size:1}] | .linux.gidMappings = .linux.uidMappings' true
+like "more ranges of users than a kernel takes are not even written down" '1:*more than 340 ranges*' "$rc:$err"
+config '.linux.namespaces -= [{type:"cgroup"}]' 'grep /sys/fs/cgroup/. /proc/self/mountinfo; touch /sys/fs/cgroup/x 2>/dev/null || echo "read-only"'
+is "without control groups of its own it does not get those of the host to write to" read-only \
+	"$(oci --cgroup-manager=disabled run --bundle "$B" "ho$$-none" 2>&1)"
+
+# Mounts of the host that others hear of
+users='.linux.namespaces += [{type:"user"}] | .linux.uidMappings = [{containerID:0,hostID:100000,size:65536}] | .linux.gidMappings = .linux.uidMappings'
+mkdir -p "$rootfs/sys" "$rootfs/mnt" "$rootfs/vol" "$T/shared"
+cat >"$T/shared.sh" <<'END'
+mount -t tmpfs tmpfs "$2/shared" && mount --make-shared "$2/shared" && mkdir -p "$2/shared/vol/in" && cp -a "$3" "$2/shared/rootfs" || exit
+"$1" oci run --bundle "$4" "$5"
+grep "$2/shared/" /proc/self/mountinfo
+END
+config "$users"' | .root.path = "'"$T"'/shared/rootfs" | .mounts += [{destination:"/vol",type:"bind",source:"'"$T"'/shared/vol",options:["rbind"]}] |
+	.process.capabilities[] = ["CAP_SYS_ADMIN"]' 'mount -t tmpfs evil /vol/in && mount -t tmpfs evil /mnt && echo mounted'
+is "nothing that a container with users of its own mounts is seen on the host" mounted \
+	"$(timeout 60 unshare -m sh "$T/shared.sh" "$NL" "$T" "$rootfs" "$B" "ho$$-shared" 2>&1)"
+
+# Who writes to the root of the runtime
+mkdir -m 777 "$T/any"
+run oci --root "$T/any" list
+like "a root that others can write to is refused" '1:*--root=*' "$rc:$err"
+
+# Two commands at a time
+config . 'exec sleep 100'
+ok "a container is created" oci create --bundle "$B" --pid-file "$T/pid" "ho$$-two"
+kill -STOP "$(cat "$T/pid")"
+dir=$T/root/run/nspawn-lite-oci/ho$$-two
+has_open() { for fd in /proc/"$1"/fd/*; do [ "$fd" -ef "$dir" ] && return; done; false; }
+locked() { ! flock -n "$dir" true; }
+"$NL" oci start "ho$$-two" &
+start=$!
+wait_for locked
+"$NL" oci delete "ho$$-two" 2>"$T/err" &
+delete=$!
+wait_for has_open $delete
+kill -CONT "$(cat "$T/pid")"
+wait $start
+rc=0
+wait $delete || rc=$?
+is "what has been started while delete waited is not deleted" "1 running" "$rc $(oci state "ho$$-two" | jq -r .status)"
+for i in 1 2 3 4 5 6 7 8; do
+	"$NL" oci exec -d --pid-file "$T/pid.$i" "ho$$-two" sleep "10$i" &
+done 2>"$T/err"
+wait
+wrong=''
+for i in 1 2 3 4 5 6 7 8; do
+	[ "$(tr '\0' ' ' <"/proc/$(cat "$T/pid.$i")/cmdline")" = "sleep 10$i " ] || wrong="$wrong $i"
+done
+is "many may exec at a time, and each pid is told as it is" ':' "$wrong:$(cat "$T/err")"
+if ! [ -e /sys/module/apparmor ]; then
+	run oci exec --apparmor some "ho$$-two" id
+	like "exec does not forget its profile of AppArmor" '1:*apparmorProfile*' "$rc:$err"
+fi
+ok "all of it ends" oci delete -f "ho$$-two"
+
+# Who may trace others inside, when somebody comes in
+config '.process.capabilities[] = ["CAP_SYS_PTRACE"]' 'cd /tmp; while :; do
+	for p in /proc/[0-9]*; do [ "$p" = "/proc/$$" ] || grep CapPrm "$p/status"; done; : >ready; done >seen 2>/dev/null'
+oci run -d --bundle "$B" "ho$$-trace" </dev/null
+wait_for test -e "$rootfs/tmp/ready"
+if command -v strace >/dev/null; then
+	ok "exec whose every call for capabilities takes its time" timeout 60 \
+		strace -f -qq -o /dev/null -e trace=capset -e inject=capset:delay_enter=300000 "$NL" oci exec "ho$$-trace" true
+	is "meets nobody before it has no more rights than they" 0000000000080000 "$(sed 's/.*[[:space:]]//' "$rootfs/tmp/seen" | sort -u | xargs)"
+fi
+oci delete -f "ho$$-trace"
+
+# Who does not want to end
+if [ -e /sys/fs/cgroup/freezer ]; then
+	for how in "delete -f ho$$-ice" "kill --all ho$$-ice KILL"; do
+		rm -f "$rootfs/tmp/ready"
+		config '(.mounts[] | select(.destination == "/sys/fs/cgroup")).options = []' 'cd /sys/fs/cgroup/freezer && mkdir -p a/b && sleep 99 &
+			while [ ! -e /sys/fs/cgroup/freezer/a/b ]; do :; done; cd /sys/fs/cgroup/freezer/a/b; echo $! >cgroup.procs; echo FROZEN >freezer.state; : >/tmp/ready; exec sleep 98'
+		"$NL" oci run -d --bundle "$B" "ho$$-ice"
+		wait_for test -e "$rootfs/tmp/ready"
+		# shellcheck disable=SC2086 # words
+		ok "what root inside has frozen ends: $how" oci $how
+		stopped() { ! oci state "ho$$-ice" >/dev/null 2>&1 || [ "$(oci state "ho$$-ice" | jq -r .status)" = stopped ]; }
+		ok "and all of it" wait_for stopped
+	done
+	oci delete -f "ho$$-ice"
+fi
+
+# Who looks as if it had ended
+cp "$(program static)" "$rootfs/bin/static"
+for how in '' --cgroup-manager=disabled; do
+	config '.process.args = ["/bin/static", "leave"] | if "'"$how"'" == "" then . else del(.linux.resources) end' ''
+	# shellcheck disable=SC2086 # one word, or none
+	oci $how run -d --bundle "$B" --pid-file "$T/pid" "ho$$-leader" >"$T/out"
+	has_left() { grep -q '^State:.Z' "/proc/$(cat "$T/pid")/status"; }
+	wait_for has_left
+	is "one whose first thread has ended goes on: $how" "running $(cat "$T/pid")" "$(oci state "ho$$-leader" | jq -r '"\(.status) \(.pid)"')"
+	run oci delete "ho$$-leader"
+	like "is not deleted" '1:*it is running*' "$rc:$err"
+	ok "and is killed" oci kill "ho$$-leader" KILL
+	ok "for good" wait_for sh -c "! kill -0 $(cat "$T/pid") 2>/dev/null"
+	oci delete -f "ho$$-leader"
+done
+
+# Who has a control group of the same name elsewhere
+pids=/sys/fs/cgroup/pids ice=/sys/fs/cgroup/freezer/ho-held$$
+if [ -e $pids/cgroup.procs ] && mkdir "$ice" 2>/dev/null; then
+	config '.linux.cgroupsPath = "/ho-a'$$'/same" | .linux.namespaces -= [{type:"pid"}]' 'exec sleep 97'
+	oci run -d --bundle "$B" "ho$$-same"
+	mkdir -p "$pids/ho-b$$/same"
+	sleep 1000 &
+	other=$!
+	echo $other >"$pids/ho-b$$/same/cgroup.procs"
+	# in its group there is one who does not end
+	sleep 1000 &
+	held=$!
+	echo $held >"$ice/cgroup.procs"
+	echo FROZEN >"$ice/freezer.state"
+	echo $held >"$pids/ho-a$$/same/cgroup.procs"
+	ok "even who is held elsewhere ends with a container" oci delete -f "ho$$-same"
+	ok "but nobody of a group that has the same name" kill -9 $other
+	wait $held $other 2>"$T/err"
+	rmdir "$ice" "$pids/ho-b$$/same" "$pids/ho-b$$"
+	find /sys/fs/cgroup -maxdepth 2 -name "ho-a$$" -exec rmdir {} +
+fi
+
+# Who hides in a control group whose name begins with a dot
+if [ -e $pids/cgroup.procs ]; then
+	config '(.mounts[] | select(.destination == "/sys/fs/cgroup")).options = []' 'sleep 96 & for d in pids systemd cpu memory; do
+		mkdir /sys/fs/cgroup/$d/.x && echo $! >/sys/fs/cgroup/$d/.x/cgroup.procs; done 2>/dev/null; : >/tmp/hidden; exec sleep 95'
+	rm -f "$rootfs/tmp/hidden"
+	oci run -d --bundle "$B" "ho$$-dot"
+	wait_for test -e "$rootfs/tmp/hidden"
+	is "is listed" "2" "$(oci ps --format json "ho$$-dot" | jq length)"
+	ok "and goes" oci delete -f "ho$$-dot"
+fi
+
+rmdir "$T/root/run/nspawn-lite-oci"
+leftovers_after "nothing stays when containers are gone"
+done_testing
