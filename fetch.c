@@ -1167,6 +1167,12 @@ fetch_open(struct fetch *f)
 		known = streq(u.scheme, first.scheme) && strcasecmp(u.host, first.host) == 0 && streq(u.port, first.port);
 		if (open_one(f, &u, known) < 0)
 			break;
+		/* there is nothing behind what we have, or the server has it no more: all of it says which */
+		if (f->status == 416 && f->from) {
+			f->from = 0;
+			hang_up(f->state);
+			continue;
+		}
 		if (f->stay || !f->location || (f->status / 100 != 3) || f->status == 300 || f->status == 304) {
 			f->final_url = url;
 			f->body = (struct source){ .read = read_body, .fd = -1, .arg = f };

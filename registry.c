@@ -473,7 +473,7 @@ open_at(struct blob *o, uint64_t from)
 		return -1;
 	for (; f->status == 200 && left > 0 && n > 0 && !halted; left -= (uint64_t)n)
 		n = f->body.read(&f->body, buf, left < sizeof(buf) ? (size_t)left : sizeof(buf));
-	f->why = f->body.why;
+	f->why = n == 0 ? "it has less of it than came before" : f->body.why;
 	return n <= 0 || halted ? -1 : 0;
 }
 
