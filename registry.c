@@ -51,13 +51,13 @@ fail(const char *why)
 
 /* ---- REF --------------------------------------------------------------------------------- */
 
-/* what is a name or a tag there, up to the end */
+/* nothing but small letters, digits and these; A stands for capitals */
 static bool
 fits(const char *s, const char *more, size_t most)
 {
 	const char *c;
 
-	for (c = s; (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || (*c && strchr(more, *c)); c++)
+	for (c = s; *c && ((*c >= '0' && *c <= '9') || strchr(more, *c >= 'A' && *c <= 'Z' ? 'A' : *c) || (*c >= 'a' && *c <= 'z')); c++)
 		;
 	return c > s && !*c && (size_t)(c - s) <= most;
 }
@@ -167,7 +167,7 @@ take_ref(const char *word, const char *index)
 	c = rest + n;
 	digest = strchr(c, '@');
 	tag = *c == ':' ? xstrndup(c + 1, strcspn(c + 1, "@")) : digest ? NULL : "latest";
-	if (!path_valid(pull.path) || (tag && (!fits(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZ._-", TAG_MOST) || strchr(".-", *tag)))
+	if (!path_valid(pull.path) || (tag && (!fits(tag, "A._-", TAG_MOST) || strchr(".-", *tag)))
 	    || (digest && !oci_is_digest(digest + 1))
 	    || (scheme && !pull.registry) || (pull.registry && !fetch_valid(fmt("http://%s", pull.registry))))
 		die("'%s' is no image of a registry: say [REGISTRY/]NAME[:TAG][@sha256:DIGEST], NAME in small letters", word);
@@ -184,7 +184,43 @@ take_ref(const char *word, const char *index)
 
 /* ---- logins and tokens ------------------------------------------------------------------------- */
 
-static const char *helped;  /* a file of logins that leaves them to other programs */
+static const char *helped;  /* what a file of logins has in place of one that is of use */
+
+/* how much of "registry.lan/team/app" a key of such a file speaks of, if there is one; docker's are URLs, and speak of all of a registry */
+static size_t
+covers(const char *key, const char *what)
+{
+	const char *url = key ? strstr(key, "://") : NULL;
+	size_t n = url ? strcspn(url + 3, "/") : key ? strlen(key) : 0;
+
+	return n && strncmp(url ? url + 3 : key, what, n) == 0 && (!what[n] || what[n] == '/') ? n : 0;
+}
+
+/* what covers most of it; NULL: there is none */
+static const char *
+find_auth(const struct json *all, const char *what, const char *file)
+{
+	const struct json *j;
+	const char *auth, *best = NULL;
+	size_t most = 0, n;
+
+	for (j = json_first(all, "auths"); j; j = j->next) {
+		n = covers(j->name, what);
+		auth = json_string(j, "auth");
+		if (n && json_string(j, "identitytoken"))
+			helped = fmt("%s has a token of identity for it, which is not taken", file);
+		else if (n > most && auth && *auth && fits(auth, "A+/=", TOKEN_MOST)) {
+			best = auth;
+			most = n;
+		}
+	}
+	for (j = json_first(all, "credHelpers"); j; j = j->next)
+		if (covers(j->name, what))
+			break;
+	if (j || json_get(all, "credsStore"))
+		helped = fmt("%s leaves it to a helper, which is not called", file);
+	return best;
+}
 
 /* a header out of the files of logins; NULL: they know of none */
 static char *
@@ -193,33 +229,31 @@ look_up_login(const struct place *p)
 	static const char *const files[] = { REGISTRY_LOGINS };
 	/* mirrors have logins of their own */
 	bool itself = p == &pull.place[pull.nplaces - 1];
-	const char *const names[] = {
-		p->server, p->url,
-		itself ? pull.registry : "", itself && streq(pull.registry, "docker.io") ? "https://index.docker.io/v1/" : "",
+	const char *const whats[] = {
+		itself ? fmt("%s/%s", pull.registry, pull.path) : "",
+		itself && streq(pull.registry, "docker.io") ? "index.docker.io" : "",
+		fmt("%s/%s%s", p->server, p->base + strlen(p->url) + sizeof("/v2/") - 1, pull.path),
 	};
 	const struct json *all;
-	const char *auth, *why;
+	const char *auth, *why, *file;
 	char *text;
 	ssize_t len;
 	size_t i, j;
 
 	for (i = 0; i < LEN(files); i++) {
 		text = malloc(LOGINS_MOST);
-		len = text ? read_at(AT_FDCWD, run_path(files[i]), text, LOGINS_MOST) : -1;
+		file = run_path(files[i]);
+		len = text ? read_at(AT_FDCWD, file, text, LOGINS_MOST) : -1;
 		if (len < 0) {
 			free(text);
 			continue;
 		}
 		all = json_parse(text, (size_t)len, &why);
 		if (!all)
-			warn("%s: %s", run_path(files[i]), why);
-		if (json_get(all, "credsStore") || json_get(all, "credHelpers"))
-			helped = run_path(files[i]);
-		for (j = 0; j < LEN(names); j++) {
-			auth = json_string(json_member(json_get(all, "auths"), names[j]), "auth");
-			if (auth && *auth && fits(auth, "ABCDEFGHIJKLMNOPQRSTUVWXYZ+/=", TOKEN_MOST))
+			warn("%s: %s", file, why);
+		for (j = 0; j < LEN(whats); j++)
+			if ((auth = find_auth(all, whats[j], file)))
 				return fmt("Authorization: Basic %s", auth);
-		}
 	}
 	return NULL;
 }
@@ -396,7 +430,7 @@ authorize(const struct place *p, const struct fetch *f, bool away, bool again, c
 		*why = fmt("it leads to %.*s, which wants a login", (int)strcspn(f->final_url, "?"), f->final_url);
 	else if (!login)
 		*why = fmt("it wants a login: say NAME:PASSWORD@%s/..., or log in by podman, skopeo or docker%s", p->server,
-		           helped ? fmt("; %s leaves it to a helper, which is not called", helped) : "");
+		           helped ? fmt("; %s", helped) : "");
 	else if (again)
 		*why = "the name or the password is wrong";
 	return *why ? NULL : login;

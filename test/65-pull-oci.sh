@@ -213,6 +213,46 @@ is 'where others have logged in' 0 "$rc" || note "$err"
 echo 'x' >"$T/root/root/.docker/config.json"
 pull "$locked/lib/one" broken
 like 'a file that is none' "1 *config.json: no JSON: line 1: neither an object nor an array*it wants a login*" "$rc $err"
+good=$(printf '%s' 'me:s3:cret@x' | openssl base64) bad=$(printf '%s' 'me:no' | openssl base64)
+# file KEY AUTH... : a file of logins
+file() {
+	printf '{"auths":{' >"$T/logins"
+	for word; do
+		case $word in
+		*=|good|bad) eval "printf '{\"auth\":\"%s\"}' \"\$$word\"" >>"$T/logins" ;;
+		*)	[ "$(tail -c 1 "$T/logins")" = '{' ] || printf ',' >>"$T/logins"
+			printf '"%s":' "$word" >>"$T/logins" ;;
+		esac
+	done
+	printf '}%s}' "${more:-}" >>"$T/logins"
+	mv "$T/logins" "$T/root/root/.docker/config.json"
+}
+while IFS='|' read -r what keys; do
+	# shellcheck disable=SC2086 # words
+	file $keys
+	pull --force "$locked/lib/one" filed
+	is "logins: $what" 0 "$rc" || note "$err"
+done <<END
+of a registry and of what is below it the nearest is taken|$locked bad $locked/lib bad $locked/lib/one good
+wherever it stands|$locked/lib/one good $locked/lib bad $locked bad
+what only begins like it is another|$locked good $locked/li bad $locked/lib/on bad $locked/lib/one/more bad
+as docker had them|http://127.0.0.1:50010/v1/ bad http://$locked/v1/ good
+END
+echo '{"auths":["x"],"credHelpers":["x"]}' >"$T/root/root/.docker/config.json"
+pull "$locked/lib/one" refused
+like 'logins: lists where names should be' '1 *it wants a login*' "$rc $err"
+file $locked good $locked/lib bad
+pull "$locked/lib/one" refused
+is 'one for it is not taken in place of a nearer one' '1 the name or the password is wrong' "$rc ${err##*: }"
+echo '{"auths":{"'$locked'":{"auth":"'"$bad"'","identitytoken":"x"}}}' >"$T/root/root/.docker/config.json"
+pull "$locked/lib/one" refused
+like 'a token that stands for a login' "1 *it wants a login: * $T/root/root/.docker/config.json has a token of identity for it, which is not taken" "$rc $err"
+more=',"credHelpers":{"elsewhere.lan":"x"}' file $locked/other good
+pull "$locked/lib/one" refused
+like 'a helper for another registry is nobody' '1 *or log in by podman, skopeo or docker' "$rc $err"
+more=',"credHelpers":{"'$locked'":"x"}' file
+pull "$locked/lib/one" refused
+like 'one that is for this' "1 *it wants a login: * $T/root/root/.docker/config.json leaves it to a helper, which is not called" "$rc $err"
 echo '{"auths":{"'$locked'":{}},"credsStore":"desktop"}' >"$T/root/root/.docker/config.json"
 pull "$locked/lib/one" helped
 like 'one that leaves logins to others' "1 *it wants a login: * $T/root/root/.docker/config.json leaves it to a helper, which is not called" "$rc $err"
