@@ -2,6 +2,7 @@
 /* Verbs that pull from registries, as the OCI distribution-spec has them, and the token flow of docker's */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +14,7 @@ enum {
 	TOKEN_MOST = 1 << 15, ERROR_MOST = 1 << 12, LOGINS_MOST = 1 << 18,
 	PLACES_MOST = 8,
 	BREAKS = 100,  /* so often a blob is gone on with that fetch.c has given up */
+	BUSY_TRIES = 4, BUSY_SECONDS = 300,  /* of one question; of all: so long who is busy is waited for */
 };
 
 #define ACCEPT \
@@ -39,9 +41,11 @@ static struct {
 	char *ref;            /* all of it, for messages */
 	struct place place[PLACES_MOST];
 	size_t nplaces, at;   /* at: the one that is asked */
+	bool others;          /* there are more to be asked */
+	int64_t waited;       /* seconds, for those that were busy */
 } pull;
 
-struct blob { struct fetch fetch; char *headers[3]; const char *path; uint64_t broke; int breaks; };
+struct blob { const char *path; char *headers[3]; uint64_t broke; int breaks; struct fetch fetch; };
 
 static _Noreturn void
 fail(const char *why)
@@ -138,15 +142,12 @@ find_places(const char *scheme, const char *server, const char *login)
 static ALONE void
 take_ref(const char *word, const char *index)
 {
-	static const char *const schemes[] = { "http", "https", "docker" };
-	const char *rest = word, *scheme = NULL, *login, *c, *digest, *tag;
-	size_t i, n;
+	const char *rest = strstr(word, "://"), *scheme = rest ? xstrndup(word, (size_t)(rest - word)) : NULL, *login, *c, *digest, *tag;
+	size_t n;
 
-	for (i = 0; i < LEN(schemes) && !scheme; i++)
-		if ((c = after(word, schemes[i])) && (c = after(c, "://"))) {
-			scheme = schemes[i];
-			rest = c;
-		}
+	if (scheme && word_index("http|https|docker", scheme) < 0)
+		scheme = NULL;
+	rest = scheme ? rest + 3 : word;
 	n = strcspn(rest, "/");
 	login = rest[n] ? cut_login(&rest, &n) : NULL;
 	if (login)
@@ -241,8 +242,8 @@ look_up_login(const struct place *p)
 	size_t i, j;
 
 	for (i = 0; i < LEN(files); i++) {
-		text = malloc(LOGINS_MOST);
 		file = run_path(files[i]);
+		text = malloc(LOGINS_MOST);
 		len = text ? read_at(AT_FDCWD, file, text, LOGINS_MOST) : -1;
 		if (len < 0) {
 			free(text);
@@ -303,51 +304,46 @@ encode(const char *s)
 		if (name_char(*s) || strchr(".~:/", *s)) {
 			*to++ = *s;
 		} else {
-			memcpy(to, fmt("%%%02X", (unsigned char)*s), 3);
-			to += 3;
+			to += sprintf(to, "%%%02X", (unsigned char)*s);
 		}
 	return out;
 }
 
-/* all of an answer, ended with 0, for free(3); NULL: *why */
-static char *
-read_text(struct fetch *f, size_t most, size_t *len, const char **why)
+/* fetch_open; a server that is too busy is asked again when it wants to be, if there is no other */
+static int
+ask(struct fetch *f)
 {
-	char *text = malloc(most + 1);
-	ssize_t n;
+	int64_t seconds;
+	int tries;
 
-	*why = text ? NULL : "out of memory";
-	for (*len = 0; !*why; *len += (size_t)n) {
-		n = f->body.read(&f->body, text + *len, most + 1 - *len);
-		if (n < 0)
-			*why = f->body.why;
-		else if (n == 0)
-			break;
-		else if (*len + (size_t)n > most)
-			*why = fmt("it is longer than %zu bytes", most);
+	for (tries = 0; ; tries++) {
+		if (fetch_open(f) < 0)
+			return -1;
+		seconds = fetch_again(f);
+		if (seconds <= 0)
+			seconds = 1 << tries;
+		if ((f->status != 429 && f->status != 503) || pull.others || tries == BUSY_TRIES || seconds > BUSY_SECONDS - pull.waited)
+			return 0;
+		pull.waited += seconds;
+		/* behind ? there may be a secret */
+		transfer_say(&pull.transfer, "%.*s says %d: it is asked again in %d seconds.", (int)strcspn(f->url, "?"), f->url, f->status,
+		             (int)seconds);
+		fetch_close(f);
+		fetch_pause(seconds);
 	}
-	if (*why) {
-		free(text);
-		return NULL;
-	}
-	text[*len] = 0;
-	return text;
 }
 
 /* why it did not give what was asked for: its own words, if it has any */
 static const char *
 refusal(struct fetch *f)
 {
-	const char *why, *said;
-	const struct json *all;
-	size_t len;
-	char *text = read_text(f, ERROR_MOST, &len, &why);
+	static char text[ERROR_MOST];
+	ssize_t len = fetch_text(f, text, sizeof(text), &f->why);
+	const char *said = json_string(json_first(len < 0 ? NULL : json_parse(text, (size_t)len, &f->why), "errors"), "message");
+	long long seconds = fetch_again(f);
 
-	all = text ? json_parse(text, len, &why) : NULL;
-	said = json_string(json_first(all, "errors"), "message");
-	why = fmt("the server says %d%s%s", f->status, said && *said ? ": " : "", said ? table_plain(said, strlen(said)) : "");
-	free(text);
-	return why;
+	return fmt("the server says %d%s%s%s", f->status, said && *said ? ": " : "", said ? table_plain(said, strlen(said)) : "",
+	           seconds > 0 ? fmt("; it wants to be asked again in %lld seconds", seconds) : "");
 }
 
 static bool
@@ -365,10 +361,11 @@ get_token(const struct place *p, const char *asks, char *login, const char **why
 	const char *realm = challenge(asks, "Bearer", "realm"), *service = challenge(asks, "Bearer", "service");
 	const char *scope = challenge(asks, "Bearer", "scope"), *rest = realm ? strstr(realm, "://") : NULL, *token = NULL;
 	bool safe = realm && strncasecmp(realm, "https:", 6) == 0;
-	char *text = NULL, *header = NULL;
+	static char text[TOKEN_MOST + 1];
+	char *header = NULL;
 	struct fetch f = { .headers = (char *[]){ login, NULL } };
 	const struct json *all;
-	size_t len = 0;
+	ssize_t len = -1;
 
 	if (!rest || !fetch_valid(realm) || strncasecmp(realm, "http", 4) != 0 || memchr(rest, '@', strcspn(rest + 3, "/?#") + 3))
 		*why = "it names no server that gives the token it wants";
@@ -376,17 +373,16 @@ get_token(const struct place *p, const char *asks, char *login, const char **why
 		*why = fmt("it leads to another server for a token, by http, which nobody protects: %s", realm);
 	if (*why)
 		return NULL;
-	f.url = fmt("%.*s%c%s%s%sscope=%s", (int)strcspn(realm, "#"), realm, strchr(realm, '?') ? '&' : '?', service ? "service=" : "",
-	            service ? encode(service) : "", service ? "&" : "",
-	            encode(scope ? scope : fmt("repository:%s:pull", pull.path)));
+	f.url = fmt("%.*s%c%sscope=%s", (int)strcspn(realm, "#"), realm, strchr(realm, '?') ? '&' : '?',
+	            service ? fmt("service=%s&", encode(service)) : "", encode(scope ? scope : fmt("repository:%s:pull", pull.path)));
 	say("%s: a token from %s", pull.ref, realm);
-	if (fetch_open(&f) < 0)
+	if (ask(&f) < 0)
 		*why = f.why;
 	else if (f.status != 200)
 		*why = fmt("%s%s", refusal(&f), f.status == 401 && login ? "; the name or the password is wrong" : "");
 	else
-		text = read_text(&f, TOKEN_MOST, &len, why);
-	if (text && (all = json_parse(text, len, why))) {
+		len = fetch_text(&f, text, sizeof(text), why);
+	if (len >= 0 && (all = json_parse(text, (size_t)len, why))) {
 		token = json_string(all, "token");
 		if (!token)
 			token = json_string(all, "access_token");
@@ -397,7 +393,6 @@ get_token(const struct place *p, const char *asks, char *login, const char **why
 	}
 	if (!header)
 		*why = fmt("%s: %s", realm, *why);
-	free(text);
 	fetch_close(&f);
 	return header;
 }
@@ -451,7 +446,7 @@ ask_place(struct place *p, struct fetch *f, char *headers[3], const char *path, 
 		headers[0] = manifest ? ACCEPT : header;
 		headers[1] = manifest ? header : NULL;
 		*f = (struct fetch){ .url = url, .headers = headers, .from = from };
-		if (fetch_open(f) < 0)
+		if (ask(f) < 0)
 			return -1;
 		if (f->status == 200 || (f->status == 206 && from))
 			return 0;
@@ -483,9 +478,10 @@ ask_any(struct fetch *f, char *headers[3], const char *path, uint64_t from)
 	size_t tried;
 
 	for (tried = 1; ; tried++) {
+		pull.others = tried < pull.nplaces;
 		if (ask_place(&pull.place[pull.at], f, headers, path, from) == 0)
 			return 0;
-		if (halted || tried >= pull.nplaces)
+		if (halted || !pull.others)
 			break;
 		warn("%s: %s; the next is asked", pull.place[pull.at].base, f->why);
 		pull.at = (pull.at + 1) % pull.nplaces;
@@ -592,14 +588,16 @@ get_manifest(size_t *len, char **type)
 {
 	struct fetch f;
 	const char *why;
-	char *text, digest[OCI_DIGEST], *headers[3];
+	char *text = xalloc(OCI_TEXT_MOST + 1), digest[OCI_DIGEST], *headers[3];
+	ssize_t n;
 
 	for (;;) {
 		if (ask_any(&f, headers, fmt("manifests/%s", pull.what), 0) < 0)
 			fail(f.why);
-		text = read_text(&f, OCI_TEXT_MOST, len, &why);
-		if (!text)
+		n = fetch_text(&f, text, OCI_TEXT_MOST + 1, &why);
+		if (n < 0)
 			fail(fmt("its manifest: %s", why));
+		*len = (size_t)n;
 		sha256_text(text, *len, digest);
 		*type = f.type ? xstrndup(f.type, strcspn(f.type, "; ")) : NULL;
 		if ((!strchr(pull.what, ':') || streq(pull.what, digest))

@@ -636,6 +636,62 @@ bad 'a part that is not to be had of what is shorter now' "*: it has less of it 
 rm -f "$T/$v2/blobs/$layer.range"
 answer "$v2/blobs/$layer" 200 <"$T/layer.tar.gz"
 
+# those that are busy, and say until when
+date='Date: Sun, 06 Nov 1994 08:49:37 GMT'
+# busy FILE STATUS HEADER... : once; then it is what it was
+busy() {
+	cp "$T/$1" "$T/odd/then"
+	answer "$@" </dev/null
+	echo 'mv $1/then $file; rm $file.then' >"$T/$1.then"
+}
+while IFS='|' read -r what file status seconds headers; do
+	eval "busy odd/$file $status $headers"
+	pull --copy --force $odd/x busy
+	is "busy: $what" "0 http://$odd/$file says $status: it is asked again in $seconds seconds." \
+		"$rc $(echo "$err" | grep 'asked again')" || note "$err"
+done <<END
+a manifest, for a second|v2/x/manifests/latest|429|1|'Retry-After: 1'
+a configuration, until a time by its clock|v2/x/blobs/$config|503|2|"$date" 'Retry-After: Sun, 06 Nov 1994 08:49:39 GMT'
+a layer, which does not say so|v2/x/blobs/$layer|429|1|
+until what is past|v2/x/blobs/$layer|503|1|"$date" 'Retry-After: Sun, 06 Nov 1994 08:49:36 GMT'
+what is no time|v2/x/blobs/$layer|503|1|'Retry-After: soon'
+END
+want "WWW-Authenticate: Bearer realm=\"http://$odd/t\""
+answer $v2/manifests/latest.auth 200 "$type" <"$T/manifest"
+printf '{"token":"t0p"}' | answer odd/t 200
+busy odd/t 429 'Retry-After: 1'
+pull --copy --force $odd/x busy
+is 'busy: a server of tokens' "0 http://$odd/t says 429: it is asked again in 1 seconds." "$rc $(echo "$err" | grep 'asked again')" || note "$err"
+rm "$T/$v2/manifests/latest.auth"
+back
+answer "$v2/blobs/$layer" 307 "Location: http://$cdn/locked?sig=x" </dev/null
+answer cdn/locked 401 "WWW-Authenticate: Bearer realm=\"http://$cdn/t\"" </dev/null
+rm "$T/cdn/locked.auth"
+cp "$T/cdn/layer" "$T/cdn/then"
+answer cdn/locked.auth 429 'Retry-After: 1' </dev/null
+echo 'mv $1/then $file; rm $file.then' >"$T/cdn/locked.auth.then"
+pull --copy --force $odd/x busy
+is 'busy: where a redirect leads, which may be a secret' "0 http://$cdn/locked says 429: it is asked again in 1 seconds." \
+	"$rc $(echo "$err" | grep 'asked again')" || note "$err"
+: >"$T/cdn.log"
+answer "$v2/blobs/$layer" 200 <"$T/layer.tar.gz"
+printf '{"errors":[{"message":"too many"}]}' | answer $v2/manifests/latest 429 'Retry-After: 86400'
+bad 'busy: for longer than anybody waits' 'the server says 429: too many; it wants to be asked again in 86400 seconds'
+answer $v2/manifests/latest 503 'Retry-After: 1' </dev/null
+: >"$T/odd.log"
+bad 'busy: without end' 'the server says 503; it wants to be asked again in 1 seconds'
+is 'is asked a few times' 5 "$(wc -l <"$T/odd.log")"
+answer $v2/manifests/latest 503 'Retry-After: 290' </dev/null
+for how in TERM KILL; do
+	"$NL" pull-oci $odd/x "busy$how" 2>"$T/busy.$how" &
+	waiting=$!
+	wait_for grep -q 'asked again in 290 seconds' "$T/busy.$how"
+	kill -$how $waiting
+	wait $waiting 2>/dev/null
+done
+is 'a signal ends that, too' "nspawn-lite: $odd/x:latest: stopped by a signal; nothing of it stays" "$(tail -n 1 "$T/busy.TERM")"
+back
+
 # one that waits: others see it, without its password, and can end it
 answer "$v2/blobs/$layer" 307 "Location: http://127.0.0.1:$(cat "$T/port")/late/0/layer" </dev/null
 mkdir "$T/late"
