@@ -824,6 +824,8 @@ void seccomp_prepare(const struct plan *p, struct run *r); /* the program, for e
 void seccomp_load(const struct plan *p, struct run *r);    /* the last: it may refuse what we need ourselves */
 /* calls that some ABIs of 32 bits have behind another, too, in the order of their numbers there, from 1 on */
 struct multiplexer { const char *by, *calls; };
+/* from now on nothing but to call fsopen, send what it gives, make a process, and end. -1: the kernel cannot */
+int seccomp_fsopen(void);
 extern const struct multiplexer seccomp_gates[2];
 size_t seccomp_calls(const char **names);                 /* all that are known, sorted; how many. 0: of this machine none */
 int seccomp_abi(const char *scmp);                        /* by libseccomp's name behind SCMP_ARCH_; -1; 0 is ours */
