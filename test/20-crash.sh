@@ -33,7 +33,7 @@ me=crash$$
 # state : what a machine might leave behind, but its log, quicker than leftovers_before. A start
 # may give the tree a zone and a resolver; in the cache others may be making trees, and have mounts beside ours
 state() {
-	sed -e '/\/trees\//d' -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" /proc/self/mountinfo
+	sed -e '/\/trees\//d' -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" -e "$not_ours" /proc/self/mountinfo
 	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -name .consoles ! -path '*/.logs*' ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
 	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
 	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
