@@ -12,11 +12,12 @@ need_root
 kinds=${BOOT:-'busybox sysvinit systemd no-dbus openrc openrc-init runit s6 finit'}
 
 # at its end each writes into the host's file $here/log: by what its init runs then. What only does so when it was
-# started is started before somebody may log in: we end it as soon as that is so
+# started is started before somebody may log in: we end it as soon as that is so. It takes longer than we wait before we
+# ask again, which must not disturb
 # marks KIND : prints the options for it
 marks() {
 	mkdir -p "$here"
-	printf '#!/bin/sh\n[ "$1" = start ] || echo stops >>/marks/log\n' >"$here/stop"
+	printf '#!/bin/sh\n[ "$1" = start ] || { sleep 3; echo stops >>/marks/log; }\n' >"$here/stop"
 	chmod 755 "$here/stop"
 	printf '%s\n' "--bind=$here:/marks"
 	case $1 in
