@@ -1453,9 +1453,13 @@ between_main(void *arg)
 static _Noreturn void
 ended(const struct birth *b)
 {
-	int status = 0;
+	enum { TRIES = 100, PAUSE_MS = 10 };
+	int status = 0, tries;
 
-	if (b->pid > 0 && waitpid(b->pid, &status, 0) == b->pid && WIFSIGNALED(status))
+	/* one of the container's who traces it may keep it from us for ever */
+	for (tries = 0; b->pid > 0 && tries < TRIES && waitpid(b->pid, &status, WNOHANG) == 0; tries++)
+		poll(NULL, 0, PAUSE_MS);
+	if (WIFSIGNALED(status))
 		die("container %s: its process was killed by signal %d; its memory may be full", b->c->id, WTERMSIG(status));
 	die("container %s: its process has ended", b->c->id);
 }

@@ -128,6 +128,21 @@ if command -v strace >/dev/null; then
 	is "meets nobody before it has no more rights than they" 0000000000080000 "$(sed 's/.*[[:space:]]//' "$rootfs/tmp/seen" | sort -u | xargs)"
 fi
 oci delete -f "ho$$-trace"
+cp "$(program static)" "$rootfs/bin/static"
+config '.process.args = ["/bin/static", "hold", "/tmp/holds", "/tmp/held", "/tmp/held.2"] | .process.capabilities[] = ["CAP_SYS_PTRACE"]' ''
+oci run -d --bundle "$B" "ho$$-hold" </dev/null >"$T/out"
+for held in held held.2; do
+	rm -f "$T/rc"
+	{
+		sh -c 'echo $$ >"$0"; exec "$@"' "$T/comes" "$NL" oci exec "ho$$-hold" sleep 100 2>"$T/err"
+		echo $? >"$T/rc"
+	} &
+	wait_for test -e "$rootfs/tmp/$held"
+	kill "$(cat "$T/comes")"
+	ok "who comes, is killed inside and not let go of, keeps nobody waiting: $held" wait_for test -s "$T/rc"
+	[ -s "$T/rc" ] || kill -9 "$(cat "$T/comes")"
+done
+oci delete -f "ho$$-hold"
 
 # Who does not want to end
 if [ -e /sys/fs/cgroup/freezer ]; then
@@ -146,7 +161,6 @@ if [ -e /sys/fs/cgroup/freezer ]; then
 fi
 
 # Who looks as if it had ended
-cp "$(program static)" "$rootfs/bin/static"
 for how in '' --cgroup-manager=disabled; do
 	config '.process.args = ["/bin/static", "leave"] | if "'"$how"'" == "" then . else del(.linux.resources) end' ''
 	# shellcheck disable=SC2086 # one word, or none
