@@ -33,13 +33,19 @@ me=crash$$
 # state : what a machine might leave behind, but its log, quicker than leftovers_before. A start
 # may give the tree a zone and a resolver; in the cache others may be making trees, and have mounts beside ours
 state() {
-	sed -e '/\/trees\//d' -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" /proc/self/mountinfo
+	sed -e '/\/trees\//d' -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" -e "$not_ours" /proc/self/mountinfo
 	find "$T/root" "$t" ! -name .host-id ! -name .hosts ! -name .consoles ! -path '*/.logs*' ! -path '*/etc/localtime' ! -path '*/etc/resolv.conf' | sort
 	find /sys/fs/cgroup -name "*$me*" 2>/dev/null
 	sed -n 's/^ *\(.*\):.*/\1/p' /proc/net/dev | sort
 	ls /var/lib/machines 2>/dev/null
 	[ ! "$looks" ] || network_state
 	case $mode in disk*|squashfs) cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep "$T" ;; esac
+}
+# rules : a table of iptables' own, with its chains, stays when the program of that name has been asked, which here
+# may be nf_tables' one, too: what counts is whether anything is in it
+rules() {
+	nft list ruleset 2>/dev/null | sed -e '/^table ip6\{0,1\} \(nat\|filter\) {$/d' -e '/^#/d' \
+		-e '/^	chain /d' -e '/^		type /d' -e '/^	*}$/d' -e '/^$/d'
 }
 # network_state : flags, rules, addresses, sockets; what is up is asked of the links that move
 network_state() {
@@ -52,7 +58,7 @@ network_state() {
 	done
 	ip -o addr show up | sed 's/^[0-9]*: *\([^ ]*\) *\([^ ]* [^ ]*\).*/\1 \2/' | grep -v fe80 | sort
 	ip route show table all | grep -v -e multicast -e fe80 | sed -e 's/ linkdown//' -e 's/ *$//' | sort
-	nft list tables 2>/dev/null | sort
+	rules
 	# of all programs here nobody else listens
 	for f in /proc/net/tcp /proc/net/tcp6; do
 		sed -n "s|^ *[0-9]*: \([^ ]*\) [^ ]* 0A .*|$f \1|p" "$f"
