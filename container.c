@@ -582,6 +582,34 @@ mount_one(struct birth *b, const struct json *m, int tree, int *later)
 
 /* ---- devices ------------------------------------------------------------------------------- */
 
+static bool
+is_null(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/* in place of the host's, whose mode and owner root inside could change by /proc/self/fd; of 5.2 */
+static void
+own_nulls(void)
+{
+	int fs = -1, i, fd;
+
+	for (i = 0; i < 3; i++) {
+		if (!is_null(i))
+			continue;
+		if (fs < 0 && (fs = sys_fsmount("tmpfs", "mode=755", 2 | 8 /* MOUNT_ATTR_NOSUID, _NOEXEC */)) >= 0
+		    && mknodat(fs, "null", S_IFCHR, makedev(1, 3)) == 0)
+			fchmodat(fs, "null", 0666, 0);
+		fd = openat(fs, "null", (fcntl(i, F_GETFL) & O_ACCMODE) | O_CLOEXEC);
+		if (fd >= 0)
+			dup2(fd, i);
+		drop(fd);
+	}
+	drop(fs);
+}
+
 /* what an fd leads to, shown at name in dir, at a file that is made for it */
 static bool
 show_at(int dir, const char *name, mode_t mode, int shown)
@@ -683,16 +711,24 @@ cover(int fd, int null)
 		return false;
 	if (S_ISDIR(st.st_mode))
 		return mount_at(fd, "tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k") == 0;
-	return fstat(null, &st) == 0 && st.st_rdev == makedev(1, 3)
-	       && mount_at(fd, fmt(FD, null), NULL, MS_BIND, NULL) == 0;
+	if (!is_null(null)) {
+		errno = ENODEV;
+		return false;
+	}
+	return mount_at(fd, fmt(FD, null), NULL, MS_BIND, NULL) == 0;
 }
 
 static void
 hide(const struct birth *b)
 {
 	const struct json *p;
-	int fd, null = openat(AT_FDCWD, "/dev/null", O_PATH | O_CLOEXEC), tree, masked;
+	int fd, null = sys_open_in(b->root, "dev/null", O_PATH, 0), tree, masked;
 
+	/* its own: root inside may give the host's another mode, for all of the host */
+	if (!is_null(null)) {
+		drop(null);
+		null = openat(AT_FDCWD, "/dev/null", O_PATH | O_CLOEXEC);
+	}
 	for (masked = 0; masked < 2; masked++)
 		for (p = json_first(b->of_linux, masked ? "maskedPaths" : "readonlyPaths"); p; p = p->next) {
 			fd = sys_open_in(b->root, p->text, O_PATH, 0);
@@ -1417,9 +1453,13 @@ between_main(void *arg)
 static _Noreturn void
 ended(const struct birth *b)
 {
-	int status = 0;
+	enum { TRIES = 100, PAUSE_MS = 10 };
+	int status = 0, tries;
 
-	if (b->pid > 0 && waitpid(b->pid, &status, 0) == b->pid && WIFSIGNALED(status))
+	/* one of the container's who traces it may keep it from us for ever */
+	for (tries = 0; b->pid > 0 && tries < TRIES && waitpid(b->pid, &status, WNOHANG) == 0; tries++)
+		poll(NULL, 0, PAUSE_MS);
+	if (WIFSIGNALED(status))
 		die("container %s: its process was killed by signal %d; its memory may be full", b->c->id, WTERMSIG(status));
 	die("container %s: its process has ended", b->c->id);
 }
@@ -1472,6 +1512,7 @@ spawn(struct birth *b, int (*fn)(void *), int flags)
 {
 	int group = b->c->groups.n ? resource_enter_fd(&b->c->groups) : -1;
 
+	own_nulls();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, b->wire) < 0)
 		die("make a wire:");
 	b->proc = openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -56,6 +56,16 @@ config '.linux.namespaces -= [{type:"cgroup"}]' 'grep /sys/fs/cgroup/. /proc/sel
 is "without control groups of its own it does not get those of the host to write to" read-only \
 	"$(oci --cgroup-manager=disabled run --bundle "$B" "ho$$-none" 2>&1)"
 
+# What of the host lies open, or is shown, could be given another mode there
+config . 'stat -Lc "%d:%i %t:%T" /proc/keys /proc/self/fd/0; exec sleep 100'
+oci run -d --bundle "$B" "ho$$-null" </dev/null >"$T/nulls"
+two() { [ "$(wc -l <"$T/nulls")" -ge 2 ]; }
+wait_for two
+oci exec "ho$$-null" stat -Lc '%d:%i %t:%T' /proc/self/fd/0 </dev/null >>"$T/nulls"
+is "what hides something, and what is read, is a /dev/null" "1:3 1:3 1:3" "$(cut -d ' ' -f 2 "$T/nulls" | xargs)"
+unlike "but not that of the host" "*$(stat -c %d:%i /dev/null) *" "$(cat "$T/nulls")"
+oci delete -f "ho$$-null"
+
 # Mounts of the host that others hear of
 users='.linux.namespaces += [{type:"user"}] | .linux.uidMappings = [{containerID:0,hostID:100000,size:65536}] | .linux.gidMappings = .linux.uidMappings'
 mkdir -p "$rootfs/sys" "$rootfs/mnt" "$rootfs/vol" "$T/shared"
@@ -118,6 +128,21 @@ if command -v strace >/dev/null; then
 	is "meets nobody before it has no more rights than they" 0000000000080000 "$(sed 's/.*[[:space:]]//' "$rootfs/tmp/seen" | sort -u | xargs)"
 fi
 oci delete -f "ho$$-trace"
+cp "$(program static)" "$rootfs/bin/static"
+config '.process.args = ["/bin/static", "hold", "/tmp/holds", "/tmp/held", "/tmp/held.2"] | .process.capabilities[] = ["CAP_SYS_PTRACE"]' ''
+oci run -d --bundle "$B" "ho$$-hold" </dev/null >"$T/out"
+for held in held held.2; do
+	rm -f "$T/rc"
+	{
+		sh -c 'echo $$ >"$0"; exec "$@"' "$T/comes" "$NL" oci exec "ho$$-hold" sleep 100 2>"$T/err"
+		echo $? >"$T/rc"
+	} &
+	wait_for test -e "$rootfs/tmp/$held"
+	kill "$(cat "$T/comes")"
+	ok "who comes, is killed inside and not let go of, keeps nobody waiting: $held" wait_for test -s "$T/rc"
+	[ -s "$T/rc" ] || kill -9 "$(cat "$T/comes")"
+done
+oci delete -f "ho$$-hold"
 
 # Who does not want to end
 if [ -e /sys/fs/cgroup/freezer ]; then
@@ -136,7 +161,6 @@ if [ -e /sys/fs/cgroup/freezer ]; then
 fi
 
 # Who looks as if it had ended
-cp "$(program static)" "$rootfs/bin/static"
 for how in '' --cgroup-manager=disabled; do
 	config '.process.args = ["/bin/static", "leave"] | if "'"$how"'" == "" then . else del(.linux.resources) end' ''
 	# shellcheck disable=SC2086 # one word, or none
