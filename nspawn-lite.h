@@ -248,7 +248,7 @@ struct run {
 	int status;           /* of wait(2), once it has ended */
 	int wire[2], notify;
 	int stub;             /* the program that PID 1 of -a is */
-	bool started, ready;  /* by start: nobody sits there */
+	bool started, ready, bounded;  /* by start: nobody sits there; START_TASKS is for it */
 	int notify_fd;        /* of --notify-fd, until it is ready */
 	int halting;          /* how often it was asked to end */
 	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
