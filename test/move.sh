@@ -89,7 +89,7 @@ begun() {
 # inner : who is in the network that was made inside
 inner() { for p in /proc/[0-9]*; do [ "$({ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null)" != 'sleep 61 ' ] || echo "$p"; done; }
 hide='rm -f /in; unshare -n sh -c "touch /in; exec sleep 61" & until [ -e /in ]; do :; done
-	ip link set in0 name in1; ip link set in1 netns $!; touch /up; until [ -e /go ]; do sleep 0.1; done'
+	ip link set in0 name in1; ip link set in1 address 02:00:00:00:00:77; ip link set in1 netns $!; touch /up; until [ -e /go ]; do sleep 0.1; done'
 lost='nspawn-lite: hwsim0 is not back: it is in a network that was made inside, and comes when that ends; or its driver is gone'
 for how in ends 'is killed'; do
 	begun --network-interface=hwsim0:in0 sh -c "$hide"
