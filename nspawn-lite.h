@@ -464,6 +464,9 @@ struct ask {
 	int runner;
 	int verify, keep_download;  /* YES, NO; 0: not said */
 };
+/* rows begin with a name; ", NAME is one" of that which is at most two letters from what was typed, or "" */
+const char *verb_near(const char *dashes, const char *typed, const void *rows, size_t n, size_t size);
+void verb_help_row(const char *left, const char *help);
 /* dies as getopt does; front: options end at the first word that is none */
 void ask_parse(struct ask *a, char **words, bool front);
 int ask_output(const struct ask *a);                     /* OUT_... */
