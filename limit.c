@@ -517,7 +517,7 @@ limit_look(const struct plan *p, struct run *r)
 		if (!pr && begins(*w, harmless, LEN(harmless)))
 			say("%s has no effect here", shown(*w));
 		else if (!pr)
-			warn("%s has no effect here%s", shown(*w), after(*w, "Slice=") ? "; --slice has" : "");
+			warn("%s has no effect: %s", shown(*w), after(*w, "Slice=") ? "--slice has" : "no such property is known");
 		else if (pr->kind != DEVICES)
 			share_of(r, *w, pr);
 	}
