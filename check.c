@@ -103,7 +103,7 @@ mount_it(const char *type)
 static int
 knows_type(const char *type)
 {
-	int fd = sys_fsmount(type, "", 0);
+	int fd = sys_fsmount(sys_fsopen(type), "", 0);
 
 	mkdir("x", 0755);
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM) && mount(".", "x", type, MS_RDONLY, NULL) == 0)
@@ -419,7 +419,7 @@ has_formats(const char *arg)
 	(void)arg;
 	if (!d)
 		return -1;
-	strcpy(result->more, "none with flag F");
+	strcpy(result->more, "no flag F");
 	while ((e = readdir(d)))
 		if (read_at(fd, e->d_name, text, sizeof(text)) > 0 && (flags = strstr(text, "flags: ")) && n < most
 		    && memchr(flags, 'F', strcspn(flags, "\n")))
@@ -604,7 +604,7 @@ ROW("packet",            0,             0,               has_sockets,    "p",
 ROW("forwarding",        0,             0,               is_there,       "/proc/sys/net/ipv4/ip_forward",
     "PROC_SYSCTL", "", "", "machines reach the host only"),
 ROW("masquerade",        0,             CLONE_NEWNET,    set_rules,      "m",
-    "NFT_MASQ", "nft_chain_nat, nft_masq", "3.18", "machines of -n and zones get out by iptables only"),
+    "NFT_MASQ", "nft_chain_nat, nft_masq", "3.18", "-n and zones get out by iptables only"),
 ROW("masquerade6",       0,             CLONE_NEWNET,    set_rules,      "6",
     "NF_TABLES_IPV6", "nft_masq", "5.8", "machines do not get out by IPv6"),
 ROW("port-rules",        0,             CLONE_NEWNET,    set_rules,      "p",

@@ -201,11 +201,11 @@ format_mac(const uint8_t mac[6], char out[13])
 }
 
 static bool
-same_mac(const struct moved *v, const struct nl_link *l)
+same_mac(const struct moved *v, const uint8_t its[6])
 {
 	char mac[13];
 
-	format_mac(l->mac, mac);
+	format_mac(its, mac);
 	return streq(mac, v->mac) && !streq(mac, "000000000000");
 }
 
@@ -218,19 +218,22 @@ struct search { const struct moved *v; bool home; int score; struct nl_link best
 static void
 got_candidate(void *arg, const struct nlmsghdr *h)
 {
+	enum { PERMANENT = 54 };  /* IFLA_PERM_ADDRESS: what the guest cannot change, of hardware on 5.6 */
 	struct search *s = arg;
 	const struct moved *v = s->v;
+	const uint8_t *mac;
 	struct nl_link l;
 	int score = 0;
 
 	nl_read_link(h, &l);
 	if (l.index <= 0 || !streq(*l.kind ? l.kind : "/", v->kind) || l.flags & IFF_LOOPBACK)
 		return;
+	mac = nl_get(nl_find(h, sizeof(struct ifinfomsg), PERMANENT), sizeof(l.mac));
 	if (!s->home && l.index == v->guest_index)
 		score = 3;
 	else if (streq(l.name, s->home ? v->old : v->name))
 		score = 2;
-	else if (same_mac(v, &l) && (!s->home || !*l.kind))
+	else if ((same_mac(v, l.mac) || (mac && same_mac(v, mac))) && (!s->home || !*l.kind))
 		score = 1;
 	if (score > s->score) {
 		s->score = score;
@@ -492,7 +495,7 @@ settle(struct nl *nl, const struct moved *v, int index)
 	}
 	for (i = 0; i < 6; i++)
 		mac[i] = (uint8_t)(bits >> (40 - 8 * i));
-	if (bits && !same_mac(v, &l))
+	if (bits && !same_mac(v, l.mac))
 		set_back(nl, v, index, IFLA_ADDRESS, mac, sizeof(mac), "its MAC address");
 	if (l.mtu != n)
 		set_back(nl, v, index, IFLA_MTU, &n, sizeof(n), "its MTU");
@@ -595,12 +598,15 @@ radio_home(struct way *w, const struct moved *v)
 	return 1;
 }
 
+/* who looks: at the machine's end, or after one that was killed: in passing, or before the next of its name */
+enum turn { END, PASSING, NEXT };
+
 /* true: it is back, or there is nothing any more that could come */
 static bool
-link_home(struct way *w, const struct moved *v, bool patient)
+link_home(struct way *w, const struct moved *v, enum turn turn)
 {
 	enum { TRIES = 20, PAUSE_MS = 100 };
-	bool whole = true, plugged;
+	bool whole = true, hidden;
 	struct nl_link l;
 	int found, i;
 
@@ -614,19 +620,23 @@ link_home(struct way *w, const struct moved *v, bool patient)
 		found = v->phy < 0 ? found_home(w, v) : radio_home(w, v);
 		if (found > 0)
 			return true;
-		plugged = !streq(v->device, "/") && access(v->device, F_OK) == 0;
+		/* hardware is, wherever it is, as long as it is plugged in; nobody can say that of what is plugged in nowhere */
+		hidden = streq(v->kind, "/") && (streq(v->device, "/") || access(v->device, F_OK) == 0);
 		/* the kernel takes its time to end what the guest has hidden it in */
-		if (!patient || !plugged || i == TRIES)
+		if (turn == PASSING || !hidden || i == TRIES)
 			break;
 		poll(NULL, 0, PAUSE_MS);
 	}
+	if (turn == NEXT && streq(v->device, "/"))  /* its driver may be gone: it does not keep the name of a machine for ever */
+		hidden = false;
 	if (found < 0 || !whole)
 		warn("look for %s: %s", v->old, !whole ? w->in.why : v->phy < 0 ? w->out.why : w->wifi_out.nl.why);
-	else if (plugged)
-		warn("%s is not back: it is in a network that was made inside, and comes when that ends", v->old);
+	else if (hidden)
+		warn("%s is not back: it is in a network that was made inside, and comes when that ends%s", v->old,
+		    streq(v->device, "/") ? "; or its driver is gone" : "");
 	else
-		warn("%s does not come back: it was %s", v->old, streq(v->device, "/") ? "removed inside" : "unplugged");
-	return found == 0 && whole && !plugged;
+		warn("%s does not come back: it was %s", v->old, streq(v->kind, "/") ? "unplugged" : "removed inside");
+	return found == 0 && whole && !hidden;
 }
 
 static char *
@@ -686,7 +696,7 @@ enter(int ns)
 
 /* all of a note, from the machine's network as it was kept, or else by this socket in there */
 static bool
-come_home(const char *note, const struct nl *inside, bool patient)
+come_home(const char *note, const struct nl *inside, enum turn turn)
 {
 	struct way w = { .out.fd = -1, .in.fd = -1, .wifi_out.nl.fd = -1, .wifi_in.nl.fd = -1 };
 	char *rest = xstrdup(note), *name = next_word(&rest), *number = next_word(&rest);
@@ -715,7 +725,7 @@ come_home(const char *note, const struct nl *inside, bool patient)
 		warn("look into the network of machine %s:", name);
 	open_wifi(&w.wifi_out);
 	while (all && read_moved(&rest, &v))
-		all &= link_home(&w, &v, patient);
+		all &= link_home(&w, &v, turn);
 	if (home != own && !enter(own)) {
 		warn("go back to our network:");
 		_exit(FAIL);
@@ -739,7 +749,7 @@ come_home(const char *note, const struct nl *inside, bool patient)
 bool
 move_sweep(const char *note, int held)
 {
-	return come_home(note, NULL, held >= 0);
+	return come_home(note, NULL, held < 0 ? PASSING : NEXT);
 }
 
 static void
@@ -757,7 +767,7 @@ static void
 bring_home(struct run *r)
 {
 	forget_mover(r);
-	if (!come_home(note_text(r->name), r->net.fd >= 0 ? &r->net : NULL, true))
+	if (!come_home(note_text(r->name), r->net.fd >= 0 ? &r->net : NULL, END))
 		r->cgroup_stays = true;  /* the register is what leads the next command to them */
 }
 

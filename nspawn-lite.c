@@ -979,8 +979,7 @@ verb_help(char **words)
 		print(1, "\nVerbs:\n");
 		for (i = 0; i < LEN(verbs); i++) {
 			left = fmt("  %s%s%s", verbs[i].name, *verbs[i].arguments ? " " : "", verbs[i].arguments);
-			print(1, "%s%s%*s %s\n", left, strlen(left) > 34 ? "\n" : "", strlen(left) > 34 ? 34 : 34 - (int)strlen(left), "",
-			      verbs[i].help);
+			verb_help_row(left, verbs[i].help);
 		}
 		if (ASKED) {
 			print(1, "\nOptions of verbs:\n");
@@ -1042,8 +1041,8 @@ find_verb(const char *name)
 		die("Unknown command verb %s.", name);
 	if (WITH_RUNTIME && word_index("create|state|delete|features|spec", name) >= 0)
 		die("%s is for the verb oci: %s oci %s; a program that says it itself is to call us nspawn-lite-oci", name, verb_called, name);
-	die("%s", plan_or_off(fmt("%s is no verb (%s help lists them); to run it in a container: %s -D DIR %s",
-	                          name, verb_called, verb_called, name)));
+	die("%s", plan_or_off(fmt("%s is no verb%s (%s help lists them); to run it in a container: %s -D DIR %s", name,
+	                          verb_near("", name, verbs, LEN(verbs), sizeof(*verbs)), verb_called, verb_called, name)));
 }
 
 /* the verb is the first word, but for options */

@@ -580,7 +580,8 @@ must_find(const char *name, size_t len)
 
 	if (o)
 		return o;
-	verb_misuse(plan_or_off(fmt("unrecognized option '--%s'", name)));
+	verb_misuse(plan_or_off(fmt("unrecognized option '--%s'%s", name,
+	                            verb_near("--", name, options, LEN(options), sizeof(*options)))));
 }
 
 static void
@@ -1169,12 +1170,7 @@ plan_help(void)
 			continue;
 		left = o->letter ? fmt("-%c", o->letter) : xstrdup("  ");
 		left = fmt("  %s %s%s%s", left, *o->name ? "--" : "", o->name, argument(o));
-		if (!*o->name)
-			print(1, "%-34s %s\n", left, part(o, WORDS));
-		else if (strlen(left) > 34)
-			print(1, "%s\n%-34s %s\n", left, "", part(o, HELP));
-		else
-			print(1, "%-34s %s\n", left, part(o, HELP));
+		verb_help_row(left, part(o, *o->name ? HELP : WORDS));
 	}
 }
 

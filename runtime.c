@@ -817,7 +817,7 @@ stay(struct box *b, pid_t pid)
 {
 	struct run *r = &life;
 	int result = 0, got;
-	bool ended = false;
+	bool ended = false, held = false;
 	pid_t who;
 	size_t i;
 
@@ -833,17 +833,21 @@ stay(struct box *b, pid_t pid)
 			result = got;
 			ended = true;
 		}
-		if (ended)
+		if (ended || held)
 			break;
 		if (run_wait(r, r->console_lost || r->no_more ? 100 : -1) == 0)
 			console_again(r);
 		for (i = 0; i < LEN(passed); i++) {
 			if (!run_signalled(passed[i]))
 				continue;
-			if (passed[i] == SIGWINCH && r->master >= 0)
+			if (passed[i] == SIGWINCH && r->master >= 0) {
 				console_resize(r);
-			else
+			} else if (lives(pid, &(unsigned long long){ 0 })) {
 				kill(pid, passed[i]);
+			} else {  /* it is ours to reap by now, or traced by another inside who does not let go */
+				result = passed[i];
+				held = true;
+			}
 		}
 		if (streq(r->want, "kill"))
 			kill(pid, SIGKILL);

@@ -50,7 +50,9 @@ table_width(const struct ask *a)
 {
 	struct winsize w;
 
-	return !a->full && ioctl(1, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+	if (a->full || ioctl(1, TIOCGWINSZ, &w) < 0)
+		return 0;
+	return w.ws_col ? w.ws_col : 80;  /* a serial line has nobody who sets it */
 }
 
 /* where so many columns end */

@@ -103,6 +103,32 @@ verb_misuse(const char *text)
 	die("%s: %s", verb_called, text);
 }
 
+const char *
+verb_near(const char *dashes, const char *typed, const void *rows, size_t n, size_t size)
+{
+	const char *row = rows, *name, *near = NULL;
+	size_t i, w, len, least = 3;
+
+	/* what is between the letters at both ends that are the same */
+	for (; *speaker && n--; row += size) {
+		name = *(const char *const *)(const void *)row;
+		w = strcspn(typed, "=");
+		if (!name || *name < 'a' || w < 3)
+			continue;
+		for (i = 0; name[i] && typed[i] == name[i]; i++)
+			;
+		len = strlen(name);
+		for (; w > i && len > i && typed[w - 1] == name[len - 1]; w--)
+			len--;
+		w = (w > len ? w : len) - i;
+		if (w < least) {
+			least = w;
+			near = name;
+		}
+	}
+	return near ? fmt(", %s%s is one", dashes, near) : "";
+}
+
 static const struct option *
 find(const char *name, size_t len)
 {
@@ -120,7 +146,7 @@ find(const char *name, size_t len)
 		found = &options[i];
 	}
 	if (!found)
-		verb_misuse(fmt("unrecognized option '--%s'", name));
+		verb_misuse(fmt("unrecognized option '--%s'%s", name, verb_near("--", name, options, LEN(options), sizeof(*options))));
 	return found;
 }
 
@@ -276,6 +302,24 @@ ask_output(const struct ask *a)
 
 /* ---- what the table says of itself ------------------------------------- */
 
+/* as many words in a line as a terminal of 80 columns has room for */
+void
+verb_help_row(const char *left, const char *help)
+{
+	int n;
+
+	print(1, strlen(left) > 34 ? "%s\n%34s" : "%-34s%s", left, "");
+	for (;; help += n + 1) {
+		n = (int)strlen(help);
+		while (n > 45)
+			while (help[--n] != ' ') ;
+		print(1, " %.*s\n", n, help);
+		if (!help[n])
+			break;
+		print(1, "%34s", "");
+	}
+}
+
 void
 ask_help(void)
 {
@@ -289,10 +333,7 @@ ask_help(void)
 			continue;
 		left = fmt("  %s%s%s%s", o->letter ? (char[]){ '-', o->letter, ' ', 0 } : "   ", o->name ? "--" : "",
 		           o->name ? o->name : "", takes_argument(o) ? fmt("%s%s", o->name ? "=" : "", o->arg) : "");
-		if (strlen(left) > 34)
-			print(1, "%s\n%-34s %s\n", left, "", o->help);
-		else
-			print(1, "%-34s %s%s\n", left, o->kind == A_REFUSED ? "refused: " : "", o->help);
+		verb_help_row(left, o->kind == A_REFUSED ? fmt("refused: %s", o->help) : o->help);
 	}
 }
 

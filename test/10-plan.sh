@@ -125,6 +125,16 @@ for name in nspawn-lite systemd-nspawn; do
 	is "$name: -h is --help" "$("$p" --help)" "$("$p" -h)"
 	is "$name: help and version come before a later mistake" 0 "$("$p" --help --bogus >/dev/null 2>&1; echo $?)"
 done
+is 'no line of the help is wider than 80 columns' '' "$("$OWN" --help | awk 'length > 80')"
+is 'and what is too long for one goes on below its like' "                                   class" \
+	"$("$OWN" --help | sed -n '/--device=/{n;p;}')"
+end='; nspawn-lite --help lists all options'
+refuses 'an option of which a letter is missing' "nspawn-lite: unrecognized option '--bnd=/x', --bind is one$end" "$OWN" --bnd=/x
+refuses 'an option with two letters changed over' "nspawn-lite: unrecognized option '--mahcine', --machine is one$end" "$OWN" --mahcine
+refuses 'an option of a verb with one too many' "nspawn-lite: unrecognized option '--quiiet', --quiet is one$end" "$OWN" list --quiiet
+refuses 'one with more that is wrong is like no other' "nspawn-lite: unrecognized option '--quaaaet'$end" "$OWN" list --quaaaet
+begins 'a verb with two letters changed over' 'nspawn-lite: strat is no verb, start is one (' "$OWN" strat web
+begins 'a command that is short is like no verb' 'nspawn-lite: ls is no verb (' "$OWN" ls
 is 'the version has our name and a number' 1 "$("$OWN" --version | grep -c '^nspawn-lite [0-9]')"
 is 'the version of the original comes first under its name' 1 \
 	"$("$NSPAWN" --version | grep -c '^systemd 252 (nspawn-lite [0-9.]*)$')"

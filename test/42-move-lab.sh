@@ -13,7 +13,7 @@ if ! make -s O="build/$target" TARGET="$target" all >"$log" 2>&1; then
 	echo 1..1
 	exit 1
 fi
-test/lab/boot "$machine" --mod dummy,8021q,wireguard,mac80211_hwsim --time 200 \
+test/lab/boot "$machine" --mod dummy,8021q,wireguard,mac80211_hwsim --time 400 \
 	--add "build/$target/nspawn-lite:/bin/nspawn-lite" --add test/move.sh:/root/move.sh \
 	-- 'mkdir -p /run /tmp; sh /root/move.sh nspawn-lite' >"$log" 2>&1
 status=$?

@@ -84,6 +84,9 @@ for what in new userns seccomp-filter private idmap vfork nft; do
 	same "$what by its name" env "NSPAWN_LITE_DENY=$what"
 done
 is 'some ran, and some did not' '0 1' "$(sort -u "$T/ran" | paste -sd ' ')"
+like 'on a serial line, whose size nobody has set, all fits into 80 columns' '0 [1-9]*' \
+	"$("$PTY" -s 0x0 -t 60 -- "$NL" check 2>/dev/null | tr -d '\r' | awk '{ gsub(/…/, "&" sprintf("%80s", "")) } length > 80 { n++ }
+		/features listed/ { all = $1 } END { print n + 0, all }')"
 like 'at a terminal there must be terminals' '*A plain run does not work: no devpts*' \
 	"$("$PTY" -t 60 -e 'exit 1' -- "$deny" fs:devpts -- "$NL" check 2>&1)"
 if setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null; then

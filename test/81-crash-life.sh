@@ -40,7 +40,7 @@ what_is() {
 		find "$g" -type d
 		find "$g" -name cgroup.procs -exec cat {} + | sort -u | wc -l
 	done
-	case $leader in ''|0) ;; *) sed 's/^[0-9]* [0-9]* //' "/proc/$leader/mountinfo" | grep -v ' /there/' ;; esac
+	case $leader in ''|0) ;; *) sed -e 's/^[0-9]* [0-9]* //' -e "$not_ours" "/proc/$leader/mountinfo" | grep -v ' /there/' ;; esac
 	# who connects to its console
 	grep -cF "$T" /proc/net/unix
 	ours | while read -r p; do

@@ -226,9 +226,12 @@ mounts_below() {
 	awk -v t="$T/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | sed -n '1!G; h; $p'
 }
 
+# Of mountinfo: one sysfs is that of all who share the host's network, and guests of others set it read-only and back
+not_ours='s/ - sysfs \([^ ]*\) r[ow]$/ - sysfs \1/'
+
 snapshot() {
 	# but for those of others who have something in the same place for a while
-	sed -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" -e 's/^/mount /' /proc/self/mountinfo
+	sed -e "\\| ${T%/*}/[^ ]* |{ \\|$T|!d; }" -e "$not_ours" -e 's/^/mount /' /proc/self/mountinfo
 	sed -n 's/^ *\(.*\):.*/link \1/p' /proc/net/dev
 	ours | while read -r p; do
 		# One that has ended since is none
