@@ -77,13 +77,17 @@ to_initctl(int root, bool again)
 	return done;
 }
 
+/*
+ * It has its FIFO once it has booted, and reads it until it goes down. So where nobody reads it goes down already, and a
+ * signal would have it do so once more, which kills those that are stopping
+ */
 static bool
 to_openrc(int root, bool again)
 {
 	static const char *const names[] = { "run/openrc/init.ctl", NULL };
 	int fd = open_fifo(root, names);
 	const char *word = again ? "reboot" : "poweroff";
-	bool done = fd >= 0 && write(fd, word, strlen(word)) == (ssize_t)strlen(word);
+	bool done = fd < 0 ? errno == ENXIO : write(fd, word, strlen(word)) == (ssize_t)strlen(word);
 
 	drop(fd);
 	return done;

@@ -29,6 +29,7 @@ END
 chmod 755 "$t/sbin/init.new"
 mv "$t/sbin/init.new" "$t/sbin/init"
 me=crash$$
+deny=${NSPAWN_LITE_DENY:-}
 
 # state : what a machine might leave behind, but its log, quicker than leftovers_before. A start
 # may give the tree a zone and a resolver; in the cache others may be making trees, and have mounts beside ours
@@ -49,13 +50,10 @@ rules() {
 }
 # network_state : flags, rules, addresses, sockets; what is up is asked of the links that move
 network_state() {
-	for f in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv[46]/conf/*/forwarding \
-		/proc/sys/net/ipv6/conf/*/force_forwarding /proc/sys/net/ipv6/conf/*/accept_ra; do
-		case $f in
-		*/v[be]-*|*/vz-*|*/crash0/*) ;;	# they come and go with their links
-		*)	[ ! -e "$f" ] || echo "$f $(cat "$f")" ;;
-		esac
-	done
+	# some come and go with their links
+	grep -sH . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv[46]/conf/*/forwarding \
+		/proc/sys/net/ipv6/conf/*/force_forwarding /proc/sys/net/ipv6/conf/*/accept_ra |
+		grep -v -e '/v[be]-' -e '/vz-' -e '/crash0/'
 	ip -o addr show up | sed 's/^[0-9]*: *\([^ ]*\) *\([^ ]* [^ ]*\).*/\1 \2/' | grep -v fe80 | sort
 	ip route show table all | grep -v -e multicast -e fe80 | sed -e 's/ linkdown//' -e 's/ *$//' | sort
 	rules
@@ -85,6 +83,7 @@ network=''
 looks=''	# at the network too, which takes its time: where the machine has links
 if command -v ip >/dev/null 2>&1 && ip link set lo up && ip link add crash-up type veth peer name crash-far; then
 	network='lent zone-port moved'
+	! command -v iptables >/dev/null 2>&1 || network="$network tables"
 	echo 'nameserver 127.0.0.1' >"$T/resolv.conf"
 	mount --bind "$T/resolv.conf" /etc/resolv.conf
 	for f in all default; do echo 0 >/proc/sys/net/ipv6/conf/$f/accept_dad; done 2>/dev/null
@@ -103,16 +102,18 @@ begin() {
 	looks=''
 	case "$network" in
 	'')	;;
-	*)	case $mode in links|links-users|lent|zone-port|moved) looks=.network ;; esac ;;
+	*)	case $mode in links|links-users|lent|zone-port|moved|tables) looks=.network ;; esac ;;
 	esac
 	STEP=''
 	where="-D $t"
 	UNIFIED_HIERARCHY=''
+	NSPAWN_LITE_DENY=$deny
 	case $mode in
 	terminal) words="--console=read-only $words" ;;
 	stub)	words="-a $words" ;;
 	links)	words="--network-zone=crash --network-veth-extra=crash0 $words" ;;
 	links-users) words="--private-users=pick -n $words" ;;
+	tables)	words="-n $words"; NSPAWN_LITE_DENY=nft ;;
 	lent)	words="-n --port=tcp:8080:80 $words" ;;
 	zone-port) words="--network-zone=crash --port=udp:8081:81 $words" ;;
 	moved)	words="--network-interface=crash-far:inside0 --network-zone=crash $words" ;;
@@ -127,7 +128,7 @@ begin() {
 	squashfs) where="-x -i $T/disk.squashfs" ;;
 	clone)	where='' ;;	# an image of that name
 	esac
-	export STEP UNIFIED_HIERARCHY
+	export STEP UNIFIED_HIERARCHY NSPAWN_LITE_DENY
 	[ "$UNIFIED_HIERARCHY" ] || unset UNIFIED_HIERARCHY
 }
 prepare() {
@@ -280,7 +281,7 @@ if "$step" works 2>/dev/null; then
 		plain)	s=3 e=17 o=${CRASH_OFFSET:-0} ;;
 		late)	s=5 e=17 o=${CRASH_OFFSET:-0} ;;
 		links|links-users) s=61 e=67 o=${CRASH_OFFSET:-0} ;;
-		disk|squashfs|clone|lent|zone-port|moved) s=67 e=71 o=${CRASH_OFFSET:-0} ;;
+		disk|squashfs|clone|lent|zone-port|moved|tables) s=67 e=71 o=${CRASH_OFFSET:-0} ;;
 		*)	s=17 e=29 o=${CRASH_OFFSET:-0} ;;
 		esac
 		stepped 'a supervisor that is killed leaves nothing that stays' "$m" kill "$s" $((1 + o))

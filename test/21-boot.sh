@@ -11,11 +11,13 @@ need_root
 # what each says when somebody may log in; all let root in without a password
 kinds=${BOOT:-'busybox sysvinit systemd no-dbus openrc openrc-init runit s6 finit'}
 
-# at its end each writes into the host's file $here/log: by what its init runs then
+# at its end each writes into the host's file $here/log: by what its init runs then. What only does so when it was
+# started is started before somebody may log in: we end it as soon as that is so. It takes longer than we wait before we
+# ask again, which must not disturb
 # marks KIND : prints the options for it
 marks() {
 	mkdir -p "$here"
-	printf '#!/bin/sh\n[ "$1" = start ] || echo stops >>/marks/log\n' >"$here/stop"
+	printf '#!/bin/sh\n[ "$1" = start ] || { sleep 3; echo stops >>/marks/log; }\n' >"$here/stop"
 	chmod 755 "$here/stop"
 	printf '%s\n' "--bind=$here:/marks"
 	case $1 in
@@ -25,7 +27,7 @@ marks() {
 	sysvinit|runit)	# the first script of /etc/rc0.d
 		echo "--bind-ro=$here/stop:/etc/init.d/urandom" ;;
 	openrc*)
-		printf '#!/sbin/openrc-run\nstart() { :; }\nstop() { /marks/stop; }\n' >"$here/rc"
+		printf '#!/sbin/openrc-run\ndepend() { before console; }\nstart() { :; }\nstop() { /marks/stop; }\n' >"$here/rc"
 		chmod 755 "$here/rc"
 		echo "--bind-ro=$here/rc:/etc/init.d/said --bind-ro=$here/rc:/etc/runlevels/default/said" ;;
 	s6)
@@ -33,7 +35,7 @@ marks() {
 		chmod 755 "$here/finish"
 		echo "--bind-ro=$here/finish:/etc/s6/service/.s6-svscan/finish" ;;
 	systemd|no-dbus)
-		printf '[Service]\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop=/marks/stop\n' >"$here/unit"
+		printf '[Unit]\nBefore=console-getty.service\n[Service]\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop=/marks/stop\n' >"$here/unit"
 		printf '[Unit]\nWants=said.service\n' >"$here/want"
 		echo "--bind-ro=$here/unit:/etc/systemd/system/said.service" \
 			"--bind-ro=$here/want:/etc/systemd/system/multi-user.target.d/said.conf" ;;

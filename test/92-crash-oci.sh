@@ -33,10 +33,15 @@ what_is() {
 		tr '\0' ' ' <"/proc/$p/cmdline" && echo
 	done 2>/dev/null
 }
+# told : false, while one that it was being created by is about to end: it takes its lock with it
+told() {
+	oci state "$me" >"$T/told" 2>"$T/said"
+	now=$(jq -r .status <"$T/told")
+	[ "$now" != creating ]
+}
 # truth : what is told of it, and that it is so
 truth() {
-	oci state $me >"$T/told" 2>"$T/said"
-	now=$(jq -r .status <"$T/told")
+	TRIES=100 wait_for told
 	case $now in
 	'')	grep -q 'does not exist' "$T/said" || cat "$T/said"
 		[ -z "$(oci list -q)" ] || echo 'it is in the list'

@@ -7,7 +7,7 @@
  *   kill        the first process is killed
  *   child       its child that is PID 1 of the machine is
  *   a number    the call is not made, and fails with this errno
- * A guest's program waits until the first process has come to poll for events: so the order of
+ * A guest's program, one of another PID namespace, waits until the first process has come to poll for events: so the order of
  * calls is the same each time. With STEP=late in the environment the first such poll ends at once,
  * as if nothing had happened for a while, and the program waits for the second. With STEP=free
  * programs are never kept waiting: a verb has no guests, only filters. With STEP=leave, too, and
@@ -246,7 +246,7 @@ at_exec(pid_t pid)
 	if (pid == supervisor || dying || over || is_ours(pid)) {
 		started = 1;
 		go_on(pid, 0);
-	} else if (released || failing || unheld) {
+	} else if (released || failing || unheld || !is_first(pid)) {
 		detach(pid, 0);
 	} else {
 		held = pid;
