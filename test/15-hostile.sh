@@ -122,6 +122,17 @@ for c in self self2 mylink one; do
 done
 unlike 'the stub of -a runs from no file of the host' "*$NL*" "$("$NL" -q -a -D "$t" readlink /proc/1/exe)"
 
+# who is to power off there gives the others their time, and no more, whatever children they leave to it meanwhile
+printf '#!/bin/sh\ntrap "" TERM HUP\necho up\nwhile :; do (sleep 0.2 &); sleep 0.1; done\n' >"$t/bin/storm"
+chmod 755 "$t/bin/storm"
+"$NL" -q -a -M "storm$$" -D "$t" storm >"$T/up" 2>&1 &
+pid=$!
+wait_for grep -q up "$T/up"
+"$NL" kill --kill-whom=leader -s RTMIN+4 "storm$$"
+ok 'the stub of -a ends though children are left to it without end' wait_for sh -c "! kill -0 $pid 2>/dev/null"
+"$NL" terminate "storm$$" 2>/dev/null
+wait $pid
+
 printf 'echo ran\n' >"$t/bin/plain"
 chmod 755 "$t/bin/plain"
 cp -a "$t" "$t.sh"
