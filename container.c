@@ -40,7 +40,6 @@
 enum { NOTE_GO = 'g', NOTE_PID = 'p', NOTE_HOOKS = 'h', NOTE_READY = 'r', NOTE_LISTENER = 'l' };
 enum { PATIENCE_MS = 30000, SIZE_MS = 20, RANGES_MOST = 340, DATA_MOST = 4096 };
 enum { PROC = 0x9fa0 };  /* PROC_SUPER_MAGIC */
-enum { SYS_PTRACE = 19 };
 
 /* what who is born has to know; copied with all our memory */
 struct birth {
@@ -1242,7 +1241,6 @@ load_filter(const struct birth *b)
 static void
 become(struct birth *b)
 {
-	enum { SYS_ADMIN = 21 };
 	const struct json *w;
 	struct rights r = {
 		.no_new_privileges = json_true(b->process, "noNewPrivileges"),
