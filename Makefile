@@ -5,6 +5,7 @@ CONFIG ?= config.h
 # Made of CONFIG: WITHOUT='PULL DISK' switches WITH_PULL and WITH_DISK off, STORE=/srv/machines is where images are
 WITHOUT ?=
 STORE ?=
+$(if $(filter-out /%,$(STORE)),$(error STORE=$(STORE): it must begin with /))
 STATIC ?= y
 # zlib, and libbtrfsutil where it is found: y or n. Without zlib gzip is a program's affair
 ZLIB ?= y

@@ -1104,7 +1104,7 @@ enable_in(struct run *r, const struct share *s, const char *dir, char *const *li
 			continue;
 		if (!ready)
 			errno = EBUSY;
-		if (must)
+		if (must && !(r->bounded && streq(*c, "pids")))
 			die(ready ? "have the %s controller in control group %s:"
 			          : "have the %s controller in control group %s, which has processes of its own:", *c, dir);
 		say("no %s controller below %s: %s", *c, dir, strerror(errno));
@@ -1143,7 +1143,7 @@ enable(struct run *r, const struct share *s, bool delegate)
 static bool
 wants_payload(const struct plan *p, const struct run *r)
 {
-	return p->boot || p->nesting == YES || p->property || p->system_call_filter || r->userns || !r->filter;
+	return p->boot || p->nesting == YES || p->property || p->system_call_filter || r->userns || r->bounded || !r->filter;
 }
 
 static bool

@@ -201,11 +201,11 @@ format_mac(const uint8_t mac[6], char out[13])
 }
 
 static bool
-same_mac(const struct moved *v, const struct nl_link *l)
+same_mac(const struct moved *v, const uint8_t its[6])
 {
 	char mac[13];
 
-	format_mac(l->mac, mac);
+	format_mac(its, mac);
 	return streq(mac, v->mac) && !streq(mac, "000000000000");
 }
 
@@ -218,19 +218,22 @@ struct search { const struct moved *v; bool home; int score; struct nl_link best
 static void
 got_candidate(void *arg, const struct nlmsghdr *h)
 {
+	enum { PERMANENT = 54 };  /* IFLA_PERM_ADDRESS: what the guest cannot change, of hardware on 5.6 */
 	struct search *s = arg;
 	const struct moved *v = s->v;
+	const uint8_t *mac;
 	struct nl_link l;
 	int score = 0;
 
 	nl_read_link(h, &l);
 	if (l.index <= 0 || !streq(*l.kind ? l.kind : "/", v->kind) || l.flags & IFF_LOOPBACK)
 		return;
+	mac = nl_get(nl_find(h, sizeof(struct ifinfomsg), PERMANENT), sizeof(l.mac));
 	if (!s->home && l.index == v->guest_index)
 		score = 3;
 	else if (streq(l.name, s->home ? v->old : v->name))
 		score = 2;
-	else if (same_mac(v, &l) && (!s->home || !*l.kind))
+	else if ((same_mac(v, l.mac) || (mac && same_mac(v, mac))) && (!s->home || !*l.kind))
 		score = 1;
 	if (score > s->score) {
 		s->score = score;
@@ -492,7 +495,7 @@ settle(struct nl *nl, const struct moved *v, int index)
 	}
 	for (i = 0; i < 6; i++)
 		mac[i] = (uint8_t)(bits >> (40 - 8 * i));
-	if (bits && !same_mac(v, &l))
+	if (bits && !same_mac(v, l.mac))
 		set_back(nl, v, index, IFLA_ADDRESS, mac, sizeof(mac), "its MAC address");
 	if (l.mtu != n)
 		set_back(nl, v, index, IFLA_MTU, &n, sizeof(n), "its MTU");

@@ -773,7 +773,7 @@ user_settle(const struct plan *p, struct run *r)
 		for (w = p->cpu_affinity; *w; w++)
 			parse_cpus(*w, &cpus);
 		if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
-			die("set the CPU affinity:");
+			die("--cpu-affinity=%s: %s", p->cpu_affinity[0], errno == EINVAL ? "none of these is to be had here" : strerror(errno));
 	}
 	if (WITH_LIMITS && p->personality && parse_personality(p->personality, &persona) && personality(persona) < 0)
 		die("set the personality %s:", p->personality);

@@ -171,7 +171,8 @@ int sys_move_mount(int from, const char *fromname, int to, const char *toname, u
  * A mount of a new file system, not attached anywhere, as an fd. Options are those of mount(2); attributes are
  * MOUNT_ATTR_* of mount_setattr(2). 5.2
  */
-int sys_fsmount(const char *type, const char *options, unsigned int attributes);
+int sys_fsmount(int fs, const char *options, unsigned int attributes);  /* fs is closed */
+int sys_fsopen(const char *type);  /* proc is that of who calls this, whatever process mounts it */
 /* set or clear MOUNT_ATTR_* below path with all under it. 5.12 */
 int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
 int sys_mount_apart(int fd);  /* what sys_open_tree gave: read-only, and no mount of others' comes or goes there. 5.12 */

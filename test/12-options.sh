@@ -217,6 +217,7 @@ fi
 is '--oom-score-adjust' 321 "$(script 'cat /proc/self/oom_score_adj' --oom-score-adjust=321)"
 is 'without it the score is as found' "$(cat /proc/self/oom_score_adj)" "$(script 'cat /proc/self/oom_score_adj')"
 last=$(sed -n 's/^Cpus_allowed_list:[^0-9]*.*[,-]\([0-9]*\)$/\1/p' /proc/self/status)
+stops '--cpu-affinity of one that is not there' 1 '--cpu-affinity=127: none of these is to be had here' --cpu-affinity=127 true
 is '--cpu-affinity of one' 0 "$(guest --cpu-affinity=0 cat /proc/self/status | sed -n 's/^Cpus_allowed_list:[^0-9]*//p')"
 if [ -n "$last" ]; then
 	is '--cpu-affinity of a range' "0-1" "$(guest --cpu-affinity=0-1 cat /proc/self/status | sed -n 's/^Cpus_allowed_list:[^0-9]*//p')"

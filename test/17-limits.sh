@@ -97,7 +97,7 @@ done <<-'END'
 END
 while IFS= read -r word; do
 	run "$NL" -q -D "$t" --property="$word" true
-	is "--property=$word has no effect, and that is said" '0 1 1' "$rc $(echo "$err" | grep -c .) $(echo "$err" | grep -c 'no effect here')"
+	is "--property=$word has no effect, and that is said" '0 1 1' "$rc $(echo "$err" | grep -c .) $(echo "$err" | grep -c 'has no effect: ')"
 done <<-'END'
 	Foo=1
 	Slice=x.slice

@@ -231,8 +231,9 @@ for machine in $machines; do
 	[ ! -d "$images" ] || set -- "$@" --add "$images:/root/images"
 	lab_tests "$one" "$machine" "$@" -- "
 		cd /device
-		${mount:+$mount; export STATE=/mnt/state; mkdir -p /mnt/state}
+		$mount
 		for s in $scripts; do
+			${mount:+export STATE=/mnt/\$s; mkdir -p \$STATE}
 			before=\$(cut -d' ' -f1 /proc/uptime)
 			case \$s in
 			run) set -- /device/test-escape ;;

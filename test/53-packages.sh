@@ -45,6 +45,10 @@ elf() { readelf -h "$1" | sed -n 's/^ *\(Data\|Machine\): *//p' | tr '\n' ' '; }
 
 run make -s O="$T/o/x" WITHOUT='PULL NOTHING' "$T/o/x/config.h"
 is 'WITHOUT names what config.h does not have' 'WITHOUT: config.h has no WITH_NOTHING' "$out"
+run make -s O="$T/o/x" STORE=machines "$T/o/x/config.h"
+like 'STORE is a whole path' '*STORE=machines: it must begin with /*' "$err"
+run make -s O="$T/o/x" TARGET=mips64 "$T/o/x/flags"
+like 'a TARGET that is not there names those that are' '*no target mips64: there are x86_64, *mipsel*' "$err"
 make -s O="$T/o/x" WITHOUT='PULL DISK' STORE=/srv/m "$T/o/x/config.h"
 is 'WITHOUT and STORE change their lines of config.h' '0 0 WITH_IMAGES' "$(sed -n 's/^#define WITH_\(PULL\|DISK\|IMPORT\) *//p' "$T/o/x/config.h" |
 	sort -n | tr '\n' ' ' | sed 's/ $//')"
