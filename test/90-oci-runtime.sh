@@ -60,8 +60,8 @@ is 'a format that is none is named' '1 nspawn-lite: --format=yaml: not one of: t
 run oci --rootless auto --systemd-cgroup=false --criu /bin/criu list -q
 is 'what others have besides is taken' '0 ' "$rc $err$out"
 for c in checkpoint restore; do
-	run oci $c x
-	like "$c is refused by its name" "1 nspawn-lite: $c: *" "$rc $err"
+	run oci $c --image-path=/x --leave-running x
+	like "$c is refused by its name" "1 nspawn-lite: $c: no process *" "$rc $err"
 	run oci $c --help
 	like "who asks for help, to know whether there is $c, hears that" "1 nspawn-lite: $c: *" "$rc $err"
 done
