@@ -135,6 +135,7 @@ int sys_mount_memory(const char *place, unsigned long flags, const char *options
 int sys_set_groups(size_t n, const gid_t *groups);  /* of a process without threads, as the two below */
 int sys_set_group(gid_t gid);  /* real, effective and saved */
 int sys_set_user(uid_t uid);
+enum { SYS_PTRACE = 19, SYS_ADMIN = 21, MKNOD = 27 };  /* capabilities that more than one room names */
 int sys_capget(uint64_t *permitted);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int sys_join_session_keyring(void);
