@@ -29,8 +29,6 @@
 
 #define BARE    ", CAP_MKNOD and device nodes of the tree"  /* for without it there is no device policy */
 
-enum { CAP_MKNOD = 27 };
-
 static const char *
 slice_name(const char *word)
 {
@@ -1371,7 +1369,7 @@ cgroup_enter(const struct plan *p, struct run *r)
 			die("enter control group %s:", s->path);
 		warn("enter control group %s, going on without" BARE ":", s->path);
 		r->device_bare = true;
-		r->keep &= ~((uint64_t)1 << CAP_MKNOD);
+		r->keep &= ~((uint64_t)1 << MKNOD);
 		close_shares(r);
 		return;
 	}

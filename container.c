@@ -40,7 +40,6 @@
 enum { NOTE_GO = 'g', NOTE_PID = 'p', NOTE_HOOKS = 'h', NOTE_READY = 'r', NOTE_LISTENER = 'l' };
 enum { PATIENCE_MS = 30000, SIZE_MS = 20, RANGES_MOST = 340, DATA_MOST = 4096 };
 enum { PROC = 0x9fa0 };  /* PROC_SUPER_MAGIC */
-enum { SYS_PTRACE = 19 };
 
 /* what who is born has to know; copied with all our memory */
 struct birth {
@@ -57,6 +56,7 @@ struct birth {
 	bool traced;            /* it enters where others may trace it: who makes it has settled all before */
 	bool apart;             /* so does an init: it is built outside of its namespace of processes */
 	bool beset;             /* and now others may hold it up */
+	bool bare;              /* its stdin, stdout or stderr is the host's /dev/null */
 	bool placed, entered;   /* it was born in its group of cgroup2; it is in all of its groups */
 	int *source;            /* of each mount: a copy of what is bound, where who is born would not get at it; or -1 */
 	size_t nsources;
@@ -682,11 +682,21 @@ is_null(int fd)
 	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
-/* in place of the host's, whose mode and owner root inside could change by /proc/self/fd; of 5.2 */
-static void
-own_nulls(void)
+static bool
+take_null(int i, int dir, const char *name)
 {
-	int fs = -1, i, fd;
+	int fd = openat(dir, name, (fcntl(i, F_GETFL) & O_ACCMODE) | O_CLOEXEC);
+	bool done = fd >= 0 && dup2(fd, i) == i;
+
+	drop(fd);
+	return done;
+}
+
+/* in place of the host's, whose mode and owner root inside could change by /proc/self/fd */
+static void
+own_nulls(struct birth *b)
+{
+	int fs = -1, i;
 
 	for (i = 0; i < 3; i++) {
 		if (!is_null(i))
@@ -694,12 +704,21 @@ own_nulls(void)
 		if (fs < 0 && (fs = sys_fsmount(sys_fsopen("tmpfs"), "mode=755", 2 | 8 /* MOUNT_ATTR_NOSUID, _NOEXEC */)) >= 0
 		    && mknodat(fs, "null", S_IFCHR, makedev(1, 3)) == 0)
 			fchmodat(fs, "null", 0666, 0);
-		fd = openat(fs, "null", (fcntl(i, F_GETFL) & O_ACCMODE) | O_CLOEXEC);
-		if (fd >= 0)
-			dup2(fd, i);
-		drop(fd);
+		b->bare |= !take_null(i, fs, "null");
 	}
 	drop(fs);
+}
+
+/* before Linux 5.2 it is that of the container, if that is one: no other of its nodes is opened to see */
+static void
+inner_nulls(const struct birth *b, int root)
+{
+	int null = b->bare ? sys_open_in(root, "dev/null", O_PATH, 0) : -1, i;
+
+	for (i = 0; i < 3 && is_null(null); i++)
+		if (is_null(i))
+			take_null(i, b->proc, fmt("self/fd/%d", null));
+	drop(null);
 }
 
 /* what an fd leads to, shown at name in dir, at a file that is made for it */
@@ -998,6 +1017,7 @@ build(struct birth *b)
 	/* while there is one that can be written to: who cannot make it says so later */
 	drop(place_make(b->root, json_string(b->process, "cwd"), S_IFDIR, NULL));
 	make_devices(b);
+	inner_nulls(b, b->root);
 	set_names(b);
 	set_sysctls(b);
 	enter_groups(b);
@@ -1242,7 +1262,6 @@ load_filter(const struct birth *b)
 static void
 become(struct birth *b)
 {
-	enum { SYS_ADMIN = 21 };
 	const struct json *w;
 	struct rights r = {
 		.no_new_privileges = json_true(b->process, "noNewPrivileges"),
@@ -1521,6 +1540,7 @@ between_main(void *arg)
 	wait_for(wirefd);
 	if (exec) {
 		set_labels(b);  /* who comes after us has them */
+		inner_nulls(b, c->root);
 		leave_proc(b);
 		/* of those that are ours as well some may be another user's, who lets nobody in */
 		for (kind = 0; kind < BUNDLE_KINDS; kind++)
@@ -1650,7 +1670,7 @@ spawn(struct birth *b, int (*fn)(void *), int flags)
 {
 	int group = b->c->groups.n ? resource_enter_fd(&b->c->groups) : -1, on = 1;
 
-	own_nulls();
+	own_nulls(b);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, b->wire) < 0
 	    || (b->traced && setsockopt(b->wire[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0))
 		die("make a wire:");

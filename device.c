@@ -655,7 +655,6 @@ asks_for_policy(const struct plan *p)
 void
 device_enforce(const struct plan *p, struct run *r)
 {
-	enum { CAP_MKNOD = 27 };
 	bool held = WITH_LIMITS ? r->device_free || enforce(r) : rescue(p);
 	struct share *s;
 
@@ -670,7 +669,7 @@ device_enforce(const struct plan *p, struct run *r)
 	}
 	if (r->device_strict)
 		die("--property=DevicePolicy=strict: %s", lacks("device policy", "CGROUP_BPF, CONFIG_CGROUP_DEVICE"));
-	r->keep &= ~((uint64_t)1 << CAP_MKNOD);
+	r->keep &= ~((uint64_t)1 << MKNOD);
 	if (r->device_bare)  /* and it was said */
 		return;
 	r->device_bare = true;

@@ -1086,7 +1086,6 @@ show_whole(void)
 void
 root_run(const struct plan *p, struct run *r)
 {
-	enum { SYS_ADMIN = 21 };
 	static const struct { const char *name; mode_t mode; } covers[] = {
 		{ "inaccessible/reg", S_IFREG }, { "inaccessible/fifo", S_IFIFO }, { "inaccessible/sock", S_IFSOCK },
 		{ "inaccessible/chr", S_IFCHR }, { "inaccessible/blk", S_IFBLK },

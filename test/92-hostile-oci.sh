@@ -57,14 +57,16 @@ is "without control groups of its own it does not get those of the host to write
 	"$(oci --cgroup-manager=disabled run --bundle "$B" "ho$$-none" 2>&1)"
 
 # What of the host lies open, or is shown, could be given another mode there
-config . 'stat -Lc "%d:%i %t:%T" /proc/keys /proc/self/fd/0; exec sleep 100'
-oci run -d --bundle "$B" "ho$$-null" </dev/null >"$T/nulls"
-two() { [ "$(wc -l <"$T/nulls")" -ge 2 ]; }
-wait_for two
-oci exec "ho$$-null" stat -Lc '%d:%i %t:%T' /proc/self/fd/0 </dev/null >>"$T/nulls"
-is "what hides something, and what is read, is a /dev/null" "1:3 1:3 1:3" "$(cut -d ' ' -f 2 "$T/nulls" | xargs)"
-unlike "but not that of the host" "*$(stat -c %d:%i /dev/null) *" "$(cat "$T/nulls")"
-oci delete -f "ho$$-null"
+for way in '' fsopen; do
+	config . 'stat -Lc "%d:%i %t:%T" /proc/keys /proc/self/fd/0; exec sleep 100'
+	NSPAWN_LITE_DENY=$way oci run -d --bundle "$B" "ho$$-null" </dev/null >"$T/nulls"
+	two() { [ "$(wc -l <"$T/nulls")" -ge 2 ]; }
+	wait_for two
+	NSPAWN_LITE_DENY=$way oci exec "ho$$-null" stat -Lc '%d:%i %t:%T' /proc/self/fd/0 </dev/null >>"$T/nulls"
+	is "what hides something, and what is read, is a /dev/null (without: ${way:-nothing})" "1:3 1:3 1:3" "$(cut -d ' ' -f 2 "$T/nulls" | xargs)"
+	unlike "but not that of the host (without: ${way:-nothing})" "*$(stat -c %d:%i /dev/null) *" "$(cat "$T/nulls")"
+	oci delete -f "ho$$-null"
+done
 
 # Mounts of the host that others hear of
 users='.linux.namespaces += [{type:"user"}] | .linux.uidMappings = [{containerID:0,hostID:100000,size:65536}] | .linux.gidMappings = .linux.uidMappings'
