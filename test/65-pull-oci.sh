@@ -729,6 +729,18 @@ if [ -f "$build/flags" ]; then
 	run timeout 60 "$T/mirrored" pull-oci me:p4ss@reg.lan/x mirrored
 	is 'what a mirror lacks is asked for at the next' "1 $layer" "$rc $(asked 5000 | sed -n 's,.*x/blobs/\([^ ]*\) 404.*,\1,p')" || note "$err"
 	unlike 'which alone has the password' '*Authorization*' "$(said cdn)"
+	answer cdn/v2/some/where/x/manifests/latest 429 'Retry-After: 200' </dev/null
+	rm -rf "$store"
+	run timeout 60 "$T/mirrored" pull-oci reg.lan/x mirrored
+	like 'one that is busy is not waited for where another is left' '1 *it wants to be asked again in 200 seconds; the next is asked*404*' "$rc $err"
+	answer cdn/v2/some/where/x/manifests/latest 401 'WWW-Authenticate: Basic realm="x"' </dev/null
+	answer cdn/v2/some/where/x/manifests/latest.auth 404 </dev/null
+	printf '{"auths":{"reg.lan/x":{"auth":"YTph"},"%s/some/where":{"auth":"YTpi"},"%s/some":{"auth":"YTpj"}}}' $cdn $cdn >"$T/root/root/.docker/config.json"
+	: >"$T/cdn.log"
+	run timeout 60 "$T/mirrored" pull-oci reg.lan/x mirrored
+	is 'the login of a mirror is the nearest for where it has the image' 'Authorization: Basic YTpi' \
+		"$(said cdn | sed -n 's/.*|//p')" || note "$err"
+	rm "$T/root/root/.docker/config.json"
 	# a mirror with other bytes: of nothing, of the configuration, of the layer, of the manifest
 	curl -s -H "Accept: $oci.manifest.v1+json" http://127.0.0.1:5000/v2/lib/one/manifests/latest >"$T/m"
 	one=http://127.0.0.1:5000/v2/lib/one/blobs
