@@ -363,7 +363,7 @@ reopen(const struct birth *b, const char *dest, int before, const struct stat *i
 static int
 bind_at(const struct birth *b, int tree, const char *source, int target, const char *dest, bool rec)
 {
-	struct stat st, there;
+	struct stat st;
 
 	if (tree < 0)
 		tree = sys_open_tree(AT_FDCWD, source, CLONE_TREE | (rec ? RECURSIVE : 0) | O_CLOEXEC);
@@ -371,10 +371,6 @@ bind_at(const struct birth *b, int tree, const char *source, int target, const c
 	    : (errno == ENOSYS || errno == EPERM)
 	      && mount_at(target, source, NULL, MS_BIND | (rec ? MS_REC : 0), NULL) == 0)
 		return tree >= 0 ? tree : stat(source, &st) < 0 ? -1 : reopen(b, dest, target, &st);
-	/* which is EINVAL, as is much else. For these words Docker has advice */
-	if (errno == EINVAL && tree >= 0 && fstat(tree, &st) == 0 && fstat(target, &there) == 0
-	    && S_ISDIR(st.st_mode) != S_ISDIR(there.st_mode))
-		die("bind %s on %s: one of them is not a directory", source, dest);
 	die("bind %s on %s:", source, dest);
 }
 
@@ -628,7 +624,7 @@ static void
 mount_one(struct birth *b, const struct json *m, int tree, int *later)
 {
 	const char *dest = json_string(m, "destination"), *type = json_string(m, "type"), *source = source_of(b, m);
-	bool api = type && (streq(type, "proc") || streq(type, "sysfs"));
+	bool api = type && (streq(type, "proc") || streq(type, "sysfs")), dir;
 	struct options o;
 	struct stat st;
 	size_t n = strlen(dest);
@@ -646,16 +642,20 @@ mount_one(struct birth *b, const struct json *m, int tree, int *later)
 	st.st_mode = S_IFDIR;
 	if (o.bind && (tree >= 0 ? fstat(tree, &st) : stat(source, &st)) < 0)
 		die("mount source %s:", source);
+	dir = S_ISDIR(st.st_mode);
 	target = sys_open_in(b->root, dest, O_PATH | (api ? O_NOFOLLOW : 0), 0);
 	if (target >= 0)
 		keep_mode(target, type, &o);
 	else if (errno == ENOENT)
-		target = place_make(b->root, dest, S_ISDIR(st.st_mode) ? S_IFDIR : S_IFREG, NULL);
+		target = place_make(b->root, dest, dir ? S_IFDIR : S_IFREG, NULL);
 	if (target < 0)
 		die("make mount point %s in the root:", dest);
-	/* a link would lead what we and the guest write to /proc to another place */
-	if (api && (fstat(target, &st) < 0 || !S_ISDIR(st.st_mode)))
-		die("mount %s on %s: that is no directory", type, dest);
+	/*
+	 * A link would lead what we and the guest write to /proc to another place. Of others move_mount(2) says EINVAL, as of
+	 * much else; for these words Docker has advice
+	 */
+	if (fstat(target, &st) < 0 || ((api || !(o.flags & MS_REMOUNT)) && S_ISDIR(st.st_mode) != dir))
+		die("mount %s on %s: one of them is not a directory", o.bind ? source : type, dest);
 	if (o.flags & MS_REMOUNT) {
 		if (mount_at(target, NULL, NULL, o.flags | (o.bind ? MS_BIND : 0), o.data) < 0)
 			die("remount %s:", dest);
