@@ -29,8 +29,6 @@
 
 #define BARE    ", CAP_MKNOD and device nodes of the tree"  /* for without it there is no device policy */
 
-enum { CAP_MKNOD = 27 };
-
 static const char *
 slice_name(const char *word)
 {
@@ -1104,7 +1102,7 @@ enable_in(struct run *r, const struct share *s, const char *dir, char *const *li
 			continue;
 		if (!ready)
 			errno = EBUSY;
-		if (must)
+		if (must && !(r->bounded && streq(*c, "pids")))
 			die(ready ? "have the %s controller in control group %s:"
 			          : "have the %s controller in control group %s, which has processes of its own:", *c, dir);
 		say("no %s controller below %s: %s", *c, dir, strerror(errno));
@@ -1143,7 +1141,7 @@ enable(struct run *r, const struct share *s, bool delegate)
 static bool
 wants_payload(const struct plan *p, const struct run *r)
 {
-	return p->boot || p->nesting == YES || p->property || p->system_call_filter || r->userns || !r->filter;
+	return p->boot || p->nesting == YES || p->property || p->system_call_filter || r->userns || r->bounded || !r->filter;
 }
 
 static bool
@@ -1371,7 +1369,7 @@ cgroup_enter(const struct plan *p, struct run *r)
 			die("enter control group %s:", s->path);
 		warn("enter control group %s, going on without" BARE ":", s->path);
 		r->device_bare = true;
-		r->keep &= ~((uint64_t)1 << CAP_MKNOD);
+		r->keep &= ~((uint64_t)1 << MKNOD);
 		close_shares(r);
 		return;
 	}

@@ -103,7 +103,7 @@ mount_it(const char *type)
 static int
 knows_type(const char *type)
 {
-	int fd = sys_fsmount(type, "", 0);
+	int fd = sys_fsmount(sys_fsopen(type), "", 0);
 
 	mkdir("x", 0755);
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM) && mount(".", "x", type, MS_RDONLY, NULL) == 0)

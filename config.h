@@ -108,6 +108,8 @@
 /* start: so many machines are born at once; seconds that it waits for one with --notify-ready=yes to say so */
 #define STARTS_AT_ONCE 8
 #define START_SECONDS 90
+/* start: so many processes and threads at most, where nobody says it by --property=TasksMax= and the kernel can; 0: any */
+#define START_TASKS 16384
 /* --wait-for: seconds until it gives up */
 #define WAIT_SECONDS 60
 /* a program that is called with pre-start, up, down and post-stop, and with NAME, PID, IF and ADDR in its environment; NULL: none */

@@ -4,6 +4,7 @@
  * called, and speaks to it by the wire until it waits for its start, or has executed its program. It builds what it
  * sees as / by itself, and all by fds: no path in there is followed by name.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -52,13 +53,18 @@ struct birth {
 	unsigned int own;       /* bits of those of either that are not the host's */
 	bool joins, users;      /* any of those; it has users of its own */
 	bool within;            /* it or we have: they are not the host's */
-	bool traced;            /* it enters where others may trace it */
+	bool traced;            /* it enters where others may trace it: who makes it has settled all before */
+	bool apart;             /* so does an init: it is built outside of its namespace of processes */
+	bool beset;             /* and now others may hold it up */
+	bool bare;              /* its stdin, stdout or stderr is the host's /dev/null */
 	bool placed, entered;   /* it was born in its group of cgroup2; it is in all of its groups */
 	int *source;            /* of each mount: a copy of what is bound, where who is born would not get at it; or -1 */
 	size_t nsources;
 	int root;
 	char **env, *file;
 	pid_t pid;              /* as the host counts */
+	pid_t maker;            /* who makes it, if others may trace it: his word counts. -1: he has ended */
+	int notifier;           /* a listener that is told of it, once its pid is known; or -1 */
 	int join[BUNDLE_KINDS]; /* namespaces that are there; -1 */
 };
 
@@ -408,6 +414,91 @@ finish_mount(int fd, const struct options *o, const char *dest)
 		die("set the options of all below mount %s (needs Linux 5.12):", dest);
 }
 
+/* after that nothing of the host is left in our mounts; it was refused, and the tree moved to the root: true */
+static bool
+leave_host(const struct birth *b)
+{
+	bool moved = b->c->no_pivot;
+
+	if (!moved && sys_pivot_root(".", ".") < 0) {
+		if (errno != EINVAL && errno != ENOSYS)
+			die("pivot_root:");
+		moved = true;
+	}
+	if (moved)
+		root_move(b->c->bundle.rootfs);
+	else if (umount2(".", MNT_DETACH) < 0)
+		die("leave the host's root:");
+	return moved;
+}
+
+/* what we make from now on is born there */
+static void
+join_processes(const struct birth *b)
+{
+	if (setns(b->join[BUNDLE_PID], CLONE_NEWPID) < 0)
+		die("join namespace %s:", "pid");
+}
+
+struct proc_maker { const struct birth *b; int wire; };
+
+static int
+open_proc(void *arg)
+{
+	int fs = sys_fsopen("proc");
+	char text[2] = { (char)errno, 0 };
+
+	sys_send(((struct proc_maker *)arg)->wire, text, sizeof(text), fs);
+	_exit(0);
+}
+
+/* who takes over the one that is born there can do nothing with it, and sees nothing but the container's tree */
+static int
+proc_main(void *arg)
+{
+	struct proc_maker *m = arg;
+	bool placed;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (unshare(CLONE_NEWNS) < 0 || chdir(m->b->c->bundle.rootfs) < 0)
+		die("make the mounts our own:");
+	leave_host(m->b);
+	join_processes(m->b);
+	sys_close_but(3, &m->wire, 1);
+	if (seccomp_fsopen() == 0)
+		sys_fork(CLONE_PARENT, -1, open_proc, m, &placed);
+	_exit(0);
+}
+
+/* proc shows the processes of who mounts it, and we are not among those of the container */
+static int
+mount_proc(const struct birth *b, int target, unsigned long flags, const char *data)
+{
+	char text[4] = { ENOSYS };
+	int wire[2], fs = -1, fd, ms = 0;
+	struct proc_maker m = { .b = b };
+	bool placed;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, wire) < 0)
+		die("make a wire:");
+	m.wire = wire[1];
+	if (sys_fork(0, -1, proc_main, &m, &placed) < 0)
+		die("make a process:");
+	close(wire[1]);
+	/* both are ours to reap; others may hold up the second */
+	while (waitpid(-1, NULL, WNOHANG) >= 0 && ms++ < PATIENCE_MS)
+		poll(NULL, 0, 1);
+	fcntl(wire[0], F_SETFL, O_RDWR | O_NONBLOCK);
+	sys_recv(wire[0], text, sizeof(text), &fs, NULL);
+	close(wire[0]);
+	errno = *text;
+	fd = sys_fsmount(fs, data ? data : "", 0);
+	if (fd < 0 || sys_move_mount(fd, "", target, "", FROM_FD | TO_FD) < 0
+	    || (flags && mount_at(fd, NULL, NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0))
+		return drop(fd);
+	return close(fd);
+}
+
 /* each hierarchy in a tmpfs; what is above our groups is not seen */
 static void
 mount_cgroup(const struct birth *b, int target, const char *dest, struct options *o, int *later)
@@ -481,7 +572,8 @@ mount_new(const struct birth *b, const struct json *m, int target, const char *d
 		o->data = fmt("%s%scontext=\"%s\"", o->data ? o->data : "", o->data ? "," : "", label);
 	if (o->copy_up && memory)
 		from = sys_open_in(b->root, dest, O_RDONLY, IN_DIR);
-	if (mount_at(target, source ? source : type, type, flags, o->data) < 0) {
+	if (b->apart && streq(type, "proc") ? mount_proc(b, target, flags, o->data) < 0
+	    : mount_at(target, source ? source : type, type, flags, o->data) < 0) {
 		if (memory && errno == ENODEV
 		    && sys_mount_memory(fmt(FD, target), flags, o->data && after(o->data, "mode=") ? o->data : "mode=755") >= 0)
 			;
@@ -590,24 +682,43 @@ is_null(int fd)
 	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
-/* in place of the host's, whose mode and owner root inside could change by /proc/self/fd; of 5.2 */
-static void
-own_nulls(void)
+static bool
+take_null(int i, int dir, const char *name)
 {
-	int fs = -1, i, fd;
+	int fd = openat(dir, name, (fcntl(i, F_GETFL) & O_ACCMODE) | O_CLOEXEC);
+	bool done = fd >= 0 && dup2(fd, i) == i;
+
+	drop(fd);
+	return done;
+}
+
+/* in place of the host's, whose mode and owner root inside could change by /proc/self/fd */
+static void
+own_nulls(struct birth *b)
+{
+	int fs = -1, i;
 
 	for (i = 0; i < 3; i++) {
 		if (!is_null(i))
 			continue;
-		if (fs < 0 && (fs = sys_fsmount("tmpfs", "mode=755", 2 | 8 /* MOUNT_ATTR_NOSUID, _NOEXEC */)) >= 0
+		if (fs < 0 && (fs = sys_fsmount(sys_fsopen("tmpfs"), "mode=755", 2 | 8 /* MOUNT_ATTR_NOSUID, _NOEXEC */)) >= 0
 		    && mknodat(fs, "null", S_IFCHR, makedev(1, 3)) == 0)
 			fchmodat(fs, "null", 0666, 0);
-		fd = openat(fs, "null", (fcntl(i, F_GETFL) & O_ACCMODE) | O_CLOEXEC);
-		if (fd >= 0)
-			dup2(fd, i);
-		drop(fd);
+		b->bare |= !take_null(i, fs, "null");
 	}
 	drop(fs);
+}
+
+/* before Linux 5.2 it is that of the container, if that is one: no other of its nodes is opened to see */
+static void
+inner_nulls(const struct birth *b, int root)
+{
+	int null = b->bare ? sys_open_in(root, "dev/null", O_PATH, 0) : -1, i;
+
+	for (i = 0; i < 3 && is_null(null); i++)
+		if (is_null(i))
+			take_null(i, b->proc, fmt("self/fd/%d", null));
+	drop(null);
 }
 
 /* what an fd leads to, shown at name in dir, at a file that is made for it */
@@ -820,20 +931,12 @@ static void
 become_root(struct birth *b)
 {
 	const char *word = json_string(b->of_linux, "rootfsPropagation");
-	bool moved = b->c->no_pivot;
 	struct statfs fs;
+	bool moved;
 
 	if (fchdir(b->root) < 0)
 		die("enter the root:");
-	if (!moved && sys_pivot_root(".", ".") < 0) {
-		if (errno != EINVAL && errno != ENOSYS)
-			die("pivot_root:");
-		moved = true;
-	}
-	if (moved)
-		root_move(b->c->bundle.rootfs);
-	else if (umount2(".", MNT_DETACH) < 0)
-		die("leave the host's root:");
+	moved = leave_host(b);
 	if (chdir("/") < 0)
 		die("enter the root:");
 	/* else who may mount takes it off, and sees what was there before */
@@ -914,6 +1017,7 @@ build(struct birth *b)
 	/* while there is one that can be written to: who cannot make it says so later */
 	drop(place_make(b->root, json_string(b->process, "cwd"), S_IFDIR, NULL));
 	make_devices(b);
+	inner_nulls(b, b->root);
 	set_names(b);
 	set_sysctls(b);
 	enter_groups(b);
@@ -925,7 +1029,8 @@ build(struct birth *b)
 	run_hooks(b->c, "createContainer", "creating", b->pid);
 	umask(0);
 	open_terminal(b);
-	lead_session(b);
+	if (!b->apart)
+		lead_session(b);
 	for (i = 0; i < b->nsources; i++) {
 		if (later[i] >= 0 && protect_at(later[i]) < 0)
 			die("make a tmpfs read-only:");
@@ -1019,10 +1124,6 @@ make_environment(struct birth *b, uid_t uid)
 		r = xalloc(sizeof(*r));
 		user_look(&p, r);
 		grow(&b->env, fmt("HOME=%s", r->home));
-	}
-	if (b->c->listen_fds) {
-		grow(&b->env, fmt("LISTEN_FDS=%d", b->c->listen_fds));
-		grow(&b->env, fmt("LISTEN_PID=%d", (int)getpid()));
 	}
 }
 
@@ -1161,7 +1262,6 @@ load_filter(const struct birth *b)
 static void
 become(struct birth *b)
 {
-	enum { SYS_ADMIN = 21 };
 	const struct json *w;
 	struct rights r = {
 		.no_new_privileges = json_true(b->process, "noNewPrivileges"),
@@ -1201,7 +1301,7 @@ become(struct birth *b)
 	leave_proc(b);
 	b->root = drop(b->root);
 	if (!b->users)
-		set_limits(b, 0, b->listener < 0);
+		set_limits(b, 0, b->listener < 0 || b->apart);
 	user_take(&r);
 	if (!there)
 		enter_directory(b, true);
@@ -1218,11 +1318,15 @@ become(struct birth *b)
 }
 
 static _Noreturn void
-execute(const struct birth *b)
+execute(struct birth *b)
 {
 	char **argv = words(b->process, "args");
 	int fd;
 
+	if (b->c->listen_fds) {
+		grow(&b->env, fmt("LISTEN_FDS=%d", b->c->listen_fds));
+		grow(&b->env, fmt("LISTEN_PID=%d", (int)getpid()));
+	}
 	for (fd = 3; fd < 3 + b->c->preserve; fd++)
 		fcntl(fd, F_SETFD, 0);
 	if (!json_get(b->of_linux, "seccomp.listenerPath"))
@@ -1318,14 +1422,9 @@ await_size(const struct birth *b)
 			return;
 }
 
-/* PID 1 of the container, or one beside others where that namespace is shared */
-static int
-init_main(void *arg)
+static void
+build_all(struct birth *b)
 {
-	struct birth *b = arg;
-	int conn;
-
-	begin(b, false);
 	b->pid = (pid_t)wait_for(wirefd);
 	if (b->users)
 		become_users_root(b);
@@ -1337,7 +1436,21 @@ init_main(void *arg)
 	set_labels(b);
 	build(b);
 	become_root(b);
+	/* not before: the hooks would have been among the others */
+	if (b->apart)
+		join_processes(b);
 	become(b);
+}
+
+/* at the socket */
+static _Noreturn void
+await_start(struct birth *b)
+{
+	int conn;
+
+	/* only then nobody hears why */
+	if (b->apart && accept4(-1, NULL, NULL, SOCK_CLOEXEC) < 0 && errno != EBADF)
+		die("the container's filter of system calls does not let it wait for its start");
 	get_ready(b);
 	close(wirefd);
 	wirefd = -1;
@@ -1350,6 +1463,15 @@ init_main(void *arg)
 	execute(b);
 }
 
+/* PID 1 of the container, or one beside others where that namespace is shared */
+static int
+init_main(void *arg)
+{
+	begin(arg, false);
+	build_all(arg);
+	await_start(arg);
+}
+
 /* who may trace others inside may trace this one: it is born with no right that its program will not have */
 static int
 joined_main(void *arg)
@@ -1357,11 +1479,14 @@ joined_main(void *arg)
 	struct birth *b = arg;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	wait_for(wirefd);  /* or what we say would come before our PID, and be lost */
-	wait_for(wirefd);
+	b->pid = (pid_t)wait_for(wirefd);  /* or what we say would come before our PID, and be lost */
+	if (!b->apart)
+		wait_for(wirefd);
 	lead_session(b);
 	if (!b->users)
 		set_limits(b, 0, false);
+	if (b->apart)
+		await_start(b);
 	get_ready(b);
 	execute(b);
 }
@@ -1374,7 +1499,7 @@ join(struct birth *b)
 
 	for (turn = 0; turn < 2; turn++) {
 		for (i = 0; i < BUNDLE_KINDS; i++) {
-			if (b->join[i] < 0 || (left && !(left >> i & 1)) || (i == BUNDLE_USER))
+			if (b->join[i] < 0 || (left && !(left >> i & 1)) || i == BUNDLE_USER || (i == BUNDLE_PID && b->apart))
 				continue;
 			if (setns(b->join[i], enter_kinds[i].flag) < 0) {
 				if (errno != EPERM || turn || b->join[BUNDLE_USER] < 0)
@@ -1415,6 +1540,7 @@ between_main(void *arg)
 	wait_for(wirefd);
 	if (exec) {
 		set_labels(b);  /* who comes after us has them */
+		inner_nulls(b, c->root);
 		leave_proc(b);
 		/* of those that are ours as well some may be another user's, who lets nobody in */
 		for (kind = 0; kind < BUNDLE_KINDS; kind++)
@@ -1437,9 +1563,15 @@ between_main(void *arg)
 		become(b);
 	} else {
 		join(b);
+		flags = b->flags & ~(CLONE_NEWCGROUP | NEWTIME);
 	}
-	pid = sys_fork(CLONE_PARENT | (exec ? 0 : b->flags & ~(CLONE_NEWCGROUP | NEWTIME)), -1,
-	               exec ? joined_main : init_main, b, &placed);
+	if (b->apart) {
+		if (unshare(flags) < 0)
+			die("make a process in new namespaces:");
+		tell(wirefd, NOTE_PID, fmt("%d", (int)getpid()), -1);
+		build_all(b);
+	}
+	pid = sys_fork(CLONE_PARENT | (exec || b->apart ? 0 : flags), -1, exec || b->apart ? joined_main : init_main, b, &placed);
 	if (pid < 0 && b->traced && (errno == EPERM || errno == ENOSYS))
 		die("the container's filter of system calls lets nobody in it make a process");
 	if (pid < 0)
@@ -1464,19 +1596,34 @@ ended(const struct birth *b)
 	die("container %s: its process has ended", b->c->id);
 }
 
+static void
+tell_listener(struct birth *b)
+{
+	if (b->notifier >= 0)
+		profile_tell(json_get(b->of_linux, "seccomp"), b->notifier, state_text(b->c, "creating", b->pid));
+	b->notifier = drop(b->notifier);
+}
+
 /* what is said until that; what it dies of is said by us, and we die too. 0: until it needs us no more */
 static pid_t
 hear(struct birth *b, char until)
 {
 	char text[NOTE_MAX];
-	struct pollfd wire = { b->wire[0], POLLIN, 0 };
+	struct pollfd heard[] = { { b->wire[0], POLLIN, 0 }, { -1, POLLIN, 0 } };
+	pid_t sender;
 	ssize_t n;
 	int fd;
 
 	for (;;) {
-		if (b->listener < 0 && poll(&wire, 1, PATIENCE_MS) == 0)
+		heard[1].fd = b->notifier;
+		if ((b->beset || b->notifier >= 0) && poll(heard, 2, b->beset ? PATIENCE_MS : -1) == 0)
 			die("container %s: something in it holds up who is to enter it", b->c->id);
-		n = sys_recv(b->wire[0], text, sizeof(text) - 1, &fd, NULL);
+		/* a call of who makes it waits for an answer already */
+		if (b->notifier >= 0 && heard[1].revents) {
+			tell_listener(b);
+			continue;
+		}
+		n = sys_recv(b->wire[0], text, sizeof(text) - 1, &fd, &sender);
 		/* what it has not read before it ended is told but once, and before what it said */
 		if (n < 0 && (errno == EINTR || errno == ECONNRESET))
 			continue;
@@ -1489,13 +1636,24 @@ hear(struct birth *b, char until)
 			die_with((unsigned char)text[1], "%s", text + 2);
 		if (*text == NOTE_WARN)
 			warn("%s", text + 2);
+		/* who is born may be in the hands of others */
+		if (b->maker && sender != b->maker && *text != NOTE_READY) {
+			drop(fd);
+			continue;
+		}
 		if (*text == NOTE_HOOKS && b->listener >= 0) {
 			run_hooks(b->c, "prestart", "creating", b->pid);
 			run_hooks(b->c, "createRuntime", "creating", b->pid);
 			tell(b->wire[0], NOTE_GO, "", -1);
 		}
-		if (*text == NOTE_LISTENER)
-			profile_tell(json_get(b->of_linux, "seccomp"), fd, state_text(b->c, "creating", b->pid));
+		if (*text == NOTE_LISTENER) {
+			drop(b->notifier);
+			b->notifier = fd;
+			fd = -1;
+			/* who makes it is not yet whom that is to answer */
+			if (!b->maker)
+				tell_listener(b);
+		}
 		if (*text == NOTE_CONSOLE && b->c->master < 0) {
 			b->c->master = fd;
 			fd = -1;
@@ -1510,10 +1668,11 @@ hear(struct birth *b, char until)
 static void
 spawn(struct birth *b, int (*fn)(void *), int flags)
 {
-	int group = b->c->groups.n ? resource_enter_fd(&b->c->groups) : -1;
+	int group = b->c->groups.n ? resource_enter_fd(&b->c->groups) : -1, on = 1;
 
-	own_nulls();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, b->wire) < 0)
+	own_nulls(b);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, b->wire) < 0
+	    || (b->traced && setsockopt(b->wire[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0))
 		die("make a wire:");
 	b->proc = openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (b->proc < 0)
@@ -1572,21 +1731,35 @@ give_more(const struct birth *b)
 		die("set process.ioPriority:");
 }
 
+/* by who makes it, who ends then */
+static void
+hear_born(struct birth *b, pid_t maker)
+{
+	b->pid = hear(b, NOTE_PID);
+	tell_listener(b);
+	while (waitpid(maker, NULL, 0) < 0 && errno == EINTR)
+		;
+	b->maker = b->traced ? -1 : 0;
+}
+
 /* from the first fork until it needs us no more */
 static void
 give_birth(struct birth *b, int (*fn)(void *), int flags)
 {
 	const pid_t beside = b->listener < 0 ? b->c->pid : 0;
-	pid_t between;
+	pid_t maker;
 	long long n;
 
+	b->notifier = -1;
 	spawn(b, fn, flags);
+	maker = b->pid;
+	b->maker = b->traced ? maker : 0;
 	if (b->joins) {
-		between = b->pid;
 		tell(b->wire[0], NOTE_GO, "", -1);
-		b->pid = hear(b, NOTE_PID);
-		while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
-			;
+		if (b->apart)
+			hear(b, NOTE_PID);
+		else
+			hear_born(b, maker);
 	}
 	if (b->flags & CLONE_NEWUSER) {
 		give(b, "uid_map", id_map(NULL, b->of_linux, "uidMappings"));
@@ -1599,6 +1772,11 @@ give_birth(struct birth *b, int (*fn)(void *), int flags)
 		resource_enter(&b->c->groups, b->pid, b->placed, beside);
 	tell(b->wire[0], NOTE_GO, "", -1);
 	seal_settle();
+	if (b->apart) {
+		hear_born(b, maker);
+		b->beset = true;
+		tell(b->wire[0], NOTE_GO, fmt("%d", (int)b->pid), -1);
+	}
 	hear(b, NOTE_READY);
 	give_more(b);
 	tell(b->wire[0], NOTE_GO, "", -1);
@@ -1633,6 +1811,43 @@ open_namespaces(struct birth *b)
 	b->users = b->flags & CLONE_NEWUSER || b->join[BUNDLE_USER] >= 0;
 }
 
+/* of those in a namespace of processes somebody may trace */
+static bool
+has_tracer(int ns)
+{
+	struct dirent *e;
+	struct stat its, st;
+	char text[4096], *at;
+	bool found = false;
+	DIR *d = opendir("/proc");
+
+	while (d && !found && (e = readdir(d))) {
+		found = *e->d_name >= '1' && *e->d_name <= '9' && fstat(ns, &its) == 0
+		        && stat(fmt("/proc/%s/ns/pid", e->d_name), &st) == 0 && st.st_ino == its.st_ino
+		        && read_at(AT_FDCWD, fmt("/proc/%s/status", e->d_name), text, sizeof(text)) > 0
+		        && (at = strstr(text, "CapBnd:")) && strtoull(at + 7, NULL, 16) >> SYS_PTRACE & 1;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* of two ways in to others' processes the safe one, unless this kernel has it not and nobody is there to fear */
+static bool
+is_apart(const struct birth *b)
+{
+	const int ns = b->join[BUNDLE_PID];
+
+	/* users of its own: the host's memory is closed to all that have the same */
+	if (ns < 0 || b->users || !is_own(ns, "", "pid"))
+		return false;
+	if (sys_has("fsopen") && seccomp_calls(NULL) && sys_seccomp_knows(0x00050000))  /* SECCOMP_RET_ERRNO */
+		return true;
+	if (has_tracer(ns))
+		die("join namespace pid: somebody in there has CAP_SYS_PTRACE, and would take the host's rights (needs Linux 5.2)");
+	return false;
+}
+
 void
 container_create(struct container *c)
 {
@@ -1648,6 +1863,7 @@ container_create(struct container *c)
 	c->bundle.rootfs = real;
 	open_namespaces(&b);
 	b.within = b.users || sys_within_users();
+	b.apart = b.traced = is_apart(&b);
 	b.program = profile_compile(json_get(b.of_linux, "seccomp"));
 	b.listener = sys_named_socket(SOCK_SEQPACKET, fmt(FD "/start", c->state), true);
 	if (b.listener < 0 || listen(b.listener, 1) < 0)
@@ -1689,8 +1905,8 @@ container_exec(struct container *c, const struct json *process)
 		die("container %s: it has just ended", c->id);
 	b.users = is_own(c->ns, "user", "user");
 	b.within = b.users || sys_within_users();
-	/* whom a listener is to answer is not known before it is there */
-	b.traced = may_trace(c->bundle.config) && !json_get(b.of_linux, "seccomp.listenerPath");
+	b.traced = may_trace(c->bundle.config);
+	b.beset = true;
 	b.program = profile_compile(json_get(b.of_linux, "seccomp"));
 	b.joins = true;
 	give_birth(&b, between_main, 0);

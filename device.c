@@ -578,7 +578,8 @@ takes_part_back(const struct rule *rule, size_t i)
 void
 device_set(const struct share *share, size_t n, const struct json *devices)
 {
-	static const struct rule nodes = { .type = BLOCK | CHAR, .major = ANY, .minor = ANY, .access = MAKE };
+	/* pods that mount the host's /dev/net/tun count on what runc lets them: they have no way to ask for it */
+	static const struct rule more[] = { { CHAR, 10, 200, ALL, 0 }, { BLOCK | CHAR, ANY, ANY, MAKE, 0 } };
 	const struct json *j = json_first(devices, "");
 	const struct rule *refused = NULL;
 	const struct share *s;
@@ -588,7 +589,7 @@ device_set(const struct share *share, size_t n, const struct json *devices)
 	int program;
 
 	for (; j; j = j->next) {
-		if (said + LEN(usual) + 1 >= LEN(rule))
+		if (said + LEN(usual) + LEN(more) >= LEN(rule))
 			die("linux.resources.devices: more than %d", RULES_MOST);
 		rule[said] = parse_rule(j);
 		free = for_all(&rule[said]) ? rule[said].what != REFUSED : free && rule[said].what != REFUSED;
@@ -597,14 +598,14 @@ device_set(const struct share *share, size_t n, const struct json *devices)
 	if (free)  /* of any policy */
 		return;
 	memcpy(rule + said, usual, sizeof(usual));
-	all = said + LEN(usual);
-	rule[all++] = nodes;
+	memcpy(rule + said + LEN(usual), more, sizeof(more));
+	all = said + LEN(usual) + LEN(more);
 	for (s = share; s < share + n; s++) {
 		if (!cgroup_is_v2(s) && cgroup_has(s, "devices")) {
 			for (all = 0; all < said; all++)
 				if (takes_part_back(rule, all))
 					die("linux.resources.devices[%zu]: v1 cannot refuse a part of what a rule before it allows", all);
-			all = said + LEN(usual) + 1;
+			all = said + LEN(usual) + LEN(more);
 			if (!enforce_v1(s->dir, rule, all, &refused)) {
 				if (sys_within_users())
 					break;
@@ -654,7 +655,6 @@ asks_for_policy(const struct plan *p)
 void
 device_enforce(const struct plan *p, struct run *r)
 {
-	enum { CAP_MKNOD = 27 };
 	bool held = WITH_LIMITS ? r->device_free || enforce(r) : rescue(p);
 	struct share *s;
 
@@ -669,7 +669,7 @@ device_enforce(const struct plan *p, struct run *r)
 	}
 	if (r->device_strict)
 		die("--property=DevicePolicy=strict: %s", lacks("device policy", "CGROUP_BPF, CONFIG_CGROUP_DEVICE"));
-	r->keep &= ~((uint64_t)1 << CAP_MKNOD);
+	r->keep &= ~((uint64_t)1 << MKNOD);
 	if (r->device_bare)  /* and it was said */
 		return;
 	r->device_bare = true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
 /* Fetching: http (RFC 9110, 9112) is spoken here, for https another program is called */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -341,15 +342,20 @@ take_line(struct fetch *f)
 
 /* ---- heads ------------------------------------------------------------------------- */
 
+/* of these those from etag on are kept as they are, as struct fetch has them */
+#define HEADERS \
+	"content-length|transfer-encoding|accept-ranges|content-range|" \
+	"etag|last-modified|content-type|location|www-authenticate|docker-content-digest|retry-after|date"
+enum { LENGTH, ENCODING, RANGES, RANGE, KEPT, LAST_MODIFIED = KEPT + 1, AUTHENTICATE = KEPT + 4 };
+
 static void
 forget(struct fetch *f)
 {
-	char **strings[] = { &f->etag, &f->last_modified, &f->type, &f->location, &f->authenticate, &f->docker_digest };
 	size_t i;
 
-	for (i = 0; i < LEN(strings); i++) {
-		free(*strings[i]);
-		*strings[i] = NULL;
+	for (i = 0; i < LEN(f->kept); i++) {
+		free(f->kept[i]);
+		f->kept[i] = NULL;
 	}
 	f->modified = -1;
 	f->length = UINT64_MAX;
@@ -410,13 +416,10 @@ static int
 take_header(struct fetch *f, char *line)
 {
 	struct fetch_state *s = f->state;
-	const struct { const char *name; char **to; } kept[] = {
-		{ "etag", &f->etag }, { "last-modified", &f->last_modified }, { "content-type", &f->type },
-		{ "location", &f->location }, { "www-authenticate", &f->authenticate }, { "docker-content-digest", &f->docker_digest },
-	};
-	char *value, *end, *more;
+	char *value, *end, **to;
 	uint64_t length;
-	size_t i, n = strcspn(line, ": \t");
+	size_t n = strcspn(line, ": \t");
+	int which;
 
 	if (*line == ' ' || *line == '\t')
 		return fail(f, "it folds lines in the head of its answer");
@@ -431,33 +434,40 @@ take_header(struct fetch *f, char *line)
 	for (end = value; *end; end++)
 		if (((unsigned char)*end < ' ' && *end != '\t') || *end == 0x7f)
 			return fail(f, "there are control characters in the head of its answer");
-	if (strcasecmp(line, "content-length") == 0) {
+	for (end = line; *end; end++)
+		*end = (char)tolower((unsigned char)*end);
+	which = word_index(HEADERS, line);
+	switch (which) {
+	case LENGTH:
 		if (!parse_length(value, &length) || (f->length != UINT64_MAX && f->length != length))
 			return fail(f, "it does not say clearly how long its answer is");
 		f->length = length;
-	} else if (strcasecmp(line, "transfer-encoding") == 0) {
+		break;
+	case ENCODING:
 		if (s->chunked || strcasecmp(value, "chunked") != 0)
 			return fail(f, "it sends what nobody asked for: another Transfer-Encoding than chunked");
 		s->chunked = true;
-	} else if (strcasecmp(line, "accept-ranges") == 0) {
+		break;
+	case RANGES:
 		s->ranges = strcasecmp(value, "bytes") == 0;
-	} else if (strcasecmp(line, "content-range") == 0) {
+		break;
+	case RANGE:
 		if (!parse_range(value, &s->range, &s->total))
 			s->range = UINT64_MAX;
-	}
-	for (i = 0; i < LEN(kept); i++) {
-		if (strcasecmp(line, kept[i].name) != 0)
-			continue;
-		if (!*kept[i].to)
-			*kept[i].to = strdup(value);
-		else if (kept[i].to == &f->authenticate && (more = malloc(strlen(f->authenticate) + strlen(value) + 3))) {
-			sprintf(more, "%s, %s", f->authenticate, value);
-			free(f->authenticate);
-			f->authenticate = more;
-		}
-	}
-	if (strcasecmp(line, "last-modified") == 0)
+		break;
+	case LAST_MODIFIED:
 		f->modified = parse_date(value);
+	}
+	if (which < KEPT)
+		return 0;
+	to = &f->kept[which - KEPT];
+	if (!*to)
+		*to = strdup(value);
+	else if (which == AUTHENTICATE && (end = malloc(strlen(*to) + strlen(value) + 3))) {
+		sprintf(end, "%s, %s", *to, value);
+		free(*to);
+		*to = end;
+	}
 	return 0;
 }
 
@@ -1022,8 +1032,8 @@ read_once(struct fetch *f, void *buf, size_t size)
 	return n;
 }
 
-static void
-pause_for(int64_t seconds)
+void
+fetch_pause(int64_t seconds)
 {
 	int64_t until = now_ms() + seconds * 1000;
 
@@ -1079,7 +1089,7 @@ resume(struct fetch *f)
 	s->steady = s->at;
 	while (s->tries < FETCH_TRIES && !halted) {
 		/* at once; then after 1, 2, 4, ... seconds */
-		pause_for(s->tries > 0 ? 1 << (s->tries < 6 ? s->tries - 1 : 5) : 0);
+		fetch_pause(s->tries > 0 ? 1 << (s->tries < 6 ? s->tries - 1 : 5) : 0);
 		s->tries++;
 		g = (struct fetch){ .url = f->url, .headers = f->headers, .from = s->at, .same = same };
 		if (halted)
@@ -1167,6 +1177,12 @@ fetch_open(struct fetch *f)
 		known = streq(u.scheme, first.scheme) && strcasecmp(u.host, first.host) == 0 && streq(u.port, first.port);
 		if (open_one(f, &u, known) < 0)
 			break;
+		/* there is nothing behind what we have, or the server has it no more: all of it says which */
+		if (f->status == 416 && f->from) {
+			f->from = 0;
+			hang_up(f->state);
+			continue;
+		}
 		if (f->stay || !f->location || (f->status / 100 != 3) || f->status == 300 || f->status == 304) {
 			f->final_url = url;
 			f->body = (struct source){ .read = read_body, .fd = -1, .arg = f };
@@ -1190,6 +1206,19 @@ fetch_open(struct fetch *f)
 	return -1;
 }
 
+int64_t
+fetch_again(const struct fetch *f)
+{
+	long long seconds;
+	int64_t at;
+
+	if (!f->retry_after || parse_number(f->retry_after, 0, INT_MAX, &seconds))
+		return f->retry_after ? seconds : -1;
+	at = parse_date(f->retry_after);
+	/* by the server's own clock: ours may not be set yet */
+	return at < 0 ? -1 : at - (f->date ? parse_date(f->date) : time(NULL));
+}
+
 void
 fetch_close(struct fetch *f)
 {
@@ -1202,10 +1231,31 @@ fetch_close(struct fetch *f)
 }
 
 ssize_t
+fetch_text(struct fetch *f, char *buf, size_t size, const char **why)
+{
+	size_t got = 0;
+	ssize_t n;
+
+	*why = NULL;
+	while ((n = f->body.read(&f->body, buf + got, size - got)) > 0) {
+		got += (size_t)n;
+		if (got == size) {
+			*why = fmt("it is longer than %zu bytes", size - 1);
+			return -1;
+		}
+	}
+	if (n < 0) {
+		*why = f->body.why;
+		return -1;
+	}
+	buf[got] = 0;
+	return (ssize_t)got;
+}
+
+ssize_t
 fetch_small(const char *url, char *buf, size_t size, int *status, const char **why)
 {
 	struct fetch f = { .url = url };
-	size_t got = 0;
 	ssize_t n = -1;
 
 	*status = 0;
@@ -1214,17 +1264,10 @@ fetch_small(const char *url, char *buf, size_t size, int *status, const char **w
 		return -1;
 	}
 	*status = f.status;
-	*why = f.status == 200 ? NULL : fmt("the server says %d", f.status);
-	while (!*why && (n = f.body.read(&f.body, buf + got, size - got)) > 0) {
-		got += (size_t)n;
-		if (got == size)
-			*why = fmt("it is longer than %zu bytes", size - 1);
-	}
-	if (!*why && n < 0)
-		*why = f.body.why;
+	if (f.status == 200)
+		n = fetch_text(&f, buf, size, why);
+	else
+		*why = fmt("the server says %d", f.status);
 	fetch_close(&f);
-	if (*why)
-		return -1;
-	buf[got] = 0;
-	return (ssize_t)got;
+	return n;
 }

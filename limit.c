@@ -513,6 +513,7 @@ limit_look(const struct plan *p, struct run *r)
 
 	for (w = p->property; w && *w; w++) {
 		pr = find(*w, &value);
+		r->bounded &= !pr || pr->kind != TASKS;
 		if (!pr && begins(*w, harmless, LEN(harmless)))
 			say("%s has no effect here", shown(*w));
 		else if (!pr)
@@ -520,6 +521,8 @@ limit_look(const struct plan *p, struct run *r)
 		else if (pr->kind != DEVICES)
 			share_of(r, *w, pr);
 	}
+	/* nobody has asked for it */
+	r->bounded = r->bounded && r->nshares && cgroup_share(r, "pids", "pids");
 }
 
 /* ---- setting it --------------------------------------------------------------------------- */
@@ -738,6 +741,9 @@ limit_set(const struct plan *p, struct run *r)
 	struct share *s;
 	char **w;
 
+	s = r->bounded ? cgroup_share(r, "pids", "pids") : NULL;
+	if (s && s->dir >= 0 && put_at(s->dir, "pids.max", fmt("%d", START_TASKS)) < 0)
+		say("it may have any number of processes: %s", strerror(errno));
 	/* in the order of the table: what v1 says of swap depends on memory */
 	for (now = properties; now < properties + LEN(properties); now++)
 		for (w = p->property; w && *w; w++) {

@@ -248,7 +248,7 @@ struct run {
 	int status;           /* of wait(2), once it has ended */
 	int wire[2], notify;
 	int stub;             /* the program that PID 1 of -a is */
-	bool started, ready;  /* by start: nobody sits there */
+	bool started, ready, bounded;  /* by start: nobody sits there; START_TASKS is for it */
 	int notify_fd;        /* of --notify-fd, until it is ready */
 	int halting;          /* how often it was asked to end */
 	const char *asked;    /* what it was asked to do: "poweroff" or "reboot" */
@@ -827,6 +827,8 @@ void seccomp_prepare(const struct plan *p, struct run *r); /* the program, for e
 void seccomp_load(const struct plan *p, struct run *r);    /* the last: it may refuse what we need ourselves */
 /* calls that some ABIs of 32 bits have behind another, too, in the order of their numbers there, from 1 on */
 struct multiplexer { const char *by, *calls; };
+/* from now on nothing but to call fsopen, send what it gives, make a process, and end. -1: the kernel cannot */
+int seccomp_fsopen(void);
 extern const struct multiplexer seccomp_gates[2];
 size_t seccomp_calls(const char **names);                 /* all that are known, sorted; how many. 0: of this machine none */
 int seccomp_abi(const char *scmp);                        /* by libseccomp's name behind SCMP_ARCH_; -1; 0 is ours */

@@ -347,7 +347,7 @@ payload_program(const char *path, char **argv, char **env)
 			return;
 		}
 	}
-	die_with(CANNOT_EXEC, "%s: leads to our own program, which is none of the tree's", path);
+	die_with(CANNOT_EXEC, "%s: leads to our own program, which nobody inside may execute; a copy of it would do", path);
 }
 
 static void

@@ -405,14 +405,14 @@ change(const char *note, char how, int rule, int lock)
 bool
 port_sweep_rules(const char *note, int held)
 {
-	enum { RESOURCES = 4 };  /* as a lock that others have */
+	enum { RESOURCES = 4 };  /* as a lock that others have; what is above is not its own: it was not executed */
 	bool all = true;
 	int rule, rc;
 
 	(void)held;
 	for (rule = 0; rule < RULES; rule++) {
 		rc = change(note, 'D', rule, its.tables.fd);
-		all &= rc >= 0 && rc != RESOURCES;
+		all &= rc >= 0 && rc < RESOURCES;
 	}
 	return all;
 }

@@ -21,10 +21,11 @@ static const char acts[] = "KILL|KILL_THREAD|KILL_PROCESS|TRAP|ERRNO|NOTIFY|TRAC
 static const uint16_t values[] = { 0, 0, 0x8000, 3, RET_ERRNO >> 16, RET_NOTIFY >> 16, RET_TRACE >> 16, RET_LOG >> 16, RET_ALLOW >> 16 };
 
 /*
- * What becomes of a call: prev was said before, and is asked first. Without args it is the end. Node 0 is nothing said: the
- * usual action. A list of nodes that several calls have is one
+ * What becomes of a call: prev was said before, and is asked first. Without args or first it is the end. Node 0 is nothing
+ * said: the usual action. A list of nodes that several calls have is one. first is of a gate: the number of what is called
+ * there, its first argument, which for ipc has a version above 16 bits
  */
-struct node { uint16_t prev; const struct json *args; uint32_t value; };
+struct node { uint16_t prev, first; const struct json *args; uint32_t value; };
 struct profile {
 	struct program g;
 	struct node *node;
@@ -142,11 +143,11 @@ is_enough(const struct json *args)
 	return false;
 }
 
-/* in place of args: the first is this number, less than 32; what ipc has above 16 bits is a version */
-static uint32_t
-first_is(const struct json *args)
+/* it is of all arguments */
+static bool
+is_end(const struct node *n)
 {
-	return (uintptr_t)args < 32 ? (uint32_t)(uintptr_t)args : 0;
+	return !n->args && !n->first;
 }
 
 static size_t
@@ -157,13 +158,13 @@ make(struct program *g, unsigned int action)
 	const struct json *arg;
 	size_t next, yes;
 
-	next = seccomp_give(g, action && !n->args ? n->value : f->usual);
-	if (!n->args)
+	next = seccomp_give(g, action && is_end(n) ? n->value : f->usual);
+	if (is_end(n))
 		n = &f->node[n->prev];
 	for (; n > f->node; n = &f->node[n->prev]) {
 		yes = seccomp_give(g, n->value);
-		if (first_is(n->args)) {
-			next = half(g, 0, false, 0xffff, first_is(n->args), yes, next);
+		if (n->first) {
+			next = half(g, 0, false, 0xffff, n->first, yes, next);
 			continue;
 		}
 		if (is_enough(n->args)) {
@@ -181,28 +182,32 @@ make(struct program *g, unsigned int action)
 /* ---- rules -------------------------------------------------------------------------------- */
 
 static uint16_t
-node(struct profile *f, uint16_t prev, const struct json *args, uint32_t value)
+node(struct profile *f, uint16_t prev, const struct node *n)
 {
+	const struct node *has;
 	size_t i;
 
-	for (i = f->n; i-- > 1;)
-		if (f->node[i].prev == prev && f->node[i].args == args && f->node[i].value == value)
+	for (i = f->n; i-- > 1;) {
+		has = &f->node[i];
+		if (has->prev == prev && has->args == n->args && has->first == n->first && has->value == n->value)
 			return (uint16_t)i;
+	}
 	if (f->n == FILTER_MOST)
 		die(WHERE ": too many rules: the filter would be larger than the kernel takes");
-	f->node[f->n] = (struct node){ prev, args, value };
+	f->node[f->n] = *n;
+	f->node[f->n].prev = prev;
 	return (uint16_t)f->n++;
 }
 
 /* where arguments meet more than one rule the strictest counts, as among filters of the kernel: it is asked first */
 static uint16_t
-insert(struct profile *f, uint16_t list, const struct json *args, uint32_t value)
+insert(struct profile *f, uint16_t list, const struct node *n)
 {
-	const struct node *n = &f->node[list];
+	const struct node *last = &f->node[list];
 
-	if (args && list && (int32_t)(n->value & 0xffff0000) > (int32_t)(value & 0xffff0000))
-		return node(f, insert(f, n->prev, args, value), n->args, n->value);
-	return node(f, list, args, value);
+	if (!is_end(n) && list && (int32_t)(last->value & 0xffff0000) > (int32_t)(n->value & 0xffff0000))
+		return node(f, insert(f, last->prev, n), last);
+	return node(f, list, n);
 }
 
 static int
@@ -222,8 +227,9 @@ struct table { const char *const *names; uint16_t *what; size_t calls; };
 
 /* for all arguments: that ends it. One that refuses takes back what was allowed to some, as for libseccomp */
 static void
-add_rule(struct profile *f, const struct table *t, const char *name, const struct json *args, uint32_t value)
+add_rule(struct profile *f, const struct table *t, const char *name, const struct node *rule)
 {
+	const bool all = is_end(rule);
 	const char *const *found = bsearch(called(name), t->names, t->calls, sizeof(*t->names), by_name);
 	uint16_t *node_of, list;
 	size_t i;
@@ -232,17 +238,17 @@ add_rule(struct profile *f, const struct table *t, const char *name, const struc
 	if (!found)
 		return;
 	node_of = &t->what[found - t->names];
-	if (!*node_of || f->node[*node_of].args) {
-		list = args || !refuses(value) ? *node_of : 0;
+	if (!*node_of || !is_end(&f->node[*node_of])) {
+		list = !all || !refuses(rule->value) ? *node_of : 0;
 		/* what becomes of all need not be said of some */
-		while (!args && list && f->node[list].value == value)
+		while (all && list && f->node[list].value == rule->value)
 			list = f->node[list].prev;
-		*node_of = insert(f, list, args, value);
+		*node_of = insert(f, list, rule);
 	}
 	/* what is said of all arguments of one is true behind that as well, as for libseccomp; some lie in memory */
-	for (i = 0; i < LEN(seccomp_gates) && !args; i++)
+	for (i = 0; i < LEN(seccomp_gates) && all; i++)
 		if ((n = word_index(seccomp_gates[i].calls, name)) >= 0)
-			add_rule(f, t, seccomp_gates[i].by, (const struct json *)(uintptr_t)(n + 1), value);
+			add_rule(f, t, seccomp_gates[i].by, &(struct node){ .first = (uint16_t)(n + 1), .value = rule->value });
 }
 
 static void
@@ -261,7 +267,7 @@ add_rules(struct profile *f, const struct json *seccomp, const struct table *t)
 			if (value == RET_NOTIFY && name->text && streq(name->text, "sendmsg"))
 				die(WHERE ": SCMP_ACT_NOTIFY for sendmsg, which the listener is sent with");
 			if (name->text)
-				add_rule(f, t, name->text, json_first(rule, "args"), value);
+				add_rule(f, t, name->text, &(struct node){ .args = json_first(rule, "args"), .value = value });
 		}
 	}
 }
@@ -314,9 +320,9 @@ profile_compile(const struct json *seccomp)
 	 * is allowed, is it there, too
 	 */
 	if (refuses(f->usual))
-		c.beyond = node(f, 0, NULL, RET_ERRNO | ENOSYS);
-	c.foreign = node(f, 0, NULL, 0);
-	c.skip = node(f, 0, NULL, RET_ALLOW);
+		c.beyond = node(f, 0, &(struct node){ .value = RET_ERRNO | ENOSYS });
+	c.foreign = node(f, 0, &(struct node){ .value = 0 });
+	c.skip = node(f, 0, &(struct node){ .value = RET_ALLOW });
 	seccomp_compose(&f->g, &c, f->n);
 	program = xalloc(sizeof(*program));
 	*program = (struct sock_fprog){ (unsigned short)(FILTER_MOST - f->g.at), f->code + f->g.at };

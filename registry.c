@@ -2,6 +2,7 @@
 /* Verbs that pull from registries, as the OCI distribution-spec has them, and the token flow of docker's */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +14,7 @@ enum {
 	TOKEN_MOST = 1 << 15, ERROR_MOST = 1 << 12, LOGINS_MOST = 1 << 18,
 	PLACES_MOST = 8,
 	BREAKS = 100,  /* so often a blob is gone on with that fetch.c has given up */
+	BUSY_TRIES = 4, BUSY_SECONDS = 300,  /* of one question; of all: so long who is busy is waited for */
 };
 
 #define ACCEPT \
@@ -39,9 +41,11 @@ static struct {
 	char *ref;            /* all of it, for messages */
 	struct place place[PLACES_MOST];
 	size_t nplaces, at;   /* at: the one that is asked */
+	bool others;          /* there are more to be asked */
+	int64_t waited;       /* seconds, for those that were busy */
 } pull;
 
-struct blob { struct fetch fetch; char *headers[3]; const char *path; uint64_t broke; int breaks; };
+struct blob { const char *path; char *headers[3]; uint64_t broke; int breaks; struct fetch fetch; };
 
 static _Noreturn void
 fail(const char *why)
@@ -51,13 +55,13 @@ fail(const char *why)
 
 /* ---- REF --------------------------------------------------------------------------------- */
 
-/* what is a name or a tag there, up to the end */
+/* nothing but small letters, digits and these; A stands for capitals */
 static bool
 fits(const char *s, const char *more, size_t most)
 {
 	const char *c;
 
-	for (c = s; (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || (*c && strchr(more, *c)); c++)
+	for (c = s; *c && ((*c >= '0' && *c <= '9') || strchr(more, *c >= 'A' && *c <= 'Z' ? 'A' : *c) || (*c >= 'a' && *c <= 'z')); c++)
 		;
 	return c > s && !*c && (size_t)(c - s) <= most;
 }
@@ -138,15 +142,12 @@ find_places(const char *scheme, const char *server, const char *login)
 static ALONE void
 take_ref(const char *word, const char *index)
 {
-	static const char *const schemes[] = { "http", "https", "docker" };
-	const char *rest = word, *scheme = NULL, *login, *c, *digest, *tag;
-	size_t i, n;
+	const char *rest = strstr(word, "://"), *scheme = rest ? xstrndup(word, (size_t)(rest - word)) : NULL, *login, *c, *digest, *tag;
+	size_t n;
 
-	for (i = 0; i < LEN(schemes) && !scheme; i++)
-		if ((c = after(word, schemes[i])) && (c = after(c, "://"))) {
-			scheme = schemes[i];
-			rest = c;
-		}
+	if (scheme && word_index("http|https|docker", scheme) < 0)
+		scheme = NULL;
+	rest = scheme ? rest + 3 : word;
 	n = strcspn(rest, "/");
 	login = rest[n] ? cut_login(&rest, &n) : NULL;
 	if (login)
@@ -167,7 +168,7 @@ take_ref(const char *word, const char *index)
 	c = rest + n;
 	digest = strchr(c, '@');
 	tag = *c == ':' ? xstrndup(c + 1, strcspn(c + 1, "@")) : digest ? NULL : "latest";
-	if (!path_valid(pull.path) || (tag && (!fits(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZ._-", TAG_MOST) || strchr(".-", *tag)))
+	if (!path_valid(pull.path) || (tag && (!fits(tag, "A._-", TAG_MOST) || strchr(".-", *tag)))
 	    || (digest && !oci_is_digest(digest + 1))
 	    || (scheme && !pull.registry) || (pull.registry && !fetch_valid(fmt("http://%s", pull.registry))))
 		die("'%s' is no image of a registry: say [REGISTRY/]NAME[:TAG][@sha256:DIGEST], NAME in small letters", word);
@@ -184,7 +185,43 @@ take_ref(const char *word, const char *index)
 
 /* ---- logins and tokens ------------------------------------------------------------------------- */
 
-static const char *helped;  /* a file of logins that leaves them to other programs */
+static const char *helped;  /* what a file of logins has in place of one that is of use */
+
+/* how much of "registry.lan/team/app" a key of such a file speaks of, if there is one; docker's are URLs, and speak of all of a registry */
+static size_t
+covers(const char *key, const char *what)
+{
+	const char *url = key ? strstr(key, "://") : NULL;
+	size_t n = url ? strcspn(url + 3, "/") : key ? strlen(key) : 0;
+
+	return n && strncmp(url ? url + 3 : key, what, n) == 0 && (!what[n] || what[n] == '/') ? n : 0;
+}
+
+/* what covers most of it; NULL: there is none */
+static const char *
+find_auth(const struct json *all, const char *what, const char *file)
+{
+	const struct json *j;
+	const char *auth, *best = NULL;
+	size_t most = 0, n;
+
+	for (j = json_first(all, "auths"); j; j = j->next) {
+		n = covers(j->name, what);
+		auth = json_string(j, "auth");
+		if (n && json_string(j, "identitytoken"))
+			helped = fmt("%s has a token of identity for it, which is not taken", file);
+		else if (n > most && auth && *auth && fits(auth, "A+/=", TOKEN_MOST)) {
+			best = auth;
+			most = n;
+		}
+	}
+	for (j = json_first(all, "credHelpers"); j; j = j->next)
+		if (covers(j->name, what))
+			break;
+	if (j || json_get(all, "credsStore"))
+		helped = fmt("%s leaves it to a helper, which is not called", file);
+	return best;
+}
 
 /* a header out of the files of logins; NULL: they know of none */
 static char *
@@ -193,33 +230,31 @@ look_up_login(const struct place *p)
 	static const char *const files[] = { REGISTRY_LOGINS };
 	/* mirrors have logins of their own */
 	bool itself = p == &pull.place[pull.nplaces - 1];
-	const char *const names[] = {
-		p->server, p->url,
-		itself ? pull.registry : "", itself && streq(pull.registry, "docker.io") ? "https://index.docker.io/v1/" : "",
+	const char *const whats[] = {
+		itself ? fmt("%s/%s", pull.registry, pull.path) : "",
+		itself && streq(pull.registry, "docker.io") ? "index.docker.io" : "",
+		fmt("%s/%s%s", p->server, p->base + strlen(p->url) + sizeof("/v2/") - 1, pull.path),
 	};
 	const struct json *all;
-	const char *auth, *why;
+	const char *auth, *why, *file;
 	char *text;
 	ssize_t len;
 	size_t i, j;
 
 	for (i = 0; i < LEN(files); i++) {
+		file = run_path(files[i]);
 		text = malloc(LOGINS_MOST);
-		len = text ? read_at(AT_FDCWD, run_path(files[i]), text, LOGINS_MOST) : -1;
+		len = text ? read_at(AT_FDCWD, file, text, LOGINS_MOST) : -1;
 		if (len < 0) {
 			free(text);
 			continue;
 		}
 		all = json_parse(text, (size_t)len, &why);
 		if (!all)
-			warn("%s: %s", run_path(files[i]), why);
-		if (json_get(all, "credsStore") || json_get(all, "credHelpers"))
-			helped = run_path(files[i]);
-		for (j = 0; j < LEN(names); j++) {
-			auth = json_string(json_member(json_get(all, "auths"), names[j]), "auth");
-			if (auth && *auth && fits(auth, "ABCDEFGHIJKLMNOPQRSTUVWXYZ+/=", TOKEN_MOST))
+			warn("%s: %s", file, why);
+		for (j = 0; j < LEN(whats); j++)
+			if ((auth = find_auth(all, whats[j], file)))
 				return fmt("Authorization: Basic %s", auth);
-		}
 	}
 	return NULL;
 }
@@ -269,51 +304,46 @@ encode(const char *s)
 		if (name_char(*s) || strchr(".~:/", *s)) {
 			*to++ = *s;
 		} else {
-			memcpy(to, fmt("%%%02X", (unsigned char)*s), 3);
-			to += 3;
+			to += sprintf(to, "%%%02X", (unsigned char)*s);
 		}
 	return out;
 }
 
-/* all of an answer, ended with 0, for free(3); NULL: *why */
-static char *
-read_text(struct fetch *f, size_t most, size_t *len, const char **why)
+/* fetch_open; a server that is too busy is asked again when it wants to be, if there is no other */
+static int
+ask(struct fetch *f)
 {
-	char *text = malloc(most + 1);
-	ssize_t n;
+	int64_t seconds;
+	int tries;
 
-	*why = text ? NULL : "out of memory";
-	for (*len = 0; !*why; *len += (size_t)n) {
-		n = f->body.read(&f->body, text + *len, most + 1 - *len);
-		if (n < 0)
-			*why = f->body.why;
-		else if (n == 0)
-			break;
-		else if (*len + (size_t)n > most)
-			*why = fmt("it is longer than %zu bytes", most);
+	for (tries = 0; ; tries++) {
+		if (fetch_open(f) < 0)
+			return -1;
+		seconds = fetch_again(f);
+		if (seconds <= 0)
+			seconds = 1 << tries;
+		if ((f->status != 429 && f->status != 503) || pull.others || tries == BUSY_TRIES || seconds > BUSY_SECONDS - pull.waited)
+			return 0;
+		pull.waited += seconds;
+		/* behind ? there may be a secret */
+		transfer_say(&pull.transfer, "%.*s says %d: it is asked again in %d seconds.", (int)strcspn(f->url, "?"), f->url, f->status,
+		             (int)seconds);
+		fetch_close(f);
+		fetch_pause(seconds);
 	}
-	if (*why) {
-		free(text);
-		return NULL;
-	}
-	text[*len] = 0;
-	return text;
 }
 
 /* why it did not give what was asked for: its own words, if it has any */
 static const char *
 refusal(struct fetch *f)
 {
-	const char *why, *said;
-	const struct json *all;
-	size_t len;
-	char *text = read_text(f, ERROR_MOST, &len, &why);
+	static char text[ERROR_MOST];
+	ssize_t len = fetch_text(f, text, sizeof(text), &f->why);
+	const char *said = json_string(json_first(len < 0 ? NULL : json_parse(text, (size_t)len, &f->why), "errors"), "message");
+	long long seconds = fetch_again(f);
 
-	all = text ? json_parse(text, len, &why) : NULL;
-	said = json_string(json_first(all, "errors"), "message");
-	why = fmt("the server says %d%s%s", f->status, said && *said ? ": " : "", said ? table_plain(said, strlen(said)) : "");
-	free(text);
-	return why;
+	return fmt("the server says %d%s%s%s", f->status, said && *said ? ": " : "", said ? table_plain(said, strlen(said)) : "",
+	           seconds > 0 ? fmt("; it wants to be asked again in %lld seconds", seconds) : "");
 }
 
 static bool
@@ -331,10 +361,11 @@ get_token(const struct place *p, const char *asks, char *login, const char **why
 	const char *realm = challenge(asks, "Bearer", "realm"), *service = challenge(asks, "Bearer", "service");
 	const char *scope = challenge(asks, "Bearer", "scope"), *rest = realm ? strstr(realm, "://") : NULL, *token = NULL;
 	bool safe = realm && strncasecmp(realm, "https:", 6) == 0;
-	char *text = NULL, *header = NULL;
+	static char text[TOKEN_MOST + 1];
+	char *header = NULL;
 	struct fetch f = { .headers = (char *[]){ login, NULL } };
 	const struct json *all;
-	size_t len = 0;
+	ssize_t len = -1;
 
 	if (!rest || !fetch_valid(realm) || strncasecmp(realm, "http", 4) != 0 || memchr(rest, '@', strcspn(rest + 3, "/?#") + 3))
 		*why = "it names no server that gives the token it wants";
@@ -342,17 +373,16 @@ get_token(const struct place *p, const char *asks, char *login, const char **why
 		*why = fmt("it leads to another server for a token, by http, which nobody protects: %s", realm);
 	if (*why)
 		return NULL;
-	f.url = fmt("%.*s%c%s%s%sscope=%s", (int)strcspn(realm, "#"), realm, strchr(realm, '?') ? '&' : '?', service ? "service=" : "",
-	            service ? encode(service) : "", service ? "&" : "",
-	            encode(scope ? scope : fmt("repository:%s:pull", pull.path)));
+	f.url = fmt("%.*s%c%sscope=%s", (int)strcspn(realm, "#"), realm, strchr(realm, '?') ? '&' : '?',
+	            service ? fmt("service=%s&", encode(service)) : "", encode(scope ? scope : fmt("repository:%s:pull", pull.path)));
 	say("%s: a token from %s", pull.ref, realm);
-	if (fetch_open(&f) < 0)
+	if (ask(&f) < 0)
 		*why = f.why;
 	else if (f.status != 200)
 		*why = fmt("%s%s", refusal(&f), f.status == 401 && login ? "; the name or the password is wrong" : "");
 	else
-		text = read_text(&f, TOKEN_MOST, &len, why);
-	if (text && (all = json_parse(text, len, why))) {
+		len = fetch_text(&f, text, sizeof(text), why);
+	if (len >= 0 && (all = json_parse(text, (size_t)len, why))) {
 		token = json_string(all, "token");
 		if (!token)
 			token = json_string(all, "access_token");
@@ -363,7 +393,6 @@ get_token(const struct place *p, const char *asks, char *login, const char **why
 	}
 	if (!header)
 		*why = fmt("%s: %s", realm, *why);
-	free(text);
 	fetch_close(&f);
 	return header;
 }
@@ -396,7 +425,7 @@ authorize(const struct place *p, const struct fetch *f, bool away, bool again, c
 		*why = fmt("it leads to %.*s, which wants a login", (int)strcspn(f->final_url, "?"), f->final_url);
 	else if (!login)
 		*why = fmt("it wants a login: say NAME:PASSWORD@%s/..., or log in by podman, skopeo or docker%s", p->server,
-		           helped ? fmt("; %s leaves it to a helper, which is not called", helped) : "");
+		           helped ? fmt("; %s", helped) : "");
 	else if (again)
 		*why = "the name or the password is wrong";
 	return *why ? NULL : login;
@@ -417,7 +446,7 @@ ask_place(struct place *p, struct fetch *f, char *headers[3], const char *path, 
 		headers[0] = manifest ? ACCEPT : header;
 		headers[1] = manifest ? header : NULL;
 		*f = (struct fetch){ .url = url, .headers = headers, .from = from };
-		if (fetch_open(f) < 0)
+		if (ask(f) < 0)
 			return -1;
 		if (f->status == 200 || (f->status == 206 && from))
 			return 0;
@@ -449,9 +478,10 @@ ask_any(struct fetch *f, char *headers[3], const char *path, uint64_t from)
 	size_t tried;
 
 	for (tried = 1; ; tried++) {
+		pull.others = tried < pull.nplaces;
 		if (ask_place(&pull.place[pull.at], f, headers, path, from) == 0)
 			return 0;
-		if (halted || tried >= pull.nplaces)
+		if (halted || !pull.others)
 			break;
 		warn("%s: %s; the next is asked", pull.place[pull.at].base, f->why);
 		pull.at = (pull.at + 1) % pull.nplaces;
@@ -473,7 +503,7 @@ open_at(struct blob *o, uint64_t from)
 		return -1;
 	for (; f->status == 200 && left > 0 && n > 0 && !halted; left -= (uint64_t)n)
 		n = f->body.read(&f->body, buf, left < sizeof(buf) ? (size_t)left : sizeof(buf));
-	f->why = f->body.why;
+	f->why = n == 0 ? "it has less of it than came before" : f->body.why;
 	return n <= 0 || halted ? -1 : 0;
 }
 
@@ -558,14 +588,16 @@ get_manifest(size_t *len, char **type)
 {
 	struct fetch f;
 	const char *why;
-	char *text, digest[OCI_DIGEST], *headers[3];
+	char *text = xalloc(OCI_TEXT_MOST + 1), digest[OCI_DIGEST], *headers[3];
+	ssize_t n;
 
 	for (;;) {
 		if (ask_any(&f, headers, fmt("manifests/%s", pull.what), 0) < 0)
 			fail(f.why);
-		text = read_text(&f, OCI_TEXT_MOST, len, &why);
-		if (!text)
+		n = fetch_text(&f, text, OCI_TEXT_MOST + 1, &why);
+		if (n < 0)
 			fail(fmt("its manifest: %s", why));
+		*len = (size_t)n;
 		sha256_text(text, *len, digest);
 		*type = f.type ? xstrndup(f.type, strcspn(f.type, "; ")) : NULL;
 		if ((!strchr(pull.what, ':') || streq(pull.what, digest))

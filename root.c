@@ -730,9 +730,9 @@ make_early(struct run *r)
 {
 	enum { READ_ONLY = 1, NO_SUID = 2, NO_DEV = 4, NO_EXEC = 8 };  /* MOUNT_ATTR_* */
 
-	r->proc = sys_fsmount("proc", "", NO_SUID | NO_DEV | NO_EXEC);
+	r->proc = sys_fsmount(sys_fsopen("proc"), "", NO_SUID | NO_DEV | NO_EXEC);
 	if (r->proc >= 0)
-		r->sys = sys_fsmount("sysfs", "", READ_ONLY | NO_SUID | NO_DEV | NO_EXEC);
+		r->sys = sys_fsmount(sys_fsopen("sysfs"), "", READ_ONLY | NO_SUID | NO_DEV | NO_EXEC);
 	/* with a network that is not that machine's own, what it sees is all there is to see */
 	if (r->proc >= 0 && r->sys < 0 && errno == EPERM)
 		r->sys = sys_open_tree(AT_FDCWD, "/sys", CLONE_TREE | RECURSIVE | O_CLOEXEC);
@@ -1086,7 +1086,6 @@ show_whole(void)
 void
 root_run(const struct plan *p, struct run *r)
 {
-	enum { SYS_ADMIN = 21 };
 	static const struct { const char *name; mode_t mode; } covers[] = {
 		{ "inaccessible/reg", S_IFREG }, { "inaccessible/fifo", S_IFIFO }, { "inaccessible/sock", S_IFSOCK },
 		{ "inaccessible/chr", S_IFCHR }, { "inaccessible/blk", S_IFBLK },

@@ -1630,11 +1630,15 @@ runtime_main(char **words)
 		return do_help(all), !said[A_HELP];
 	if (!choose_command(*all, &r))
 		die("%s is no command; %s --help lists them", *all, verb_called);
+	/* whatever options it has elsewhere. Whether there is help for it tells podman and CRI-O whether there is checkpoint */
+	if (command == do_refuse) {
+		open_log();
+		return do_refuse(NULL);
+	}
 	/* of what follows the first word of these, nothing is ours */
 	words = take_options(all + 1, strchr("ep", letter) != NULL);
-	/* whether there is help for it tells podman and CRI-O whether there is checkpoint */
 	if (said[A_HELP])
-		return command == do_refuse ? do_refuse(NULL) : do_help(all);
+		return do_help(all);
 	check_preserved();
 	open_log();
 	say("%s", called);

@@ -256,7 +256,7 @@ copy_ourselves(int to)
 static int
 copy_to_tmpfs(void)
 {
-	int fs = sys_fsmount("tmpfs", "mode=700", 2 | 4 /* MOUNT_ATTR_NOSUID, _NODEV */), fd = -1, done = -1;
+	int fs = sys_fsmount(sys_fsopen("tmpfs"), "mode=700", 2 | 4 /* MOUNT_ATTR_NOSUID, _NODEV */), fd = -1, done = -1;
 
 	if (fs >= 0)
 		fd = openat(fs, COPY, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0500);

@@ -22,6 +22,7 @@
  */
 #define TOLD "NSPAWN_LITE_START"
 #define NOTIFIED "NSPAWN_LITE_NOTIFIED"  /* and this, that --notify-fd has had its line */
+#define BOUNDED "NSPAWN_LITE_BOUNDED"    /* and this, without the first, that it was start all the same */
 enum { IS_READY = 0, HAS_FAILED = 1, WAITS = 2 };  /* HAS_FAILED: and it goes on, to try again. WAITS: more comes */
 
 /* ---- in the supervisor --------------------------------------------------------- */
@@ -70,6 +71,7 @@ start_begin(const struct plan *p, struct run *r)
 	long long n;
 
 	notified = getenv(NOTIFIED);
+	r->bounded = WITH_LIMITS && WITH_MACHINES && START_TASKS && (told || getenv(BOUNDED));
 	if (told) {
 		r->started = true;
 		waited_for = streq(told, "1");
@@ -81,6 +83,7 @@ start_begin(const struct plan *p, struct run *r)
 	/* programs that we call are not meant */
 	unsetenv(TOLD);
 	unsetenv(NOTIFIED);
+	unsetenv(BOUNDED);
 	if (!p->notify_fd || notified)
 		return;
 	if (!parse_number(p->notify_fd, 3, INT_MAX, &n) || fcntl((int)n, F_SETFD, FD_CLOEXEC) < 0)
@@ -169,6 +172,8 @@ start_again(struct run *r, bool failed)
 
 	if (notified)
 		setenv(NOTIFIED, "1", 1);
+	if (r->bounded)
+		setenv(BOUNDED, "1", 1);
 	if (!WITH_MACHINES || !r->started)
 		return;
 	tell(failed ? HAS_FAILED : IS_READY);
@@ -268,6 +273,8 @@ become_supervisor(const char *name, struct ask *a)
 	grow(&argv, "run");
 	for (w = plan_words(&p); w && *w; w++)
 		grow(&argv, *w);
+	if (a->foreground)
+		setenv(BOUNDED, "1", 1);
 	seal_again(argv);
 	die("start ourselves anew:");
 }

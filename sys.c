@@ -84,7 +84,7 @@ sys_has(const char *call)
 {
 	static const struct { const char *name; int nr; } calls[] = {
 		{ "statx", SYS_statx }, { "open_tree", NR_open_tree }, { "openat2", NR_openat2 }, { "close_range", NR_close_range },
-		{ "mount_setattr", NR_mount_setattr },
+		{ "mount_setattr", NR_mount_setattr }, { "fsopen", NR_fsopen },
 	};
 	size_t i = 0;
 
@@ -507,14 +507,19 @@ sys_mount_apart(int fd)
 }
 
 int
-sys_fsmount(const char *type, const char *options, unsigned int attributes)
+sys_fsopen(const char *type)
+{
+	return missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, 1 /* FSOPEN_CLOEXEC */);
+}
+
+int
+sys_fsmount(int fs, const char *options, unsigned int attributes)
 {
 	enum { FLAG = 0, STRING = 1, CREATE = 6 };  /* FSCONFIG_* */
 	char word[64], *value;
 	size_t n;
-	int fs, fd;
+	int fd;
 
-	fs = missing("fsopen") ? -1 : (int)syscall(NR_fsopen, type, 1 /* FSOPEN_CLOEXEC */);
 	if (fs < 0)
 		return -1;
 	for (; *options; options += n + (options[n] == ',')) {
@@ -610,7 +615,7 @@ sys_mount_private(const char *type, const char *options)
 {
 	enum { NODEV_NOSUID_NOEXEC = 0xe, SIZE = 8192 };  /* MOUNT_ATTR_* */
 	static void *at;
-	struct private_mount m = { type, options, sys_denied("private") ? -2 : sys_fsmount(type, options, NODEV_NOSUID_NOEXEC) };
+	struct private_mount m = { type, options, sys_denied("private") ? -2 : sys_fsmount(sys_fsopen(type), options, NODEV_NOSUID_NOEXEC) };
 	int saved;
 	pid_t pid;
 

@@ -88,7 +88,7 @@ user_capability_name(int n)
 
 #define CAPS_DEFAULT   0xfdecafffULL
 #define CAP_BIT(n)     (1ULL << (n))
-enum { NET_BIND_SERVICE = 10, NET_ADMIN = 12, SYS_ADMIN = 21, MKNOD = 27 };
+enum { NET_BIND_SERVICE = 10, NET_ADMIN = 12 };
 
 /* CAP,CAP,...: names with or without CAP_, numbers, all; false with *bad set at the first that is none */
 static bool

@@ -135,6 +135,7 @@ int sys_mount_memory(const char *place, unsigned long flags, const char *options
 int sys_set_groups(size_t n, const gid_t *groups);  /* of a process without threads, as the two below */
 int sys_set_group(gid_t gid);  /* real, effective and saved */
 int sys_set_user(uid_t uid);
+enum { SYS_PTRACE = 19, SYS_ADMIN = 21, MKNOD = 27 };  /* capabilities that more than one room names */
 int sys_capget(uint64_t *permitted);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int sys_join_session_keyring(void);
@@ -171,7 +172,8 @@ int sys_move_mount(int from, const char *fromname, int to, const char *toname, u
  * A mount of a new file system, not attached anywhere, as an fd. Options are those of mount(2); attributes are
  * MOUNT_ATTR_* of mount_setattr(2). 5.2
  */
-int sys_fsmount(const char *type, const char *options, unsigned int attributes);
+int sys_fsmount(int fs, const char *options, unsigned int attributes);  /* fs is closed */
+int sys_fsopen(const char *type);  /* proc is that of who calls this, whatever process mounts it */
 /* set or clear MOUNT_ATTR_* below path with all under it. 5.12 */
 int sys_mount_setattr(int dir, const char *path, uint64_t set, uint64_t clear);
 int sys_mount_apart(int fd);  /* what sys_open_tree gave: read-only, and no mount of others' comes or goes there. 5.12 */
@@ -491,15 +493,18 @@ struct fetch {
 	bool stay;               /* follow no redirect: location says where to */
 	/* answered; until fetch_close; NULL: not said */
 	int status;              /* 200, 206, 304, 404, ... */
-	char *etag, *last_modified, *type, *location, *docker_digest;
-	char *authenticate;      /* all of them, with commas between; "": said by a program that tells of a status only */
 	int64_t modified;        /* seconds since 1970; -1: not said */
 	uint64_t length;         /* of what follows; UINT64_MAX: not said */
 	char *final_url;         /* after redirects */
 	const char *why;         /* a sentence without the URL */
+	struct fetch_state *state;
 	/* what was sent. A connection that breaks is made again, and it goes on where it was, where the server can */
 	struct source body;
-	struct fetch_state *state;
+	union {
+		/* authenticate: all of them, with commas between; "": said by a program that tells of a status only */
+		struct { char *etag, *last_modified, *type, *location, *authenticate, *docker_digest, *retry_after, *date; };
+		char *kept[8];
+	};
 };
 bool fetch_valid(const char *url);
 /* a valid URL as it may be shown and kept: with a path, and without "name:password@", which its server gets from now on */
@@ -507,6 +512,10 @@ const char *fetch_login(const char *url);
 char *fetch_basic(const char *login);  /* a header: login is "name:password" as a URL has it */
 int fetch_open(struct fetch *f);     /* 0 once the answer's head is there, whatever status; -1: f->why */
 void fetch_close(struct fetch *f);
+int64_t fetch_again(const struct fetch *f);  /* in so many seconds the server wants to be asked again; < 0: it did not say */
+void fetch_pause(int64_t seconds);           /* or until halted */
+/* all of what was sent, ended with 0, of less than size bytes; -1: *why */
+ssize_t fetch_text(struct fetch *f, char *buf, size_t size, const char **why);
 /* a whole small file, ended with 0; -1: *why, status 0 or what it is. Nothing else than 200 is a success */
 ssize_t fetch_small(const char *url, char *buf, size_t size, int *status, const char **why);
 

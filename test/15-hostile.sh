@@ -117,7 +117,7 @@ chmod 755 "$t/bin/self" "$t/bin/self2"
 for c in self self2 mylink one; do
 	for users in no pick; do
 		run timeout 60 "$NL" -q --private-users=$users -D "$t" "/bin/$c" --version
-		is "our own program is not the guest's by way of $c (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+		is "our own program is not the guest's by way of $c (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'nobody inside may execute')"
 	done
 done
 unlike 'the stub of -a runs from no file of the host' "*$NL*" "$("$NL" -q -a -D "$t" readlink /proc/1/exe)"
@@ -139,7 +139,7 @@ cp -a "$t" "$t.sh"
 rm -f "$t.sh/bin/sh"
 ln -s /proc/self/exe "$t.sh/bin/sh"
 run timeout 60 "$NL" -q -D "$t.sh" /bin/plain
-is "nor as the shell of a script that names none" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+is "nor as the shell of a script that names none" '126 1' "$rc $(echo "$err" | grep -c 'nobody inside may execute')"
 rm -rf "$t.sh"
 loader=$(head -c 4096 "$(command -v strace)" | tr '\0' '\n' | grep -a '^/lib.*/ld' | head -n 1)
 if [ ${#loader} -ge 15 ]; then
@@ -149,7 +149,7 @@ if [ ${#loader} -ge 15 ]; then
 	chmod 755 "$t/bin/loaded"
 	for users in no pick; do
 		run timeout 60 "$NL" -q --private-users=$users -D "$t" /bin/loaded --version
-		is "nor as the loader of a program (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'none of the tree')"
+		is "nor as the loader of a program (users: $users)" '126 1' "$rc $(echo "$err" | grep -c 'nobody inside may execute')"
 	done
 else
 	skip 'nor as the loader of a program' 'no dynamic program is here'

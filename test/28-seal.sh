@@ -33,7 +33,7 @@ is_us() {
 		out=$(timeout 60 "$@" 2>&1)
 		case $out in
 		nspawn-lite\ [0-9]*) got=$((got + 1)) ;;
-		*none\ of\ the\ tree* | *[Pp]ermission\ denied*) refused=$((refused + 1)) ;;
+		*nobody\ inside\ may\ execute* | *[Pp]ermission\ denied*) refused=$((refused + 1)) ;;
 		esac
 		i=$((i + 1))
 	done

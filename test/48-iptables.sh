@@ -56,6 +56,12 @@ for kind in legacy nft; do
 	kill -9 "$(supervisor one)"
 	ok "$kind: what is killed leaves what the next command takes away" wait_for swept
 
+	start one -n
+	printf '#!/nowhere\n' >"$T/bin/ip6tables"
+	stop one
+	kind "$kind"
+	ok "$kind: so it does with what could not be taken away, as the program was not executed" wait_for swept
+
 	start one --network-zone=z
 	start two --network-zone=z
 	is "$kind: two of a zone have the same rules" "$rules" "$(tables | blur)"

@@ -42,7 +42,7 @@ registry() {
 	printf '%s\n' "$@" >>"$settings"
 	background docker-registry serve "$settings" >>"$T/$port.log" 2>&1
 }
-registry 5000 'http: { addr: "127.0.0.1:5000" }'
+registry 5000 'http: { addr: ":5000" }'
 reg=127.0.0.1:5000
 wait_for curl -s -o "$T/try" "http://$reg/v2/" || skip_all "the registry does not start: $(cat "$T/5000.log")"
 # push NAME TAG MANIFEST [TYPE]
@@ -90,6 +90,8 @@ pull "$reg/lib/one@$digest" three
 is 'by digest' 0 "$rc" || note "$err"
 pull "$reg/lib/one:latest@$digest" four
 is 'by tag and digest' 0 "$rc" || note "$err"
+pull "[::1]:5000/lib/one:latest@$digest" six
+is 'of a server that is told by its number of IPv6' 0 "$rc" || note "$err"
 pull "http://$reg/lib/one" --force one
 is '--force puts it there again' 0 "$rc" || note "$err"
 NSPAWN_LITE_DENY=sha_ni pull --copy "$reg/lib/one" slow
@@ -155,6 +157,18 @@ Unpacking layer 3 of 3." "$rc $(echo "$err" | grep ' of 3')" || note "$err"
 is 'so that it is not fetched' 3 "$(asked 5000 | grep -o /blobs/ | wc -l)"
 pull --copy "$reg/made/umoci:three" made3copy
 ok 'it is what umoci had' diff -r "$T/bundle/rootfs" "$store/made3copy"
+# what lies behind the archive, or between parts of it, is for others: zstd:chunked, and gzip in members as eStargz has them
+skopeo copy -q --dest-compress --dest-compress-format zstd:chunked --src-tls-verify=false --dest-tls-verify=false \
+	"docker://$reg/lib/one" "docker://$reg/lib/chunked" || note 'skopeo zstd:chunked'
+pull --copy "$reg/lib/chunked" chunked
+is 'a layer of zstd:chunked' 0 "$rc" || note "$err"
+ok 'is the same' same chunked
+{ head -c 100000 "$T/layer.tar" | gzip -n; tail -c +100001 "$T/layer.tar" | gzip -n; gzip -n </dev/null; } >"$T/members.tar.gz"
+manifest "$T/members.tar.gz" >"$T/manifest.members"
+push_blob lib/one "$T/members.tar.gz" && push lib/one members "$T/manifest.members" || note 'push members'
+pull --copy "$reg/lib/one:members" members
+is 'a layer of several members' 0 "$rc" || note "$err"
+ok 'is the same' same members
 # an index of several machines: ours is the last
 sed 's/"architecture":"[^"]*"/"architecture":"pdp11"/' "$T/config" >"$T/config.pdp11"
 manifest "$T/layer.tar.gz" "$T/config.pdp11" >"$T/manifest.pdp11"
@@ -199,6 +213,46 @@ is 'where others have logged in' 0 "$rc" || note "$err"
 echo 'x' >"$T/root/root/.docker/config.json"
 pull "$locked/lib/one" broken
 like 'a file that is none' "1 *config.json: no JSON: line 1: neither an object nor an array*it wants a login*" "$rc $err"
+good=$(printf '%s' 'me:s3:cret@x' | openssl base64) bad=$(printf '%s' 'me:no' | openssl base64)
+# file KEY AUTH... : a file of logins
+file() {
+	printf '{"auths":{' >"$T/logins"
+	for word; do
+		case $word in
+		*=|good|bad) eval "printf '{\"auth\":\"%s\"}' \"\$$word\"" >>"$T/logins" ;;
+		*)	[ "$(tail -c 1 "$T/logins")" = '{' ] || printf ',' >>"$T/logins"
+			printf '"%s":' "$word" >>"$T/logins" ;;
+		esac
+	done
+	printf '}%s}' "${more:-}" >>"$T/logins"
+	mv "$T/logins" "$T/root/root/.docker/config.json"
+}
+while IFS='|' read -r what keys; do
+	# shellcheck disable=SC2086 # words
+	file $keys
+	pull --force "$locked/lib/one" filed
+	is "logins: $what" 0 "$rc" || note "$err"
+done <<END
+of a registry and of what is below it the nearest is taken|$locked bad $locked/lib bad $locked/lib/one good
+wherever it stands|$locked/lib/one good $locked/lib bad $locked bad
+what only begins like it is another|$locked good $locked/li bad $locked/lib/on bad $locked/lib/one/more bad
+as docker had them|http://127.0.0.1:50010/v1/ bad http://$locked/v1/ good
+END
+echo '{"auths":["x"],"credHelpers":["x"]}' >"$T/root/root/.docker/config.json"
+pull "$locked/lib/one" refused
+like 'logins: lists where names should be' '1 *it wants a login*' "$rc $err"
+file $locked good $locked/lib bad
+pull "$locked/lib/one" refused
+is 'one for it is not taken in place of a nearer one' '1 the name or the password is wrong' "$rc ${err##*: }"
+echo '{"auths":{"'$locked'":{"auth":"'"$bad"'","identitytoken":"x"}}}' >"$T/root/root/.docker/config.json"
+pull "$locked/lib/one" refused
+like 'a token that stands for a login' "1 *it wants a login: * $T/root/root/.docker/config.json has a token of identity for it, which is not taken" "$rc $err"
+more=',"credHelpers":{"elsewhere.lan":"x"}' file $locked/other good
+pull "$locked/lib/one" refused
+like 'a helper for another registry is nobody' '1 *or log in by podman, skopeo or docker' "$rc $err"
+more=',"credHelpers":{"'$locked'":"x"}' file
+pull "$locked/lib/one" refused
+like 'one that is for this' "1 *it wants a login: * $T/root/root/.docker/config.json leaves it to a helper, which is not called" "$rc $err"
 echo '{"auths":{"'$locked'":{}},"credsStore":"desktop"}' >"$T/root/root/.docker/config.json"
 pull "$locked/lib/one" helped
 like 'one that leaves logins to others' "1 *it wants a login: * $T/root/root/.docker/config.json leaves it to a helper, which is not called" "$rc $err"
@@ -212,25 +266,30 @@ head=$(printf '{"typ":"JWT","alg":"RS256","x5c":["%s"]}' "$(sed '/-----/d' "$T/c
 claims=$(printf '{"iss":"us","sub":"me","aud":"reg","exp":4000000000,"nbf":1,"iat":1,"jti":"1","access":[{"type":"repository","name":"lib/one","actions":["pull"]},{"type":"repository","name":"library/redis","actions":["pull"]}]}' | base64url)
 token=$head.$claims.$(printf '%s.%s' "$head" "$claims" | openssl dgst -sha256 -sign "$T/key.pem" -binary | base64url)
 
-# a server of answers that are files, by what is asked for: FILE.auth, if there is one, for who has a login; FILE.again
+# a server of answers that are files, by what is asked for: FILE.auth, if there is one, for who has a login; FILE.range for
+# who wants a part; FILE.again
 # is repeated without end, FILE.then is done behind it. Its log: what was asked, and the lines of its head that may hold a secret
 cat >"$T/answer" <<'END'
 #!/bin/sh
 cr=$(printf '\r')
 IFS=' ' read -r method path version
-log="$method $path" auth=''
+log="$method $path" auth='' range=''
 exec 2>/dev/null
 while IFS= read -r line && [ "$line" != "$cr" ]; do
 	case $line in
 	[Aa]uthorization:*)
 		[ "$(cat "$1/expired")" = "${line%"$cr"}" ] || auth=.auth
 		log="$log|${line%"$cr"}" ;;
-	[RrCc]ange:*|[Cc]ookie:*)	log="$log|${line%"$cr"}" ;;
+	[Rr]ange:*)
+		range=.range
+		log="$log|${line%"$cr"}" ;;
+	[Cc]ookie:*)	log="$log|${line%"$cr"}" ;;
 	esac
 done
 echo "$log" >>"$1.log"
 file=$1${path%%\?*}
 [ ! -e "$file$auth" ] || file=$file$auth
+[ ! -e "$file$range" ] || file=$file$range
 if [ -f "$file" ]; then
 	cat "$file"
 	if [ -e "$file.again" ]; then
@@ -401,6 +460,8 @@ no end of quotes|WWW-Authenticate: Bearer realm="http://$odd/t,service="x|*
 commas|WWW-Authenticate: ,,=,=x,Bearer,=,realm=http://$odd/none|http://$odd/none: the server says 404*
 another first|WWW-Authenticate: Basic realm="a, Bearer realm=\"x\"", Bearer realm="http://$odd/none"|http://$odd/none: the server says 404*
 END
+answer $v2/manifests/latest 401 'WWW-Authenticate: Basic realm="Bearer"' "WWW-Authenticate: Bearer scope=\"a,b\",realm=\"http://$odd/none\"" </dev/null
+bad '401: in several lines' "$odd/x:latest: http://$odd/none: the server says 404*" "me:p4ss@$odd/x"
 want "WWW-Authenticate: Bearer realm=\"http://$cdn/t\""
 bad 'the password for another server, by http' "it leads to another server for a token, by http, which nobody protects: http://$cdn/t" "me:p4ss@$odd/x"
 want "WWW-Authenticate: Bearer realm=\"http://$odd/t\",scope=\"a b&c=d\""
@@ -444,6 +505,13 @@ is 'a server of tokens that leads elsewhere' "0 GET /t" "$rc $(head -n 1 "$T/cdn
 unlike 'where no password goes' '*Authorization*' "$(said cdn)"
 rm "$T/$v2/manifests/latest.auth"
 back
+answer odd/v2/x/there 200 <"$T/layer.tar.gz"
+for to in /v2/x/there ../there "//$cdn/layer" "HTTP://$cdn/layer#x"; do
+	answer "$v2/blobs/$layer" 307 "Location: $to" </dev/null
+	pull --copy --force $odd/x led
+	is "a layer that is at $to" 0 "$rc" || note "$err"
+done
+: >"$T/cdn.log"
 answer "$v2/blobs/$layer" 307 "Location: http://$cdn/locked?sig=x" </dev/null
 answer cdn/locked 401 'WWW-Authenticate: Basic realm="x"' </dev/null
 bad 'another server that wants a login' "*it leads to http://$cdn/locked, which wants a login" "me:p4ss@$odd/x"
@@ -479,6 +547,21 @@ bad 'one that is not there' "*the server says 404*"
 answer "$v2/blobs/$config" 200 <"$T/layer.tar.gz"
 bad 'a configuration that is none' '*'
 answer "$v2/blobs/$config" 200 <"$T/config"
+
+# a layer that may be had elsewhere, too, is asked for here
+sed 's,"layers":\[{,&"urls":["http://'$cdn'/x"]\,,; s/layer.v1.tar/layer.nondistributable.v1.tar/' "$T/manifest" | other "$type"
+answer "$v2/blobs/$layer" 200 <"$T/layer.tar.gz"
+: >"$T/cdn.log"
+pull --copy $odd/x foreign
+is 'a layer that names other servers' '0 ' "$rc $(said cdn)" || note "$err"
+# what buildx says of how it was made has the platform unknown/unknown, and is a manifest of its own
+sed 's,"manifests":\[,&{"mediaType":"'$oci'.manifest.v1+json"\,"digest":"sha256:'"$(printf %064d 1)"'"\,"size":9\,"annotations":{"vnd.docker.reference.type":"attestation-manifest"}\,"platform":{"os":"unknown"\,"architecture":"unknown"}}\,,' \
+	"$T/index" >"$T/index.attested"
+other "Content-Type: $oci.index.v1+json" <"$T/index.attested"
+answer "$v2/manifests/sha256:$(sum <"$T/manifest")" 200 "$type" <"$T/manifest"
+pull --copy $odd/x attested
+is 'an index that says how it was made, too' 0 "$rc" || note "$err"
+back
 
 # of two layers the second comes later
 mkdir "$T/more" "$T/parts"
@@ -529,6 +612,86 @@ is 'to go on where it was' "Range: bytes=$half-|Authorization: Bearer new" "$(ta
 rm -f "$T/$v2/"*/*.auth
 back
 
+# a part that the server has no more, or that was all there is: it comes anew
+for how in lost over; do
+	case $how in
+	lost)	head -c $half "$T/layer.tar.gz" | answer "$v2/blobs/$layer" 200 'ETag: "x"' "Content-Length: $(wc -c <"$T/layer.tar.gz")" ;;
+	over)	{ printf '%x\r\n' "$(wc -c <"$T/layer.tar.gz")"; cat "$T/layer.tar.gz"; printf '\r\n'; } |
+			answer "$v2/blobs/$layer" 200 'ETag: "x"' 'Transfer-Encoding: chunked' ;;
+	esac
+	answer "$v2/blobs/$layer.range" 416 'Content-Range: bytes */9' </dev/null
+	answer odd/full 200 'ETag: "x"' <"$T/layer.tar.gz"
+	echo 'mv $1/full $file; rm $file.then' >"$T/$v2/blobs/$layer.then"
+	: >"$T/odd.log"
+	pull --copy $odd/x "part-$how"
+	is "a part that is not to be had ($how)" 0 "$rc" || note "$err"
+	ok 'it is whole' same "part-$how"
+	is 'it was asked for, and then all of it' '3 1' "$(grep -c "$layer" "$T/odd.log") $(grep -c "$layer.*Range" "$T/odd.log")"
+done
+# and there is less of it now
+head -c $half "$T/layer.tar.gz" | answer "$v2/blobs/$layer" 200 "Content-Length: $(wc -c <"$T/layer.tar.gz")"
+head -c 9 "$T/layer.tar.gz" | answer odd/full 200
+echo 'mv $1/full $file; rm $file.then' >"$T/$v2/blobs/$layer.then"
+bad 'a part that is not to be had of what is shorter now' "*: it has less of it than came before"
+rm -f "$T/$v2/blobs/$layer.range"
+answer "$v2/blobs/$layer" 200 <"$T/layer.tar.gz"
+
+# those that are busy, and say until when
+date='Date: Sun, 06 Nov 1994 08:49:37 GMT'
+# busy FILE STATUS HEADER... : once; then it is what it was
+busy() {
+	cp "$T/$1" "$T/odd/then"
+	answer "$@" </dev/null
+	echo 'mv $1/then $file; rm $file.then' >"$T/$1.then"
+}
+while IFS='|' read -r what file status seconds headers; do
+	eval "busy odd/$file $status $headers"
+	pull --copy --force $odd/x busy
+	is "busy: $what" "0 http://$odd/$file says $status: it is asked again in $seconds seconds." \
+		"$rc $(echo "$err" | grep 'asked again')" || note "$err"
+done <<END
+a manifest, for a second|v2/x/manifests/latest|429|1|'Retry-After: 1'
+a configuration, until a time by its clock|v2/x/blobs/$config|503|2|"$date" 'Retry-After: Sun, 06 Nov 1994 08:49:39 GMT'
+a layer, which does not say so|v2/x/blobs/$layer|429|1|
+until what is past|v2/x/blobs/$layer|503|1|"$date" 'Retry-After: Sun, 06 Nov 1994 08:49:36 GMT'
+what is no time|v2/x/blobs/$layer|503|1|'Retry-After: soon'
+END
+want "WWW-Authenticate: Bearer realm=\"http://$odd/t\""
+answer $v2/manifests/latest.auth 200 "$type" <"$T/manifest"
+printf '{"token":"t0p"}' | answer odd/t 200
+busy odd/t 429 'Retry-After: 1'
+pull --copy --force $odd/x busy
+is 'busy: a server of tokens' "0 http://$odd/t says 429: it is asked again in 1 seconds." "$rc $(echo "$err" | grep 'asked again')" || note "$err"
+rm "$T/$v2/manifests/latest.auth"
+back
+answer "$v2/blobs/$layer" 307 "Location: http://$cdn/locked?sig=x" </dev/null
+answer cdn/locked 401 "WWW-Authenticate: Bearer realm=\"http://$cdn/t\"" </dev/null
+rm "$T/cdn/locked.auth"
+cp "$T/cdn/layer" "$T/cdn/then"
+answer cdn/locked.auth 429 'Retry-After: 1' </dev/null
+echo 'mv $1/then $file; rm $file.then' >"$T/cdn/locked.auth.then"
+pull --copy --force $odd/x busy
+is 'busy: where a redirect leads, which may be a secret' "0 http://$cdn/locked says 429: it is asked again in 1 seconds." \
+	"$rc $(echo "$err" | grep 'asked again')" || note "$err"
+: >"$T/cdn.log"
+answer "$v2/blobs/$layer" 200 <"$T/layer.tar.gz"
+printf '{"errors":[{"message":"too many"}]}' | answer $v2/manifests/latest 429 'Retry-After: 86400'
+bad 'busy: for longer than anybody waits' 'the server says 429: too many; it wants to be asked again in 86400 seconds'
+answer $v2/manifests/latest 503 'Retry-After: 1' </dev/null
+: >"$T/odd.log"
+bad 'busy: without end' 'the server says 503; it wants to be asked again in 1 seconds'
+is 'is asked a few times' 5 "$(wc -l <"$T/odd.log")"
+answer $v2/manifests/latest 503 'Retry-After: 290' </dev/null
+for how in TERM KILL; do
+	"$NL" pull-oci $odd/x "busy$how" 2>"$T/busy.$how" &
+	waiting=$!
+	wait_for grep -q 'asked again in 290 seconds' "$T/busy.$how"
+	kill -$how $waiting
+	wait $waiting 2>/dev/null
+done
+is 'a signal ends that, too' "nspawn-lite: $odd/x:latest: stopped by a signal; nothing of it stays" "$(tail -n 1 "$T/busy.TERM")"
+back
+
 # one that waits: others see it, without its password, and can end it
 answer "$v2/blobs/$layer" 307 "Location: http://127.0.0.1:$(cat "$T/port")/late/0/layer" </dev/null
 mkdir "$T/late"
@@ -566,6 +729,18 @@ if [ -f "$build/flags" ]; then
 	run timeout 60 "$T/mirrored" pull-oci me:p4ss@reg.lan/x mirrored
 	is 'what a mirror lacks is asked for at the next' "1 $layer" "$rc $(asked 5000 | sed -n 's,.*x/blobs/\([^ ]*\) 404.*,\1,p')" || note "$err"
 	unlike 'which alone has the password' '*Authorization*' "$(said cdn)"
+	answer cdn/v2/some/where/x/manifests/latest 429 'Retry-After: 200' </dev/null
+	rm -rf "$store"
+	run timeout 60 "$T/mirrored" pull-oci reg.lan/x mirrored
+	like 'one that is busy is not waited for where another is left' '1 *it wants to be asked again in 200 seconds; the next is asked*404*' "$rc $err"
+	answer cdn/v2/some/where/x/manifests/latest 401 'WWW-Authenticate: Basic realm="x"' </dev/null
+	answer cdn/v2/some/where/x/manifests/latest.auth 404 </dev/null
+	printf '{"auths":{"reg.lan/x":{"auth":"YTph"},"%s/some/where":{"auth":"YTpi"},"%s/some":{"auth":"YTpj"}}}' $cdn $cdn >"$T/root/root/.docker/config.json"
+	: >"$T/cdn.log"
+	run timeout 60 "$T/mirrored" pull-oci reg.lan/x mirrored
+	is 'the login of a mirror is the nearest for where it has the image' 'Authorization: Basic YTpi' \
+		"$(said cdn | sed -n 's/.*|//p')" || note "$err"
+	rm "$T/root/root/.docker/config.json"
 	# a mirror with other bytes: of nothing, of the configuration, of the layer, of the manifest
 	curl -s -H "Accept: $oci.manifest.v1+json" http://127.0.0.1:5000/v2/lib/one/manifests/latest >"$T/m"
 	one=http://127.0.0.1:5000/v2/lib/one/blobs

@@ -59,6 +59,55 @@ nl start one  # what the first one makes stays: folders, and what is known of th
 end one
 nl enable -q one && nl disable -q one
 
+# ---- how many processes it may have ------------------------------------------------------------
+
+# tasks NAME : what the host has for it, where it can count them
+tasks() { sed -n 's/^CGROUP=[^/]*//p' "$state/$1" | while read -r g; do cat "$g/pids.max" 2>/dev/null; done; }
+# shellcheck disable=SC2317 # called by wait_for
+leads_anew() { runs one && [ "$(value one LEADER)" -gt 0 ] && [ "$(value one LEADER)" != "$1" ]; }
+leftovers_before
+run nl start one
+if [ "$(tasks one)" ]; then
+	is 'a machine of start may have as many processes as one of the original' '0||16384' "$rc|$err|$(tasks one)"
+	end one
+	nl start one && nl set-property one TasksMax=78
+	is 'until it is told another number' 78 "$(tasks one)"
+	end one
+	# what start executes when a row of config.h has that word
+	NSPAWN_LITE_BOUNDED=1 "$NL" -q -D "$store/one" -M one --property=TasksMax=77 sleep 1000 &
+	wait_for runs one
+	is 'or one that its row has' 77 "$(tasks one)"
+	end one
+	"$NL" start -q --foreground one 2>"$T/err" &
+	wait_for runs one
+	is 'so one whose supervisor is ours' 16384 "$(tasks one)"
+	was=$(value one LEADER)
+	nl exec one reboot -f 2>"$T/err"
+	wait_for leads_anew "$was"
+	is 'and in its next life' 16384 "$(tasks one)"
+	end one
+	"$NL" -q -D "$store/one" -M one sleep 1000 &
+	wait_for runs one
+	is 'one that somebody runs has no such limit' '' "$(tasks one | grep 16384)"
+	end one
+	wait
+	pids=$(awk '$3 == "cgroup" && $4 ~ /(^|,)pids(,|$)/ { print $2; exit }' /proc/mounts)
+	if [ "$pids" ]; then
+		run env NSPAWN_LITE_DENY=private timeout 60 unshare -m sh -c 'mount --make-rprivate / && umount "$1" && "$2" start one' - "$pids" "$NL"
+		is 'where nothing counts them it starts all the same, and nothing is said' '0||' "$rc|$err$(nl logs one | grep -i -e pids -e tasks)|$(tasks one)"
+		end one
+		run timeout 60 unshare -m sh -c 'mount --make-rprivate / && mount -o remount,bind,ro "$1" && "$2" start one' - "$pids" "$NL"
+		is 'and where no group can be made' '0' "$rc" || note "$err"
+		ok 'it runs' runs one
+		like 'which is said in one line' '*make control group*pids*going on*' "$err$(nl logs one)"
+		end one
+	fi
+else
+	skip 'a machine of start has a limit of processes' 'nothing here counts them'
+	end one
+fi
+leftovers_after 'nothing of these stays'
+
 # ---- what it becomes -------------------------------------------------------------------------
 
 leftovers_before

@@ -60,8 +60,8 @@ is 'a format that is none is named' '1 nspawn-lite: --format=yaml: not one of: t
 run oci --rootless auto --systemd-cgroup=false --criu /bin/criu list -q
 is 'what others have besides is taken' '0 ' "$rc $err$out"
 for c in checkpoint restore; do
-	run oci $c x
-	like "$c is refused by its name" "1 nspawn-lite: $c: *" "$rc $err"
+	run oci $c --image-path=/x --leave-running x
+	like "$c is refused by its name" "1 nspawn-lite: $c: no process *" "$rc $err"
 	run oci $c --help
 	like "who asks for help, to know whether there is $c, hears that" "1 nspawn-lite: $c: *" "$rc $err"
 done
@@ -292,6 +292,9 @@ bundle sh -c 'head -c 1 <&3; ls /proc/self/fd | wc -l'
 is 'fds are handed in' '{5' "$(oci run --preserve-fds=1 -b "$b" x)"
 listening() { (LISTEN_FDS=1 LISTEN_PID=$(exec sh -c 'echo $PPID') && export LISTEN_FDS LISTEN_PID && exec "$T/bin/crun" run -b "$b" x); }
 is 'and those of LISTEN_FDS, if they are for us' '1 open' "$(bundle sh -c '[ -e /proc/$$/fd/3 ] && echo $LISTEN_FDS open' && listening)"
+is 'so too in exec' 'it has them' \
+	"$(listening() { (LISTEN_FDS=1 LISTEN_PID=$(exec sh -c 'echo $PPID') && export LISTEN_FDS LISTEN_PID && exec "$T/bin/crun" exec x sh -c '[ $LISTEN_PID = $$ ] && echo it has them'); }
+	bundle sleep 1000; oci run -d -b "$b" x </dev/null; listening; oci delete -f x)"
 is 'not those for another' 4 "$(bundle sh -c 'ls /proc/self/fd | wc -l' && LISTEN_FDS=1 LISTEN_PID=1 oci run -b "$b" x)"
 is 'or not' 4 "$(bundle sh -c 'ls /proc/self/fd | wc -l' && oci run -b "$b" x)"
 exec 3<&-

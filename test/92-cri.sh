@@ -246,6 +246,12 @@ if [ -c /dev/loop-control ]; then
 else
 	skip 'a device, to read' 'no /dev/loop-control'
 fi
+if [ -c /dev/net/tun ]; then
+	once mounts.0.container_path=/dev/net/tun mounts.0.host_path=/dev/net/tun ': <>/dev/net/tun && echo opened'
+	is 'that of tunnels, which is only mounted' opened "$out"
+else
+	skip 'that of tunnels, which is only mounted' 'no /dev/net/tun'
+fi
 
 # ---- limits ---------------------------------------------------------------------------------
 

@@ -57,14 +57,16 @@ is "without control groups of its own it does not get those of the host to write
 	"$(oci --cgroup-manager=disabled run --bundle "$B" "ho$$-none" 2>&1)"
 
 # What of the host lies open, or is shown, could be given another mode there
-config . 'stat -Lc "%d:%i %t:%T" /proc/keys /proc/self/fd/0; exec sleep 100'
-oci run -d --bundle "$B" "ho$$-null" </dev/null >"$T/nulls"
-two() { [ "$(wc -l <"$T/nulls")" -ge 2 ]; }
-wait_for two
-oci exec "ho$$-null" stat -Lc '%d:%i %t:%T' /proc/self/fd/0 </dev/null >>"$T/nulls"
-is "what hides something, and what is read, is a /dev/null" "1:3 1:3 1:3" "$(cut -d ' ' -f 2 "$T/nulls" | xargs)"
-unlike "but not that of the host" "*$(stat -c %d:%i /dev/null) *" "$(cat "$T/nulls")"
-oci delete -f "ho$$-null"
+for way in '' fsopen; do
+	config . 'stat -Lc "%d:%i %t:%T" /proc/keys /proc/self/fd/0; exec sleep 100'
+	NSPAWN_LITE_DENY=$way oci run -d --bundle "$B" "ho$$-null" </dev/null >"$T/nulls"
+	two() { [ "$(wc -l <"$T/nulls")" -ge 2 ]; }
+	wait_for two
+	NSPAWN_LITE_DENY=$way oci exec "ho$$-null" stat -Lc '%d:%i %t:%T' /proc/self/fd/0 </dev/null >>"$T/nulls"
+	is "what hides something, and what is read, is a /dev/null (without: ${way:-nothing})" "1:3 1:3 1:3" "$(cut -d ' ' -f 2 "$T/nulls" | xargs)"
+	unlike "but not that of the host (without: ${way:-nothing})" "*$(stat -c %d:%i /dev/null) *" "$(cat "$T/nulls")"
+	oci delete -f "ho$$-null"
+done
 
 # Mounts of the host that others hear of
 users='.linux.namespaces += [{type:"user"}] | .linux.uidMappings = [{containerID:0,hostID:100000,size:65536}] | .linux.gidMappings = .linux.uidMappings'
@@ -143,6 +145,85 @@ for held in held held.2; do
 	[ -s "$T/rc" ] || kill -9 "$(cat "$T/comes")"
 done
 oci delete -f "ho$$-hold"
+
+# The same in a pod: who is built sees the host until it is done. He looks for rights of who has no filter, and for the host's root
+: >"$T/host"
+config '.process.capabilities[] = ["CAP_SYS_PTRACE"]' 'cd /tmp; rm -f ready; while :; do
+	for p in /proc/[0-9]*; do [ "$p" = "/proc/$$" ] || { [ -e "$p/root'"$T"'/host" ] && echo host; awk "/^CapPrm/ { c = \$2 } /^Seccomp:/ && ! \$2 { print c }" "$p/status"; }
+	done; : >ready; done >seen 2>/dev/null'
+oci run -d --bundle "$B" --pid-file "$T/pid" "ho$$-pod" </dev/null
+wait_for test -e "$rootfs/tmp/ready"
+pod='(.linux.namespaces[] | select(.type == "pid")).path = "/proc/'"$(cat "$T/pid")"'/ns/pid" | .process.capabilities[] = []'
+cat >"$T/pod.hook" <<END
+#!/bin/sh
+readlink /proc/self/ns/pid >$T/hooked
+END
+chmod 755 "$T/pod.hook"
+config "$pod"' | .hooks.createContainer = [{path:"'"$T"'/pod.hook"}] | (.mounts[] | select(.type == "proc")).options = ["nosuid", "noexec", "hidepid=2"]' \
+	'until grep -q "^0*$" /tmp/seen; do :; done; ls /proc/1/cmdline && grep " /proc " /proc/self/mountinfo | cut -d " " -f 6'
+look=''
+command -v strace >/dev/null && look="strace -f -qq -o $T/calls -e trace=capset,fsopen,pivot_root -e inject=capset,fsopen,pivot_root:delay_enter=300000"
+# shellcheck disable=SC2086 # words
+is "a container of a pod sees its processes, by a proc as it was asked for" '/proc/1/cmdline rw,nosuid,noexec,relatime' \
+	"$(timeout 60 $look "$NL" oci run --bundle "$B" "ho$$-in" 2>&1 </dev/null | xargs)"
+is "who may trace in there meets nobody who has more rights than those of the container, or sees the host" '0000000000000000 ' "$(sort -u "$rootfs/tmp/seen" | grep -v '^0*80000$' | xargs) "
+is "nor a hook" "$(readlink /proc/self/ns/pid)" "$(cat "$T/hooked")"
+config "$pod" 'exec sleep 1000'
+oci run -d --bundle "$B" --pid-file "$T/pid.in" "ho$$-in" </dev/null
+is "its pid is that of who is in" 'running sleep 1000 ' "$(oci state "ho$$-in" | jq -r .status) $(tr '\0' ' ' <"/proc/$(cat "$T/pid.in")/cmdline")"
+oci delete -f "ho$$-in"
+config "$pod"' | .linux.seccomp = {defaultAction:"SCMP_ACT_ALLOW",syscalls:[{names:["accept4"],action:"SCMP_ACT_ERRNO"}]}' true
+run oci run --bundle "$B" "ho$$-in"
+like "a filter that it could not be started with is said" '1:*filter of system calls*start*' "$rc:$err"
+config "$pod" 'echo done'
+NSPAWN_LITE_DENY=fsopen run oci run --bundle "$B" "ho$$-in"
+like "where that cannot be done it is refused, as there is one who may trace" '1:*CAP_SYS_PTRACE*' "$rc:$err"
+oci delete -f "ho$$-pod"
+config '.process.capabilities[] = []' 'sleep 1000'
+oci run -d --bundle "$B" --pid-file "$T/pid" "ho$$-pod" </dev/null
+config '(.linux.namespaces[] | select(.type == "pid")).path = "/proc/'"$(cat "$T/pid")"'/ns/pid"' 'echo done'
+is "and done all the same if there is none" '0:done' "$(NSPAWN_LITE_DENY=fsopen run oci run --bundle "$B" "ho$$-in"; echo "$rc:$out")"
+oci delete -f "ho$$-pod"
+
+# Somebody answers calls: of who makes a process in there, too
+if command -v python3 >/dev/null; then
+	cat >"$T/listen.py" <<'END'
+import array, fcntl, json, socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(9)
+for told in 'told', 'told.exec':
+	c, _ = s.accept()
+	data, fds, _, _ = c.recvmsg(65536, 64)
+	open(sys.argv[1] + '.' + told, 'w').write(str(json.loads(data)['pid']))
+	listener = array.array('i', fds[0][2])[0]
+while True:
+	try:
+		call = bytearray(80)
+		fcntl.ioctl(listener, 0xc0502100, call)
+		fcntl.ioctl(listener, 0xc0182101, call[:8] + struct.pack('<qiI', 0, 0, 1))
+	except OSError:
+		break
+END
+	for calls in '"mkdir"' '"clone", "clone3", "setsid", "mkdir"'; do
+		rm -f "$T/s" "$T/s.told"* "$rootfs/tmp/ready"
+		python3 "$T/listen.py" "$T/s" 2>"$T/listen.err" &
+		listen=$!
+		wait_for test -e "$T/s"
+		config '.process.capabilities[] = ["CAP_SYS_PTRACE"] | .linux.seccomp = {defaultAction:"SCMP_ACT_ALLOW",listenerPath:"'"$T"'/s",syscalls:[{names:["mkdir"],action:"SCMP_ACT_NOTIFY"}]}' \
+			'cd /tmp; while :; do for p in /proc/[0-9]*; do grep -E "^(CapPrm|Seccomp:)" "$p/status"; done; : >ready; done >seen 2>/dev/null'
+		oci run -d --bundle "$B" "ho$$-told" </dev/null
+		jq '.linux.seccomp.syscalls[0].names = ['"$calls"']' "$B/config.json" >"$T/config"
+		cat "$T/config" >"$B/config.json"
+		wait_for test -e "$rootfs/tmp/ready"
+		ok "exec where somebody is told of $calls" timeout 60 ${look:+strace -f -qq -o /dev/null -e trace=capset,seccomp -e inject=capset,seccomp:delay_enter=300000} \
+			"$NL" oci exec --pid-file "$T/pid" "ho$$-told" true
+		is "meets nobody before it has its rights and its filter: $calls" '0000000000080000 2' "$(sed 's/.*[[:space:]]//' "$rootfs/tmp/seen" | sort -u | xargs)"
+		[ "$calls" != '"mkdir"' ] || is "whom is to be answered is told" "$(cat "$T/pid")" "$(cat "$T/s.told.exec")"
+		oci delete -f "ho$$-told"
+		wait $listen
+	done
+fi
 
 # Who does not want to end
 if [ -e /sys/fs/cgroup/freezer ]; then

@@ -45,7 +45,7 @@ values() {
 	done
 }
 
-# of our default, nodes 0:0 stand for what an overlay has taken away; terminals are not to be made
+# of our default, nodes 0:0 stand for what an overlay has taken away; terminals are not to be made; tun is as with runc
 devices() {
 	grep ' [abc] [0-9*]*:' "$1" | grep -v ' 0:0 \| 5:1 \| 136:\| 10:200 ' | sort -u
 }

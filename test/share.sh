@@ -194,6 +194,13 @@ is 'devices are not let through later' 1 $?
 is 'a machine that does not run: one sentence' '1 1 1' "$? $(wc -l <"$dir/err" | tr -d ' ') $(grep -c 'not running' "$dir/err")"
 
 stop
+# as the verb start executes us
+NSPAWN_LITE_BOUNDED=1
+export NSPAWN_LITE_BOUNDED
+start 'sleep 1000'
+unset NSPAWN_LITE_BOUNDED
+is 'what start begins has a limit of processes' 'pids.max 16384 ' "$(what pids pids.max pids.max) $(cat "$dir/err")"
+stop
 options=--share-pid=yes
 start 'sleep 1000 & sleep 1000'
 "$nl" set-property m TasksMax=30 2>"$dir/err"

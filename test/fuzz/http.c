@@ -58,6 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			;
 		if (n < 0 && !f.why)
 			abort();
+		fetch_again(&f);
 	} else if (!f.why) {
 		abort();
 	}
