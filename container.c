@@ -363,7 +363,7 @@ reopen(const struct birth *b, const char *dest, int before, const struct stat *i
 static int
 bind_at(const struct birth *b, int tree, const char *source, int target, const char *dest, bool rec)
 {
-	struct stat st;
+	struct stat st, there;
 
 	if (tree < 0)
 		tree = sys_open_tree(AT_FDCWD, source, CLONE_TREE | (rec ? RECURSIVE : 0) | O_CLOEXEC);
@@ -371,6 +371,10 @@ bind_at(const struct birth *b, int tree, const char *source, int target, const c
 	    : (errno == ENOSYS || errno == EPERM)
 	      && mount_at(target, source, NULL, MS_BIND | (rec ? MS_REC : 0), NULL) == 0)
 		return tree >= 0 ? tree : stat(source, &st) < 0 ? -1 : reopen(b, dest, target, &st);
+	/* which is EINVAL, as is much else. For these words Docker has advice */
+	if (errno == EINVAL && tree >= 0 && fstat(tree, &st) == 0 && fstat(target, &there) == 0
+	    && S_ISDIR(st.st_mode) != S_ISDIR(there.st_mode))
+		die("bind %s on %s: one of them is not a directory", source, dest);
 	die("bind %s on %s:", source, dest);
 }
 

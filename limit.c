@@ -390,7 +390,7 @@ text_of(const char *word, bool v1, char *const *list, bool look)
 			n = UINT64_MAX;
 		else if (parse_percent(value, 10000, &n))
 			n = all_tasks() / 100 * n / 100 + 1;
-		else if (!parse_size(value, &n) || n == 0)
+		else if (strchr(value, '.') || !parse_size(value, &n) || n == 0)
 			die("%s: not a number, a share like 10%%, or infinity", shown(word));
 		return fmt("%s %s\n", file, amount(n, false));
 	case PER_DEVICE:

@@ -370,9 +370,9 @@ parse_size(const char *s, uint64_t *out)
 {
 	static const char units[] = "KMGTPE";
 	const char *unit;
-	unsigned long long n;
+	uint64_t n, part = 0, whole = 1;
 	char *end;
-	int shift = 0;
+	int shift = 0, low;
 
 	if (streq(s, "infinity")) {
 		*out = UINT64_MAX;
@@ -384,6 +384,12 @@ parse_size(const char *s, uint64_t *out)
 	n = strtoull(s, &end, 10);
 	if (errno)
 		return false;
+	if (*end == '.')
+		for (end++; *end >= '0' && *end <= '9'; end++)
+			if (whole < 1000000000) {
+				part = part * 10 + (uint64_t)(*end - '0');
+				whole *= 10;
+			}
 	if (*end && (unit = strchr(units, *end)) != NULL) {
 		shift = 10 * (int)(unit - units + 1);
 		end++;
@@ -392,7 +398,8 @@ parse_size(const char *s, uint64_t *out)
 		end++;
 	if (*end || (shift && n > UINT64_MAX >> shift))
 		return false;
-	*out = (uint64_t)n << shift;
+	low = shift < 30 ? shift : 30;  /* or it would not fit */
+	*out = (n << shift) + (((part << low) / whole) << (shift - low));
 	return true;
 }
 

@@ -80,7 +80,7 @@ const char *behind(const char *word);  /* the next, where there is a 0 between t
 const char *after(const char *s, const char *prefix);  /* rest of s behind prefix, or NULL */
 int parse_bool(const char *s);  /* 1, 0, or -1 */
 bool parse_number(const char *s, long long min, long long max, long long *out);  /* decimal, all of s */
-bool parse_size(const char *s, uint64_t *out);  /* K M G T P E of 1024; "infinity" is UINT64_MAX */
+bool parse_size(const char *s, uint64_t *out);  /* 1.5G: K M G T P E of 1024; "infinity" is UINT64_MAX */
 int unescape(const char **s);  /* behind a backslash, as in C: the byte meant, s at the last of its signs; -1 if none */
 int word_index(const char *words, const char *s);  /* place of s in "a|b|c", or -1 */
 enum { NAME_LONGEST = 64 };

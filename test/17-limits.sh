@@ -60,6 +60,7 @@ done <<-'END'
 	=1
 	TasksMax=0
 	TasksMax=many
+	TasksMax=1.5
 	CPUQuota=20
 	CPUQuota=0%
 	CPUQuota=-5%
@@ -110,7 +111,7 @@ for word in a-.slice -a.slice a--b.slice -.slice .slice a/b; do
 done
 run "$NL" -q -D "$t" --slice=x-y tail -n 1 /proc/self/cgroup
 is '--slice=x-y is x-y.slice' '0 ' "$rc $err"
-for word in MemoryMax= MemoryMax=infinity TasksMax=10% CPUQuota= CPUWeight=idle Description=x Delegate=yes CPUAccounting=no 'DeviceAllow=char-* rwm'; do
+for word in MemoryMax= MemoryMax=infinity MemoryMax=1.5G TasksMax=10% CPUQuota= CPUWeight=idle Description=x Delegate=yes CPUAccounting=no 'DeviceAllow=char-* rwm'; do
 	run "$NL" plan -D / --property="$word"
 	is "--property=$word is taken" 0 "$rc"
 done

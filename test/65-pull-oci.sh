@@ -214,15 +214,15 @@ echo 'x' >"$T/root/root/.docker/config.json"
 pull "$locked/lib/one" broken
 like 'a file that is none' "1 *config.json: no JSON: line 1: neither an object nor an array*it wants a login*" "$rc $err"
 good=$(printf '%s' 'me:s3:cret@x' | openssl base64) bad=$(printf '%s' 'me:no' | openssl base64)
-# file KEY AUTH... : a file of logins
+# file [KEY good|bad]... : a file of logins, and $more
 file() {
 	printf '{"auths":{' >"$T/logins"
-	for word; do
-		case $word in
-		*=|good|bad) eval "printf '{\"auth\":\"%s\"}' \"\$$word\"" >>"$T/logins" ;;
-		*)	[ "$(tail -c 1 "$T/logins")" = '{' ] || printf ',' >>"$T/logins"
-			printf '"%s":' "$word" >>"$T/logins" ;;
-		esac
+	comma=''
+	while [ $# -gt 0 ]; do
+		case $2 in good) auth=$good ;; *) auth=$bad ;; esac
+		printf '%s"%s":{"auth":"%s"}' "$comma" "$1" "$auth" >>"$T/logins"
+		comma=,
+		shift 2
 	done
 	printf '}%s}' "${more:-}" >>"$T/logins"
 	mv "$T/logins" "$T/root/root/.docker/config.json"
@@ -247,10 +247,12 @@ is 'one for it is not taken in place of a nearer one' '1 the name or the passwor
 echo '{"auths":{"'$locked'":{"auth":"'"$bad"'","identitytoken":"x"}}}' >"$T/root/root/.docker/config.json"
 pull "$locked/lib/one" refused
 like 'a token that stands for a login' "1 *it wants a login: * $T/root/root/.docker/config.json has a token of identity for it, which is not taken" "$rc $err"
-more=',"credHelpers":{"elsewhere.lan":"x"}' file $locked/other good
+more=',"credHelpers":{"elsewhere.lan":"x"}'
+file $locked/other good
 pull "$locked/lib/one" refused
 like 'a helper for another registry is nobody' '1 *or log in by podman, skopeo or docker' "$rc $err"
-more=',"credHelpers":{"'$locked'":"x"}' file
+more=',"credHelpers":{"'$locked'":"x"}'
+file
 pull "$locked/lib/one" refused
 like 'one that is for this' "1 *it wants a login: * $T/root/root/.docker/config.json leaves it to a helper, which is not called" "$rc $err"
 echo '{"auths":{"'$locked'":{}},"credsStore":"desktop"}' >"$T/root/root/.docker/config.json"

@@ -142,6 +142,10 @@ is "nothing of it is written into the source" "deep file" "$(cd "$T2/src" && ech
 reset
 mounts=",{\"destination\":\"/new/src\",\"source\":\"$T2/nosuch\",\"options\":[\"bind\"]}"
 refused "a source that is not there" "$T2/nosuch"
+mounts=",{\"destination\":\"/etc\",\"source\":\"$T2/one\",\"options\":[\"bind\"]}"
+refused "a file where a directory is" "ot a directory"
+mounts=",{\"destination\":\"/etc/passwd\",\"source\":\"$T2/src\",\"options\":[\"bind\"]}"
+refused "a directory where a file is" "ot a directory"
 mounts=',{"destination":"/new/src","type":"nosuchfs","source":"x"}'
 refused "an unknown file system" "nosuchfs"
 readonly=true

@@ -100,7 +100,7 @@ want=''
 if ! with nft; then
 	want='*has no way out of its own network, and its ports are relayed: *'
 elif ! with sysctl; then
-	want='net/ipv4/conf/up0/forwarding is 0 and cannot be set (Read-only file system)*it reaches only the host'
+	want='net/ipv*/conf/*/* cannot be set (Read-only file system): *it reaches only the host'
 fi
 like 'with a link and a port it starts, and says what is missing' "$want" "$(said)"
 address=$(address one host0)

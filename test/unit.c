@@ -175,6 +175,11 @@ test_words(void)
 	   && !parse_number("99999999999999999999", 0, INT64_MAX, &n), "what is no number, or out of bounds");
 	ok(parse_size("1K", &size) && size == 1024, "a size in K");
 	ok(parse_size("15E", &size) && size == 15ULL << 60, "a size in E");
+	ok(parse_size("1.5G", &size) && size == 3ULL << 29 && parse_size("0.0009765625M", &size) && size == 1023
+	   && parse_size("15.999999999E", &size) && size >> 60 == 15 && size > 15ULL << 60, "parts of a size");
+	ok(parse_size("2.25K", &size) && size == 2304 && parse_size("1.9", &size) && size == 1 && parse_size("10.M", &size)
+	   && size == 10 << 20 && !parse_size(".5G", &size) && !parse_size("1.5.5G", &size) && !parse_size("1.-5G", &size),
+	   "as the original has them");
 	ok(parse_size("infinity", &size) && size == UINT64_MAX, "an infinite size");
 	ok(!parse_size("16E", &size) && !parse_size("-1", &size) && !parse_size("1KK", &size) && !parse_size("K", &size),
 	   "what is no size, or too large for one");
