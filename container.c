@@ -706,8 +706,8 @@ own_nulls(struct birth *b)
 		if (!is_null(i))
 			continue;
 		if (fs < 0 && (fs = sys_fsmount(sys_fsopen("tmpfs"), "mode=755", 2 | 8 /* MOUNT_ATTR_NOSUID, _NOEXEC */)) >= 0
-		    && mknodat(fs, "null", S_IFCHR, makedev(1, 3)) == 0)
-			fchmodat(fs, "null", 0666, 0);
+		    && (mknodat(fs, "null", S_IFCHR, makedev(1, 3)) < 0 || fchmodat(fs, "null", 0666, 0) < 0))
+			fs = drop(fs);
 		b->bare |= !take_null(i, fs, "null");
 	}
 	drop(fs);
