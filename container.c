@@ -655,7 +655,7 @@ mount_one(struct birth *b, const struct json *m, int tree, int *later)
 	 * much else; for these words Docker has advice
 	 */
 	if (fstat(target, &st) < 0 || ((api || !(o.flags & MS_REMOUNT)) && S_ISDIR(st.st_mode) != dir))
-		die("mount %s on %s: one of them is not a directory", o.bind ? source : type, dest);
+		die("mount %s on %s: one is not a directory", o.bind ? source : type, dest);
 	if (o.flags & MS_REMOUNT) {
 		if (mount_at(target, NULL, NULL, o.flags | (o.bind ? MS_BIND : 0), o.data) < 0)
 			die("remount %s:", dest);

@@ -777,8 +777,12 @@ begin(struct box *b)
 		if (n < 2)
 			continue;
 		text[n] = 0;
-		if (*text == NOTE_DEATH)
+		if (*text == NOTE_DEATH) {
+			/* dockerd asks at once to delete it, and is refused until its shim has heard of its end */
+			for (n = SETTLE_MS; n > 0 && kill(b->c.pid, 0) == 0; n -= STEP_MS)
+				poll(NULL, 0, STEP_MS);
 			die_with((unsigned char)text[1], "%s", text + 2);
+		}
 		warn("%s", text + 2);
 	} while (n > 0 || (n < 0 && errno == EINTR));
 	close(fd);
