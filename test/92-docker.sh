@@ -30,11 +30,6 @@ once bb no-such-program
 is 'a program that is not there' 127 "$rc"
 once bb /etc/passwd
 is 'a program that cannot be executed' 126 "$rc"
-printf '#!/no/such\n' >"$T/script"
-chmod 755 "$T/script"
-once -v "$T/script:/script:ro" bb /script
-none() { ! pgrep -f "containerd-shim.*$T/" >/dev/null; }
-ok 'a script whose shell is not there leaves nothing running' wait_for none
 like 'a terminal' '*/dev/pts/0*' "$("$PTY" -e 'wait done' -- docker -H "unix://$T/socket" run --rm -it --network none bb \
 	sh -c 'tty; echo done' 2>/dev/null)"
 once --read-only --tmpfs /t --cap-drop ALL --security-opt no-new-privileges bb \
