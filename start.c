@@ -71,7 +71,7 @@ start_begin(const struct plan *p, struct run *r)
 	long long n;
 
 	notified = getenv(NOTIFIED);
-	r->bounded = WITH_LIMITS && WITH_MACHINES && START_TASKS && (told || getenv(BOUNDED));
+	r->bounded = WITH_LIMITS && WITH_MACHINES && START_TASKS > 0 && (told || getenv(BOUNDED));
 	if (told) {
 		r->started = true;
 		waited_for = streq(told, "1");

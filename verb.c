@@ -110,7 +110,7 @@ verb_near(const char *dashes, const char *typed, const void *rows, size_t n, siz
 	size_t i, w, len, least = 3;
 
 	/* what is between the letters at both ends that are the same */
-	for (; *speaker && n--; row += size) {
+	for (; WITH_HELP && *speaker && n--; row += size) {
 		name = *(const char *const *)(const void *)row;
 		w = strcspn(typed, "=");
 		if (!name || *name < 'a' || w < 3)
@@ -311,7 +311,7 @@ verb_help_row(const char *left, const char *help)
 	print(1, strlen(left) > 34 ? "%s\n%34s" : "%-34s%s", left, "");
 	for (;; help += n + 1) {
 		n = (int)strlen(help);
-		while (n > 45)
+		while (WITH_HELP && n > 45)
 			while (help[--n] != ' ') ;
 		print(1, " %.*s\n", n, help);
 		if (!help[n])
