@@ -200,14 +200,14 @@ static bool
 load_from(struct box *b, int dir, const char *name)
 {
 	char *text = read_file(openat(dir, "state", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-	const char *start;
+	const char *start, *why;
 	long long pid = 0;
 
 	b->c = (struct container){ .state = dir, .console_socket = -1, .master = -1 };
 	b->name = xstrdup(name);
 	b->c.id = fmt("%.*s", (int)strcspn(name, "~"), name);
-	/* after a loss of power it may be empty: that is none */
-	b->state = text && *text ? spec_parse(text, fmt("%s/%s/state", said[A_ROOT], name)) : NULL;
+	/* after a loss of power it may be empty, or anything: that is none */
+	b->state = text ? json_parse(text, strlen(text), &why) : NULL;
 	if (!b->state)
 		return false;
 	json_number(b->state, "pid", 1, INT32_MAX, &pid);
@@ -343,6 +343,17 @@ forget(struct box *b)
 	remove_tree(root, gone, &where);
 	b->name = NULL;
 	return true;
+}
+
+/* what a loss of power has left of one, whose state says nothing, is none: it goes */
+static bool
+forget_ruin(const char *id)
+{
+	struct box b = { .c.state = open_box(id) };
+	bool gone = b.c.state >= 0 && !load_from(&b, b.c.state, id) && lock(b.c.state, 0) && forget(&b);
+
+	drop(b.c.state);
+	return gone;
 }
 
 /* of what is in the root, in no order; half: of what is being made or unmade */
@@ -533,7 +544,7 @@ make_directory(struct box *b, const char *id)
 	}
 	half = b;
 	undo(&life, unmake);
-	if (faccessat(root, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (faccessat(root, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && !forget_ruin(id))
 		die("%s: container with given ID already exists", id);
 }
 
@@ -994,7 +1005,7 @@ do_delete(char **words)
 	const char *now;
 
 	if (!load_made(&b, words[0])) {
-		if (said[A_FORCE])
+		if (forget_ruin(words[0]) || said[A_FORCE])
 			return 0;
 		die_missing(words[0]);
 	}

@@ -132,7 +132,14 @@ is 'it is in the list' one "$(oci list -q)"
 mkdir -p "$T/root/run/nspawn-lite-oci/empty"
 : >"$T/root/run/nspawn-lite-oci/empty/state"
 is 'a state without a word is none, and keeps nobody from others' one "$(oci list -q)"
-rm -r "$T/root/run/nspawn-lite-oci/empty"
+run oci delete empty
+is 'it can be deleted' '0 n' "$rc $([ -e "$T/root/run/nspawn-lite-oci/empty" ] && echo y || echo n)"
+mkdir -p "$T/root/run/nspawn-lite-oci/torn" "$T/root/run/nspawn-lite-oci/torn~"
+echo '{"id":"to' | tee "$T/root/run/nspawn-lite-oci/torn/state" >"$T/root/run/nspawn-lite-oci/torn~/state"
+is 'nor does half of a state' '1 nspawn-lite: torn: container does not exist one' "$(run oci state torn; echo "$rc $err") $(oci list -q)"
+ok 'another of its name can be created' oci create --bundle "$b" torn
+ok 'and deleted' oci delete --force torn
+is 'and nothing of it stays' '' "$(find "$T/root/run/nspawn-lite-oci" -name 'torn*')"
 like 'with its pid and bundle' "one *$pid *created *$b *root" "$(oci list | sed 1d)"
 is 'and in JSON' "$pid created" "$(oci list --format json | jq -r '.[0] | "\(.pid) \(.status)"')"
 is 'nowhere else' '' "$(oci --root "$T/other" list -q)"
