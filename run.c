@@ -21,6 +21,8 @@ run_path(const char *path)
 {
 	const char *above = getenv("NSPAWN_LITE_ROOT");
 
+	if (above && *above && *above != '/')
+		die("NSPAWN_LITE_ROOT=%s: it must be a whole path, from / on", above);
 	return above && *above ? fmt("%s%s", above, path) : xstrdup(path);
 }
 
