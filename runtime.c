@@ -1503,15 +1503,15 @@ do_help(char **words)
 		      "Commands:\n", verb_called);
 		for (i = 0; i < LEN(commands); i++) {
 			read_row(commands[i].row, &r);
-			print(1, "  %-32s %s\n", fmt("%.*s%s", (int)r.len, r.name, r.rest), r.help);
+			verb_help_row(fmt("  %.*s%s", (int)r.len, r.name, r.rest), r.help);
 		}
 	}
 	print(1, "\nOptions:\n");
 	for (i = 0; i < A_COUNT; i++) {
 		read_row(options[i], &r);
 		if (concerns(options[i]))
-			print(1, "  %s--%-28s %s\n", r.letter == '-' ? "   " : fmt("-%c ", r.letter),
-			      fmt("%.*s%s", (int)r.len, r.name, r.rest), r.help);
+			verb_help_row(fmt("  %s--%.*s%s", r.letter == '-' ? "   " : fmt("-%c ", r.letter), (int)r.len, r.name,
+			              r.rest), r.help);
 	}
 	return 0;
 }

@@ -45,6 +45,7 @@ $commands
 "
 	like "$c has a help of its own" "* $c *Options:*--help*" "$(oci "$c" --help)"
 done
+is 'each line of them has room on a serial console' '' "$(for c in '' $commands; do oci help $c; done | awk 'length > 80')"
 run oci --bogus list
 is 'an option that nobody knows is named' "1 nspawn-lite: unknown option --bogus; nspawn-lite-oci --help lists all" "$rc $err"
 run oci list --bundle=/
