@@ -943,9 +943,9 @@ become_root(struct birth *b)
 	moved = leave_host(b);
 	if (chdir("/") < 0)
 		die("enter the root:");
-	/* else who may mount takes it off, and sees what was there before */
+	/* else who may mount takes it off, and sees what was there before. By the proc that knows who we make by our numbers */
 	if (moved && statfs("/proc", &fs) == 0 && (uint32_t)fs.f_type == PROC)
-		root_lock_mounts();
+		root_lock_mounts(b->apart ? b->proc : AT_FDCWD);
 	if (word && mount(NULL, "/", NULL, PROPAGATION(word_index(BUNDLE_PROPAGATIONS, word) % 4), NULL) < 0)
 		die("set the propagation of the root:");
 	if (b->c->bundle.read_only && protect_at(-1) < 0)

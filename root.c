@@ -844,10 +844,10 @@ root_enter(const struct plan *p, struct run *r)
  * one, we enter it, and keep all our rights but that of taking the tree away.
  */
 void
-root_lock_mounts(void)
+root_lock_mounts(int proc)
 {
 	int ready[2], hold[2], fd;
-	char c, *path;
+	char c;
 	pid_t pid;
 
 	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(hold, O_CLOEXEC) < 0)
@@ -864,9 +864,8 @@ root_lock_mounts(void)
 	}
 	close(ready[1]);
 	close(hold[0]);
-	path = fmt("/proc/%d/ns/mnt", (int)pid);
 	if (read(ready[0], &c, 1) == 1 && c) {
-		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+		fd = openat(proc, fmt("%s%d/ns/mnt", proc < 0 ? "/proc/" : "", (int)pid), O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || setns(fd, CLONE_NEWNS) < 0)
 			die("enter the locked mounts:");
 		close(fd);
@@ -891,7 +890,7 @@ root_lock(const struct plan *p, struct run *r)
 	if (r->root_fixed && r->mirrored && place_read_only("/", 0) < 0)
 		die("make the root read-only:");
 	if (r->bare_root && !rescue(p))
-		root_lock_mounts();
+		root_lock_mounts(AT_FDCWD);
 }
 
 void

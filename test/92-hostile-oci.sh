@@ -168,6 +168,8 @@ is "a container of a pod sees its processes, by a proc as it was asked for" '/pr
 	"$(timeout 60 $look "$NL" oci run --bundle "$B" "ho$$-in" 2>&1 </dev/null | xargs)"
 is "who may trace in there meets nobody who has more rights than those of the container, or sees the host" '0000000000000000 ' "$(sort -u "$rootfs/tmp/seen" | grep -v '^0*80000$' | xargs) "
 is "nor a hook" "$(readlink /proc/self/ns/pid)" "$(cat "$T/hooked")"
+config "$pod"' | .process.capabilities[] = ["CAP_SYS_ADMIN"]' 'umount -l / 2>/tmp/err; ls /proc/1/cmdline'
+is "on an initramfs, too, and nobody takes the root away" /proc/1/cmdline "$(oci run --no-pivot --bundle "$B" "ho$$-in" 2>&1 </dev/null)"
 config "$pod" 'exec sleep 1000'
 oci run -d --bundle "$B" --pid-file "$T/pid.in" "ho$$-in" </dev/null
 is "its pid is that of who is in" 'running sleep 1000 ' "$(oci state "ho$$-in" | jq -r .status) $(tr '\0' ' ' <"/proc/$(cat "$T/pid.in")/cmdline")"
