@@ -39,7 +39,6 @@
 /* notes on the wire, besides those of die and warn */
 enum { NOTE_GO = 'g', NOTE_PID = 'p', NOTE_HOOKS = 'h', NOTE_READY = 'r', NOTE_LISTENER = 'l' };
 enum { PATIENCE_MS = 30000, SIZE_MS = 20, RANGES_MOST = 340, DATA_MOST = 4096 };
-enum { PROC = 0x9fa0 };  /* PROC_SUPER_MAGIC */
 
 /* what who is born has to know; copied with all our memory */
 struct birth {
@@ -935,7 +934,6 @@ static void
 become_root(struct birth *b)
 {
 	const char *word = json_string(b->of_linux, "rootfsPropagation");
-	struct statfs fs;
 	bool moved;
 
 	if (fchdir(b->root) < 0)
@@ -943,9 +941,11 @@ become_root(struct birth *b)
 	moved = leave_host(b);
 	if (chdir("/") < 0)
 		die("enter the root:");
-	/* else who may mount takes it off, and sees what was there before. By the proc that knows who we make by our numbers */
-	if (moved && statfs("/proc", &fs) == 0 && (uint32_t)fs.f_type == PROC)
-		root_lock_mounts(b->apart ? b->proc : AT_FDCWD);
+	/* else who may mount takes it off, and sees what was there before */
+	if (moved) {
+		(void)!fchdir(b->proc);
+		root_lock_mounts();
+	}
 	if (word && mount(NULL, "/", NULL, PROPAGATION(word_index(BUNDLE_PROPAGATIONS, word) % 4), NULL) < 0)
 		die("set the propagation of the root:");
 	if (b->c->bundle.read_only && protect_at(-1) < 0)
