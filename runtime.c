@@ -789,8 +789,8 @@ begin(struct box *b)
 			continue;
 		text[n] = 0;
 		if (*text == NOTE_DEATH) {
-			/* dockerd asks at once to delete it, and is refused until its shim has heard of its end */
-			for (n = SETTLE_MS; n > 0 && kill(b->c.pid, 0) == 0; n -= STEP_MS)
+			/* dockerd asks at once to delete it, and is refused until its shim has heard of its end. Of run we are the parent */
+			for (n = half ? 0 : SETTLE_MS; n > 0 && kill(b->c.pid, 0) == 0; n -= STEP_MS)
 				poll(NULL, 0, STEP_MS);
 			die_with((unsigned char)text[1], "%s", text + 2);
 		}
