@@ -39,7 +39,6 @@
 /* notes on the wire, besides those of die and warn */
 enum { NOTE_GO = 'g', NOTE_PID = 'p', NOTE_HOOKS = 'h', NOTE_READY = 'r', NOTE_LISTENER = 'l' };
 enum { PATIENCE_MS = 30000, SIZE_MS = 20, RANGES_MOST = 340, DATA_MOST = 4096 };
-enum { PROC = 0x9fa0 };  /* PROC_SUPER_MAGIC */
 
 /* what who is born has to know; copied with all our memory */
 struct birth {
@@ -935,7 +934,6 @@ static void
 become_root(struct birth *b)
 {
 	const char *word = json_string(b->of_linux, "rootfsPropagation");
-	struct statfs fs;
 	bool moved;
 
 	if (fchdir(b->root) < 0)
@@ -944,8 +942,10 @@ become_root(struct birth *b)
 	if (chdir("/") < 0)
 		die("enter the root:");
 	/* else who may mount takes it off, and sees what was there before */
-	if (moved && statfs("/proc", &fs) == 0 && (uint32_t)fs.f_type == PROC)
+	if (moved) {
+		(void)!fchdir(b->proc);
 		root_lock_mounts();
+	}
 	if (word && mount(NULL, "/", NULL, PROPAGATION(word_index(BUNDLE_PROPAGATIONS, word) % 4), NULL) < 0)
 		die("set the propagation of the root:");
 	if (b->c->bundle.read_only && protect_at(-1) < 0)
@@ -1815,21 +1815,27 @@ open_namespaces(struct birth *b)
 	b->users = b->flags & CLONE_NEWUSER || b->join[BUNDLE_USER] >= 0;
 }
 
-/* of those in a namespace of processes somebody may trace */
+/* of those in a namespace of processes somebody may trace whoever has our users: each thread by itself, and who hides it may */
 static bool
-has_tracer(int ns)
+has_tracer(int ns, const char *dir, bool threads)
 {
 	struct dirent *e;
 	struct stat its, st;
-	char text[4096], *at;
+	char text[4096], *path, *at;
 	bool found = false;
-	DIR *d = opendir("/proc");
+	DIR *d = opendir(dir);
 
 	while (d && !found && (e = readdir(d))) {
-		found = *e->d_name >= '1' && *e->d_name <= '9' && fstat(ns, &its) == 0
-		        && stat(fmt("/proc/%s/ns/pid", e->d_name), &st) == 0 && st.st_ino == its.st_ino
-		        && read_at(AT_FDCWD, fmt("/proc/%s/status", e->d_name), text, sizeof(text)) > 0
-		        && (at = strstr(text, "CapBnd:")) && strtoull(at + 7, NULL, 16) >> SYS_PTRACE & 1;
+		path = fmt("%s/%s", dir, e->d_name);
+		if (*e->d_name < '1' || *e->d_name > '9')
+			continue;
+		if (!threads)
+			found = has_tracer(ns, fmt("%s/task", path), true);
+		else
+			found = fstat(ns, &its) == 0 && stat(fmt("%s/ns/pid", path), &st) == 0 && st.st_ino == its.st_ino
+			        && !is_own(AT_FDCWD, fmt("%s/ns/user", path), "user")
+			        && read_at(AT_FDCWD, fmt("%s/status", path), text, sizeof(text)) > 0
+			        && (!(at = strstr(text, "\nCapBnd:")) || strtoull(at + 8, NULL, 16) >> SYS_PTRACE & 1);
 	}
 	if (d)
 		closedir(d);
@@ -1842,13 +1848,14 @@ is_apart(const struct birth *b)
 {
 	const int ns = b->join[BUNDLE_PID];
 
-	/* users of its own: the host's memory is closed to all that have the same */
-	if (ns < 0 || b->users || !is_own(ns, "", "pid"))
+	if (ns < 0 || !is_own(ns, "", "pid"))
 		return false;
-	if (sys_has("fsopen") && seccomp_calls(NULL) && sys_seccomp_knows(0x00050000))  /* SECCOMP_RET_ERRNO */
+	if (!b->users && sys_has("fsopen") && seccomp_calls(NULL) && sys_seccomp_knows(0x00050000))  /* SECCOMP_RET_ERRNO */
 		return true;
-	if (has_tracer(ns))
-		die("join namespace pid: somebody in there has CAP_SYS_PTRACE, and would take the host's rights (needs Linux 5.2)");
+	/* the host's memory is closed to all that have not the host's users */
+	if (has_tracer(ns, "/proc", false))
+		die("join namespace pid: somebody in there has CAP_SYS_PTRACE, and would take the host's rights "
+		    "(needs Linux 5.2, and no users of its own)");
 	return false;
 }
 

@@ -322,7 +322,8 @@ closing(const struct plan *p, struct run *r, const char **text)
 	int status, sig = WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0;
 	bool own = p->share_pid != YES;  /* then reboot(2) is told by a signal, see "behavior inside PID namespaces" there */
 
-	if (!r->ending && (r->again || (own && sig == SIGHUP))) {
+	/* in a rescue, who has mended a system says so out of habit, as the last thing */
+	if (!r->ending && (r->again || (own && sig == SIGHUP && !rescue(p)))) {
 		status = p->keep_unit ? REBOOT_STATUS : -1;
 		r->reason = "rebooting";
 		*text = fmt("Container %s is being rebooted.", r->name);

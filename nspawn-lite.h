@@ -784,7 +784,7 @@ enum { ROOT_NODES = 6, ROOT_LINKS = 6 };
 extern const struct root_node { const char *name; unsigned int major, minor; } root_nodes[ROOT_NODES + 1];
 extern const struct root_link { const char *name, *target; } root_links[ROOT_LINKS + 1];
 void root_move(const char *stage);                       /* there: all other mounts go, and "." at stage becomes / */
-void root_lock_mounts(void);                             /* and later, with /proc mounted: nobody inside unmounts that again */
+void root_lock_mounts(void);                             /* and later, in a proc that shows us: nobody inside unmounts that again */
 
 /* ---- userns.c: which ids of the host stand for those inside ----------------- */
 

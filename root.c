@@ -841,43 +841,38 @@ root_enter(const struct plan *p, struct run *r)
  * Below the moved tree lies the initramfs still: with CAP_SYS_ADMIN a root inside could unmount
  * "/" and enter its own mount namespace anew, and would stand there. A namespace that belongs to
  * another user namespace has its mounts locked together (mount_namespaces(7)): a helper makes
- * one, we enter it, and keep all our rights but that of taking the tree away.
+ * one, we enter it, and keep all our rights but that of taking the tree away. "." is a proc that it
+ * is seen in; that of the machine need not be.
  */
 void
 root_lock_mounts(void)
 {
-	int ready[2], hold[2], fd;
-	char c, *path;
+	int wire[2], fd;
+	char c = 0;
 	pid_t pid;
 
-	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(hold, O_CLOEXEC) < 0)
-		die("make a pipe:");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, wire) < 0)
+		die("make a wire:");
 	pid = fork();
 	if (pid < 0)
 		die("fork:");
 	if (pid == 0) {
-		close(hold[1]);
-		c = unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
-		if (write(ready[1], &c, 1) == 1)
-			(void)!read(hold[0], &c, 1);
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0)
+			sys_send(wire[1], &c, 1, open("self/ns/mnt", O_RDONLY | O_CLOEXEC));
 		_exit(0);
 	}
-	close(ready[1]);
-	close(hold[0]);
-	path = fmt("/proc/%d/ns/mnt", (int)pid);
-	if (read(ready[0], &c, 1) == 1 && c) {
-		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	close(wire[1]);
+	if (sys_recv(wire[0], &c, 1, &fd, NULL) == 1) {
 		if (fd < 0 || setns(fd, CLONE_NEWNS) < 0)
 			die("enter the locked mounts:");
 		close(fd);
-		if (chdir("/") < 0)
-			die("enter /:");
 	} else {
 		warn("the root is an initramfs and the kernel has no user namespaces (CONFIG_USER_NS, sysctl user.max_user_namespaces): "
 		     "root inside can reach it by unmounting /");
 	}
-	close(hold[1]);
-	close(ready[0]);
+	if (chdir("/") < 0)
+		die("enter /:");
+	close(wire[0]);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }
@@ -890,8 +885,10 @@ root_lock(const struct plan *p, struct run *r)
 	/* all mount points are made by now: what was asked for holds for the root that stands in, too */
 	if (r->root_fixed && r->mirrored && place_read_only("/", 0) < 0)
 		die("make the root read-only:");
-	if (r->bare_root && !rescue(p))
+	if (r->bare_root && !rescue(p)) {
+		(void)!chdir("/proc");
 		root_lock_mounts();
+	}
 }
 
 void

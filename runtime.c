@@ -789,8 +789,8 @@ begin(struct box *b)
 			continue;
 		text[n] = 0;
 		if (*text == NOTE_DEATH) {
-			/* dockerd asks at once to delete it, and is refused until its shim has heard of its end */
-			for (n = SETTLE_MS; n > 0 && kill(b->c.pid, 0) == 0; n -= STEP_MS)
+			/* dockerd asks at once to delete it, and is refused until its shim has heard of its end. Of run we are the parent */
+			for (n = half ? 0 : SETTLE_MS; n > 0 && kill(b->c.pid, 0) == 0; n -= STEP_MS)
 				poll(NULL, 0, STEP_MS);
 			die_with((unsigned char)text[1], "%s", text + 2);
 		}
@@ -1503,15 +1503,15 @@ do_help(char **words)
 		      "Commands:\n", verb_called);
 		for (i = 0; i < LEN(commands); i++) {
 			read_row(commands[i].row, &r);
-			print(1, "  %-32s %s\n", fmt("%.*s%s", (int)r.len, r.name, r.rest), r.help);
+			verb_help_row(fmt("  %.*s%s", (int)r.len, r.name, r.rest), r.help);
 		}
 	}
 	print(1, "\nOptions:\n");
 	for (i = 0; i < A_COUNT; i++) {
 		read_row(options[i], &r);
 		if (concerns(options[i]))
-			print(1, "  %s--%-28s %s\n", r.letter == '-' ? "   " : fmt("-%c ", r.letter),
-			      fmt("%.*s%s", (int)r.len, r.name, r.rest), r.help);
+			verb_help_row(fmt("  %s--%.*s%s", r.letter == '-' ? "   " : fmt("-%c ", r.letter), (int)r.len, r.name,
+			              r.rest), r.help);
 	}
 	return 0;
 }

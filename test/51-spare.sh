@@ -42,6 +42,7 @@ NL=$T/o/nspawn-lite
 export NL
 
 t=$(tree busybox guest) || skip_all 'no guest'
+chmod 777 "$t"  # who has users of its own says there that it is up
 state=$T/root/run/nspawn-lite
 shelf=$state/.spare
 mkdir -p "$T/root/etc"
@@ -126,7 +127,7 @@ begin other --network-bridge=br1
 begin alone --private-network
 begin users --network-bridge=br0 -U
 begin shared
-up other alone users shared
+ok 'machines of each kind are up' up other alone users shared
 ok 'a machine on another bridge takes none' eval '! from other "$before"'
 like 'its link is on its own' '*master br1 *' "$(ip -o link show dev vb-other)"
 ok 'nor does one on none' eval '! from alone "$before"'

@@ -37,6 +37,9 @@ else
 	like 'where no udev runs it says that UUIDs may not be found' '*no udev runs here: *' "$(says -D "$t" true)"
 fi
 is 'the status comes through' 7 "$(inside sh -c 'exit 7' || echo $?)"
+# a second life would find nothing to read
+is 'reboot ends it' '0 once' "$(echo once | timeout 60 "$NL" -q --rescue -D "$t" sh -c 'read -r a && echo "$a" && reboot -f' 2>/dev/null >"$T/lives"
+	echo "$? $(cat "$T/lives")")"
 is 'a plan says so in one word' '--rescue' "$("$NL" plan --rescue 2>/dev/null | grep -x -- --rescue)"
 is 'the devices are those of the host' "$(stat -c '%t:%T %f %i' /dev/null /dev/full)" "$(inside stat -c '%t:%T %f %i' /dev/null /dev/full)"
 is 'all of them' "$devices" "$(inside stat -c '%d %i' /dev)"

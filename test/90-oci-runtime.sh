@@ -45,6 +45,7 @@ $commands
 "
 	like "$c has a help of its own" "* $c *Options:*--help*" "$(oci "$c" --help)"
 done
+is 'each line of them has room on a serial console' '' "$(for c in '' $commands; do oci help $c; done | awk 'length > 80')"
 run oci --bogus list
 is 'an option that nobody knows is named' "1 nspawn-lite: unknown option --bogus; nspawn-lite-oci --help lists all" "$rc $err"
 run oci list --bundle=/
@@ -273,6 +274,14 @@ bundle /nowhere
 run oci run -b "$b" x
 is 'a program that is not there is found out' '127 nspawn-lite: exec /nowhere: no such file or directory' "$rc $err"
 is 'and nothing of that stays' '' "$(oci list -q)"
+if command -v strace >/dev/null; then
+	echo none >"$t/garbage"
+	chmod 755 "$t/garbage"
+	bundle /garbage
+	run strace -o "$T/calls" -e trace=kill "$NL" oci run -b "$b" x
+	like 'of one that cannot be executed' '126 *xec*' "$rc $err"
+	is 'nobody waits until it is gone whose child it is' 0 "$(grep -c ', 0)' "$T/calls")"
+fi
 FILTER='.process.terminal = true' bundle sh
 cat >"$T/script" <<'END'
 wait #

@@ -168,6 +168,8 @@ is "a container of a pod sees its processes, by a proc as it was asked for" '/pr
 	"$(timeout 60 $look "$NL" oci run --bundle "$B" "ho$$-in" 2>&1 </dev/null | xargs)"
 is "who may trace in there meets nobody who has more rights than those of the container, or sees the host" '0000000000000000 ' "$(sort -u "$rootfs/tmp/seen" | grep -v '^0*80000$' | xargs) "
 is "nor a hook" "$(readlink /proc/self/ns/pid)" "$(cat "$T/hooked")"
+config "$pod"' | .process.capabilities[] = ["CAP_SYS_ADMIN"]' 'umount -l / 2>/tmp/err; ls /proc/1/cmdline'
+is "on an initramfs, too, and nobody takes the root away" /proc/1/cmdline "$(oci run --no-pivot --bundle "$B" "ho$$-in" 2>&1 </dev/null)"
 config "$pod" 'exec sleep 1000'
 oci run -d --bundle "$B" --pid-file "$T/pid.in" "ho$$-in" </dev/null
 is "its pid is that of who is in" 'running sleep 1000 ' "$(oci state "ho$$-in" | jq -r .status) $(tr '\0' ' ' <"/proc/$(cat "$T/pid.in")/cmdline")"
@@ -178,7 +180,24 @@ like "a filter that it could not be started with is said" '1:*filter of system c
 config "$pod" 'echo done'
 NSPAWN_LITE_DENY=fsopen run oci run --bundle "$B" "ho$$-in"
 like "where that cannot be done it is refused, as there is one who may trace" '1:*CAP_SYS_PTRACE*' "$rc:$err"
+config "$pod | $users"' | del(.mounts[] | select(.type == "proc"))' 'echo done'
+run oci run --bundle "$B" "ho$$-in"
+like "so is one with users of its own" '1:*CAP_SYS_PTRACE*' "$rc:$err"
 oci delete -f "ho$$-pod"
+# by its name, by more groups than somebody reads, and by a first thread that may not
+for how in '["/bin/sh", "-c", "echo CapBnd:0 >/proc/$$/comm; : >/tmp/ready; read x </tmp/none"]' \
+	'["/bin/sh", "-c", ": >/tmp/ready; read x </tmp/none"] | .process.user.additionalGids = [range(100000; 101000)]' \
+	'["/bin/static", "drop", "/tmp/ready"]'; do
+	rm -f "$rootfs/tmp/ready" "$rootfs/tmp/none"
+	mkfifo "$rootfs/tmp/none"
+	config '.process.capabilities[] = ["CAP_SYS_PTRACE", "CAP_SETPCAP"] | .process.args = '"$how" ''
+	oci run -d --bundle "$B" --pid-file "$T/pid" "ho$$-pod" </dev/null >"$T/out"
+	wait_for test -e "$rootfs/tmp/ready"
+	config '(.linux.namespaces[] | select(.type == "pid")).path = "/proc/'"$(cat "$T/pid")"'/ns/pid"' 'echo done'
+	NSPAWN_LITE_DENY=fsopen run oci run --bundle "$B" "ho$$-in"
+	like "nor can he hide: $how" '1:*CAP_SYS_PTRACE*' "$rc:$err"
+	oci delete -f "ho$$-pod"
+done
 config '.process.capabilities[] = []' 'sleep 1000'
 oci run -d --bundle "$B" --pid-file "$T/pid" "ho$$-pod" </dev/null
 config '(.linux.namespaces[] | select(.type == "pid")).path = "/proc/'"$(cat "$T/pid")"'/ns/pid"' 'echo done'

@@ -111,11 +111,12 @@ bundle=$dir/bundle
 manager=''
 mkdir -p "$bundle"
 mv "$dir/base" "$bundle/rootfs"
-# config COMMAND : with a filter that looks at 64 bits of an argument: chmod 0123 is refused, 0700 is not
+# config COMMAND [LINUX [CAPABILITY [PID]]] : more of linux; what who is in has; whose processes those of another are
 config() {
-	printf '{"ociVersion":"1.0.2","process":{"args":["/bin/sh","-c","%s"],"cwd":"/","env":["PATH=/bin"]},"root":{"path":"rootfs"},"hostname":"small",
+	printf '{"ociVersion":"1.0.2","process":{"args":["/bin/sh","-c","%s"],"cwd":"/","env":["PATH=/bin"],"capabilities":{"bounding":[%s],"effective":[%s],"permitted":[%s]}},"root":{"path":"rootfs"},"hostname":"small",
 		"mounts":[{"destination":"/proc","type":"proc","source":"proc"},{"destination":"/dev","type":"tmpfs","source":"dev","options":["mode=755"]}],
-		"linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"},{"type":"uts"}]%s}}' "$1" "${2:-}" >"$bundle/config.json"
+		"linux":{"namespaces":[{"type":"pid"%s},{"type":"mount"},{"type":"ipc"},{"type":"uts"}]%s}}' \
+		"$1" "${3:+\"$3\"}" "${3:+\"$3\"}" "${3:+\"$3\"}" "${4:+,\"path\":\"/proc/$4/ns/pid\"}" "${2:-}" >"$bundle/config.json"
 }
 oci() { timeout 60 "$nl" oci --root "$dir/oci" $manager "$@"; }
 seen() { sed -n 's/.*"status": *"\([a-z]*\)".*/\1/p'; }
@@ -143,7 +144,34 @@ lifes() {
 		{"names":["fchmodat","fchmodat2"],"action":"SCMP_ACT_ERRNO","args":[{"index":2,"value":83,"op":"SCMP_CMP_EQ"}]}]}'
 	grep -q Seccomp /proc/self/status &&
 		is "a filter looks at arguments$1" 'made refused' "$(oci run -b "$bundle" three 2>"$said" | tr '\n' ' ' | sed 's/ $//')"
+	# below it lies the initramfs; proc is not there to look it up in
+	config 'busybox umount -l / 2>/dev/null; echo $?' '' CAP_SYS_ADMIN
+	sed -i 's|{"destination":"/proc"[^}]*},||' "$bundle/config.json"
+	is "its root cannot be taken away by it$1" 1 "$(oci run -b "$bundle" five 2>"$said")"
+	pods "$1"
 }
+# pods NAME : who joins the processes of another, of who may trace and of who may not, sees them; or that is refused
+pods() {
+	for cap in '' CAP_SYS_PTRACE; do for deny in '' fsopen; do
+		config 'exec sleep 1000' '' "$cap"
+		oci run -d --pid-file "$dir/pid" -b "$bundle" pod </dev/null >"$said" 2>&1
+		config 'cat /proc/1/cmdline' '' '' "$(cat "$dir/pid")"
+		joined=$(export NSPAWN_LITE_DENY="$deny"; oci run -b "$bundle" in </dev/null 2>&1 | tr -d '\0')
+		what="its processes are those of another$1, who has: ${cap:-nothing} (without: ${deny:-nothing})"
+		case $cap:$deny:$apart in
+		:*|*::apart) is "$what" sleep1000 "$joined" ;;
+		*)	like "refused: $what" '*CAP_SYS_PTRACE*Linux 5.2*' "$joined" ;;
+		esac
+		oci delete -f pod
+	done; done
+	is "nothing is left of them$1" '' "$(oci list -q)"
+}
+# there is a call for it, and a filter for who makes it
+apart=''
+case $(uname -r) in
+[2-4].*|5.[01][.-]*) ;;
+*)	! grep -q Seccomp /proc/self/status || apart=apart ;;
+esac
 groups() { awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts; }
 if [ -n "$(groups)" ]; then
 	lifes ', with control groups'
