@@ -199,14 +199,18 @@ boot_id(void)
 static bool
 load_from(struct box *b, int dir, const char *name)
 {
-	char *text = read_file(openat(dir, "state", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+	int fd = openat(dir, "state", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	const char *start, *why;
+	char *text;
 	long long pid = 0;
 
 	b->c = (struct container){ .state = dir, .console_socket = -1, .master = -1 };
 	b->name = xstrdup(name);
 	b->c.id = fmt("%.*s", (int)strcspn(name, "~"), name);
+	if (fd < 0 && errno != ENOENT)
+		die("open %s/%s/state:", said[A_ROOT], name);
 	/* after a loss of power it may be empty, or anything: that is none */
+	text = read_file(fd);
 	b->state = text ? json_parse(text, strlen(text), &why) : NULL;
 	if (!b->state)
 		return false;

@@ -141,6 +141,11 @@ is 'nor does half of a state' '1 nspawn-lite: torn: container does not exist one
 ok 'another of its name can be created' oci create --bundle "$b" torn
 ok 'and deleted' oci delete --force torn
 is 'and nothing of it stays' '' "$(find "$T/root/run/nspawn-lite-oci" -name 'torn*')"
+mkdir -p "$T/root/run/nspawn-lite-oci/hidden"
+echo '{"id":"hidden"}' >"$T/root/run/nspawn-lite-oci/hidden/state"
+for n in 4 5 6 7 8 9; do (ulimit -n $n; oci delete hidden) 2>/dev/null; done
+ok 'what cannot be read for want of descriptors is not taken for torn' test -e "$T/root/run/nspawn-lite-oci/hidden/state"
+rm -r "$T/root/run/nspawn-lite-oci/hidden"
 like 'with its pid and bundle' "one *$pid *created *$b *root" "$(oci list | sed 1d)"
 is 'and in JSON' "$pid created" "$(oci list --format json | jq -r '.[0] | "\(.pid) \(.status)"')"
 is 'nowhere else' '' "$(oci --root "$T/other" list -q)"
