@@ -549,8 +549,11 @@ sweep(const char *own, size_t turn, int most)
 		return;
 	do {  /* getdents64(2); a short answer is the last one */
 		n = syscall(SYS_getdents64, dir, names, SIZE);
-		for (at = 0; at < n && (!most || seen < most); at += e->len) {
+		for (at = 0; at < n; at += e->len) {
 			e = (struct entry *)(void *)(names + at);
+			/* the host is changed as long as what was shared stays, and it may stand behind those of others who live */
+			if (most && seen >= most && !after(e->name, SHARED_PREFIX))
+				continue;
 			if (streq(e->name, ".mounts.new"))  /* mntns.c was killed while it wrote; if not, it is no loss */
 				unlinkat(dir, e->name, 0);
 			if ((*e->name == '.' && !after(e->name, IDS_PREFIX) && !after(e->name, SHARED_PREFIX)) || (own && streq(e->name, own)) || (most && n > 1024 && turn++ % 8))

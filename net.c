@@ -379,7 +379,7 @@ unmake(struct run *r)
 {
 	struct nl_link now;
 	struct link *l;
-	bool there;
+	bool gone;
 
 	for (l = r->link; l < r->link + r->nlinks; l++) {
 		if (!is_pair(l)) {
@@ -389,11 +389,15 @@ unmake(struct run *r)
 		}
 		if (l->taken || (marked && (l->kind != LINK_VETH || r->zone.fd < 0)))
 			continue;
-		/* a birth that went wrong may not have told its index */
-		there = l->index ? nl_find_link(&r->host_net, NULL, l->index, &now) == 0 && streq(now.kind, "veth")
-		                 : find_ours(&r->host_net, l->host, l->host_mac, &now);
-		if (there && nl_delete_link(&r->host_net, now.index) < 0 && errno != ENODEV)
-			warn("remove link %s: %s", now.name, r->host_net.why);
+		gone = true;  /* a birth that went wrong may not have told its index */
+		if (l->index && nl_find_link(&r->host_net, NULL, l->index, &now) < 0)
+			gone = errno == ENODEV;
+		else if (l->index ? streq(now.kind, "veth") : find_ours(&r->host_net, l->host, l->host_mac, &now))
+			gone = nl_delete_link(&r->host_net, now.index) == 0 || errno == ENODEV;
+		if (!gone) {
+			warn("remove link %s: %s", l->host, r->host_net.why);
+			r->cgroup_stays = true;  /* the register leads the next command to it: a zone's bridge stays as long as it */
+		}
 		l->index = 0;
 	}
 	nl_close(&r->net);

@@ -402,6 +402,51 @@ is 'all 20 can start again at once when their supervisors were killed' '20 0,20 
 is 'the next start ends well' '' "$(next "$me")"
 leftovers_after 'and nothing is left of either'
 
+# a start looks at a few of those who live; what is shared is always among it, wherever the list has it: in a tmpfs last
+if [ "$network" ] && mount -t tmpfs none "$T/root/run/nspawn-lite"; then
+	held -n /bin/busybox sh -c 'echo up; exec sleep 1000'
+	flag=/proc/sys/net/ipv4/conf/crash-up/forwarding
+	is 'a machine has the host lead on' 1 "$(cat $flag)"
+	up
+	exec 7<>"$T/up"
+	for i in 1 2 3 4 5 6; do
+		"$NL" -q -M "$me-$i" -P -D "$T/copy$i" /bin/busybox sh -c 'echo up; exec /bin/busybox sleep 1000' </dev/null >&7 &
+		eval "pid$i=$!"
+	done
+	is 'and six begin after it' 6 "$(timeout 60 head -n 6 <&7 | wc -l | tr -d ' ')"
+	dies
+	is 'when it is killed the next start puts back what it had shared' 0 "$(next "$me-next" || echo $?; cat $flag)"
+	for i in 1 2 3 4 5 6; do eval "kill -9 \$pid$i"; done
+	for i in 1 2 3 4 5 6; do eval "wait \$pid$i" 2>/dev/null; done
+	exec 7>&-
+	is 'and nothing of it runs on' '' "$(ended)"
+	"$NL" terminate nobody-at-all >/dev/null 2>&1
+	umount "$T/root/run/nspawn-lite"
+fi
+
+# its network may outlive a machine, and with it the link that could not be removed
+if [ "$network" ] && command -v strace >/dev/null 2>&1 && "$step" works 2>/dev/null; then
+	looks=.network
+	up
+	mkfifo "$T/end"
+	exec 6<>"$T/end"
+	"$NL" -q -M "$me" -P -D "$t" --network-zone=crash /bin/busybox sh -c 'echo up; read -r x' <"$T/end" >"$T/up" 2>"$T/err" &
+	pid=$!
+	timeout 60 head -n 1 <"$T/up" >/dev/null
+	exec 9<"/proc/$(sed -n 's/^LEADER=//p' "$T/root/run/nspawn-lite/$me")/ns/net"
+	strace -qq -o "$T/trace" -e trace=sendto -e inject=sendto:error=EPERM -p $pid 2>/dev/null &
+	tracer=$!
+	wait_for sh -c "! grep -q 'TracerPid:.0' /proc/$pid/status"
+	echo >&6
+	wait $pid
+	is 'a machine ends whose links cannot be removed, and says so' "0 nspawn-lite: remove link vb-$me: Operation not permitted" \
+		"$? $(grep 'remove link' "$T/err")"
+	wait $tracer
+	is 'the next command removes them' '' "$(next "$me-next" || echo $?; same)"
+	exec 9<&- 6>&-
+	looks=''
+fi
+
 # race OPTION... : 20 starts at once of one name, % of a tree stands for the number. The winner
 # stays until all others have ended; says how many ended how
 race() {
