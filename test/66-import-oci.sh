@@ -318,6 +318,7 @@ is 'as objects it and one that says nothing have the same names' '"80/tcp 53/udp
 rmdir "$S/plain"
 is '-b starts an init all the same' '1 an init' "$(in_ -x -b -M web | tr -d '\r')"
 is 'a tree that is told by its path has no command' 'in a shell' "$(echo 'echo in a shell' | in_ -x -D "$base")"
+is 'nor has that of an image' 'in a shell' "$(echo 'echo in a shell' | in_ -x -D "$("$M" show-image --value -p Path web)")"
 mv "$S/.#layers" "$S/.#hidden"
 run "$M" clone web lacking
 like 'a clone of what has lost its layers is none' '1 *lacking lies on *, which is gone*0' "$rc $err$(find "$S" -maxdepth 1 -name '*.overlay' -name 'lack*' | wc -l | tr -d ' ')"
