@@ -70,7 +70,10 @@ while read -r o <&8; do
 done 8<"$tmp/options"
 
 # refused WORD... : with the tree and a command
-NSPAWN_LITE_ROOT=here bad 'a place for what we keep that depends on where we are' 1 'NSPAWN_LITE_ROOT=here: it must be a whole path' list
+root=$NSPAWN_LITE_ROOT
+NSPAWN_LITE_ROOT=here
+bad 'a place for what we keep that depends on where we are' 1 'NSPAWN_LITE_ROOT=here: it must be a whole path' list
+NSPAWN_LITE_ROOT=$root
 refused() { bad "$(printf '%s ' "$@" | head -c 70)is refused" 1 '' -q -D "$t" "$@" /bin/touch /started; }
 refused --setenv==x
 refused --setenv=1A=x
