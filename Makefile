@@ -65,7 +65,7 @@ own_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCONFIG='"$(confi
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=.
 # What is written to lies together, apart from large rooms that are not: those ask for more alignment
-own_ldflags := -Wl,--gc-sections -Wl,--sort-section=alignment -Wl,-z,noseparate-code -Wl,-z,max-page-size=65536 -Wl,-z,common-page-size=64 -Wl,-z,norelro -Wl,--build-id=none \
+own_ldflags := -Wl,--gc-sections -Wl,--sort-section=alignment -Wl,-z,noseparate-code -Wl,-z,max-page-size=65536 -Wl,-z,norelro -Wl,--build-id=none \
 	$(if $(filter y,$(STATIC)),-static)
 compile = $(CC) $(CPPFLAGS) $(own_cflags) $(CFLAGS) -MMD -MP
 link = $(compile) $(own_ldflags) $(LDFLAGS)
@@ -205,7 +205,7 @@ switches = $(shell sed -n 's/^\#define \(WITH_[A-Z_]*\) .*/\1/p' $(CONFIG))
 size: all
 	@$(call tool,size) -t $(obj)
 	@for s in $(switches) WITH_[A-Z_]*; do \
-		name=$$s least=; [ "$$s" = "$${s%\*}" ] || { name=least; least='ZLIB=n BTRFS=n'; }; \
+		name=$$s least=; [ "$$s" = "$${s%\*}" ] || { name=least; least='ZLIB=n BTRFS=n LDFLAGS=-Wl,-z,common-page-size=64'; }; \
 		mkdir -p $(O)/size; \
 		sed "s/^#define \($$s\) .*/#define \1 0/" $(CONFIG) >$(O)/size/$$name.new || exit; \
 		cmp -s $(O)/size/$$name.new $(O)/size/$$name.h || cp $(O)/size/$$name.new $(O)/size/$$name.h; \
