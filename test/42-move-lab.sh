@@ -14,7 +14,7 @@ if ! make -s O="build/$target" TARGET="$target" all >"$log" 2>&1; then
 	exit 1
 fi
 test/lab/boot "$machine" --mod dummy,8021q,wireguard,mac80211_hwsim --time 400 \
-	--add "build/$target/nspawn-lite:/bin/nspawn-lite" --add test/move.sh:/root/move.sh \
+	--add "build/$target/nspawn-lite:/bin/nspawn-lite" --add test/move.sh:/root/move.sh --add test/device-lib.sh:/root/device-lib.sh \
 	-- 'mkdir -p /run /tmp; sh /root/move.sh nspawn-lite' >"$log" 2>&1
 status=$?
 if grep -q 'has no module mac80211_hwsim' "$log"; then

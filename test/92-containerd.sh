@@ -29,21 +29,7 @@ c() { run timeout 60 ctr -a /run/containerd/socket -n "$space" "$@"; return "$rc
 space=nl$$
 wait_for c version || skip_all "containerd does not start: $(tail -n 1 "$T/containerd.log")"
 
-# an image as docker saves it
-mkdir "$T/image"
-tar -C "$("$TESTDIR/trees" busybox)" -c . >"$T/image/layer.tar"
-diff=$(sha256sum <"$T/image/layer.tar" | cut -d' ' -f1)
-case $(uname -m) in
-x86_64)	arch=amd64 ;;
-aarch64) arch=arm64 ;;
-*)	arch=$(uname -m) ;;
-esac
-cat >"$T/image/config.json" <<END
-{"architecture":"$arch","os":"linux",
-"config":{"User":"1000","Cmd":["sh"],"Env":["PATH=/bin:/sbin"]},"rootfs":{"type":"layers","diff_ids":["sha256:$diff"]}}
-END
-printf '[{"Config":"config.json","RepoTags":["localhost/bb:1"],"Layers":["layer.tar"]}]\n' >"$T/image/manifest.json"
-tar -C "$T/image" -c . >"$T/image.tar"
+save_image localhost/bb:1 '{"User":"1000","Cmd":["sh"],"Env":["PATH=/bin:/sbin"]}'
 ok 'an image' c image import --all-platforms "$T/image.tar"
 
 r() {

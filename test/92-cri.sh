@@ -71,21 +71,7 @@ engine
 wait_for c version || skip_all "containerd does not start: $(tail -n 1 "$T/containerd.log")"
 
 # image NAME CONFIG : of busybox, as docker saves it
-image() {
-	printf '{"architecture":"%s","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}\n' \
-		"$arch" "$2" "$diff" >"$T/image/config.json"
-	printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]\n' "$1" >"$T/image/manifest.json"
-	tar -C "$T/image" -c . >"$T/image.tar"
-	c image import --no-unpack --all-platforms "$T/image.tar"
-}
-mkdir "$T/image"
-tar -C "$("$TESTDIR/trees" busybox)" -c . >"$T/image/layer.tar"
-diff=$(sha256sum <"$T/image/layer.tar" | cut -d' ' -f1)
-case $(uname -m) in
-x86_64)	arch=amd64 ;;
-aarch64) arch=arm64 ;;
-*)	arch=$(uname -m) ;;
-esac
+image() { save_image "$@" && c image import --no-unpack --all-platforms "$T/image.tar"; }
 path='"Env":["PATH=/bin:/sbin"]'
 ok 'an image' image localhost/bb:1 "{\"Cmd\":[\"sh\"],$path}"
 ok 'and one of pause' image localhost/pause:1 \

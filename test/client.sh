@@ -6,6 +6,7 @@
 # config_podman	makes PODMAN, a podman with all of its own and an image "bb" of busybox
 # podman WORD...	that, for a minute; pod WORD... the same, with out, err and rc
 # podman_ends	at the end of the test
+# save_image REF CONFIG	$T/image.tar, an image of busybox as docker saves it
 
 need_root
 RUNTIME=${RUNTIME:-}
@@ -27,6 +28,22 @@ export NSPAWN_LITE_ROOT
 exec $real "\$@"
 END
 chmod 755 "$RUN"
+
+save_image() {
+	if [ ! -e "$T/image" ]; then
+		mkdir "$T/image"
+		tar -C "$("$TESTDIR/trees" busybox)" -c . >"$T/image/layer.tar"
+		case $(uname -m) in
+		x86_64)	arch=amd64 ;;
+		aarch64) arch=arm64 ;;
+		*)	arch=$(uname -m) ;;
+		esac
+	fi
+	printf '{"architecture":"%s","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}\n' \
+		"$arch" "$2" "$(sha256sum <"$T/image/layer.tar" | cut -d' ' -f1)" >"$T/image/config.json"
+	printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]\n' "$1" >"$T/image/manifest.json"
+	tar -C "$T/image" -c . >"$T/image.tar"
+}
 
 # No more than this process may have is to be asked for
 config_podman() {

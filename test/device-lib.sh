@@ -7,7 +7,7 @@
 #
 # is NAME WANT GOT	has NAME WORDS TEXT	like NAME PATTERN TEXT
 # ok NAME COMMAND...
-# wait_for COMMAND...	until it succeeds: true, or false after many tries
+# wait_for COMMAND...	until it succeeds: true, or false after many tries, or $TRIES
 # guest DIR		makes a tree of busybox with an init
 # $busybox		where it is
 n=0
@@ -52,7 +52,7 @@ ok() {
 }
 
 wait_for() {
-	tries=200
+	tries=${TRIES:-200}
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1

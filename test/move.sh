@@ -5,19 +5,9 @@
 # kernel. Prints TAP. Run by 42-move-lab.sh in an emulated machine, which
 # may be wrecked by it; needs a kernel with what is named there, and busybox.
 nl=${1:-nspawn-lite}
-n=0
-bad=0
-
-is() {	# is NAME WANT GOT
-	n=$((n + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		printf 'want %s\ngot %s\n' "$2" "$3" | sed 's/^/# /'
-		bad=1
-	fi
-}
+# shellcheck source-path=SCRIPTDIR source=device-lib.sh
+. "${0%/*}/device-lib.sh"
+TRIES=600
 
 dir=$(mktemp -d)
 export NSPAWN_LITE_ROOT="$dir/state"
@@ -31,14 +21,6 @@ run() { "$nl" -q -M move -D "$dir/tree" "$@" </dev/null; }
 # links : all that are there; home NAME : one, as it is
 links() { ls /sys/class/net | tr '\n' ' '; }
 home() { ip link show "$1" 2>/dev/null | sed 's/^[0-9]*: //; s/qdisc.*//; s/NO-CARRIER,//; s/,LOWER_UP//' | tr -d '\n'; }
-wait_for() {
-	tries=300
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
 # killed OPTION... : a machine whose supervisor is killed once its guest has said so
 killed() {
 	rm -f "$dir/tree/up"
@@ -113,5 +95,4 @@ is 'the driver of one goes: that it may be so is told' "$lost" "$(cat "$dir/err"
 is 'the next start gives it up' 'nspawn-lite: hwsim0 does not come back: it was unplugged' "$(run true 2>&1)"
 is 'and that once' '' "$(run true 2>&1)"
 is 'nothing stays' '' "$(find "$dir/state/run" -type f)$(grep "$dir/state" /proc/self/mounts)"
-echo "1..$n"
-exit $bad
+done_testing
